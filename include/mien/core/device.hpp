@@ -1,0 +1,10 @@
+#pragma once
+
+/// Where a tensor lives is part of its type, so that a program that asked for one device can never run on another.
+
+namespace mien {
+
+/// The host's memory and cores.
+struct Cpu {};
+
+}  // namespace mien

@@ -1,0 +1,151 @@
+#pragma once
+
+/// Memory for tensors: aligned, and kept for the next request, so that a training step in steady state asks the system
+/// for nothing.
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <mutex>
+#include <new>
+#include <vector>
+
+#include "mien/core/error.hpp"
+
+namespace mien {
+
+/// The system could not give the memory that was asked for.
+class OutOfMemory : public Error {
+ public:
+  using Error::Error;
+};
+
+/// Counters of a caching allocator, since the start of the program.
+struct MemoryStatistics {
+  std::uint64_t requests = 0;            ///< blocks handed out
+  std::uint64_t system_allocations = 0;  ///< of those, how many the system had to give
+  std::size_t bytes_in_use = 0;          ///< rounded up to size classes
+  std::size_t peak_bytes_in_use = 0;
+  std::size_t bytes_cached = 0;  ///< free, kept for the next request
+};
+
+/// Keeps freed blocks in size classes, four to each power of two, so that at most a fifth of a block is unused.
+/// Every member may be called from any thread.
+class CachingAllocator {
+ public:
+  static constexpr std::size_t alignment = 64;
+
+  CachingAllocator() = default;
+  CachingAllocator(const CachingAllocator&) = delete;
+  CachingAllocator& operator=(const CachingAllocator&) = delete;
+  ~CachingAllocator() { release_cached(); }
+
+  void* allocate(std::size_t bytes) {
+    const SizeClass size = size_class(bytes);
+    std::lock_guard lock(mutex_);
+    auto& cached = free_[size.index];
+    void* block = nullptr;
+    if (cached.empty()) {
+      block = allocate_from_system(size.bytes);
+      ++statistics_.system_allocations;
+    } else {
+      block = cached.back();
+      cached.pop_back();
+      statistics_.bytes_cached -= size.bytes;
+    }
+    ++statistics_.requests;
+    statistics_.bytes_in_use += size.bytes;
+    statistics_.peak_bytes_in_use = std::max(statistics_.peak_bytes_in_use, statistics_.bytes_in_use);
+    return block;
+  }
+
+  /// `bytes` is what `allocate` was asked for.
+  void deallocate(void* block, std::size_t bytes) noexcept {
+    const SizeClass size = size_class(bytes);
+    std::lock_guard lock(mutex_);
+    statistics_.bytes_in_use -= size.bytes;
+    try {
+      free_[size.index].push_back(block);
+      statistics_.bytes_cached += size.bytes;
+    } catch (const std::bad_alloc&) {
+      ::operator delete(block, std::align_val_t{alignment});
+    }
+  }
+
+  MemoryStatistics statistics() const {
+    std::lock_guard lock(mutex_);
+    return statistics_;
+  }
+
+  /// Gives every cached block back to the system.
+  void release_cached() noexcept {
+    std::lock_guard lock(mutex_);
+    release_cached_unlocked();
+  }
+
+ private:
+  struct SizeClass {
+    std::size_t index;
+    std::size_t bytes;
+  };
+
+  static constexpr SizeClass size_class(std::size_t bytes) {
+    if (bytes <= alignment) return {0, alignment};
+    const auto octave = static_cast<std::size_t>(std::bit_width(bytes - 1) - 1);
+    const std::size_t step = (std::size_t{1} << octave) / 4;
+    const std::size_t steps = (bytes - (std::size_t{1} << octave) + step - 1) / step;
+    return {octave * 4 + steps, (std::size_t{1} << octave) + steps * step};
+  }
+
+  void* allocate_from_system(std::size_t bytes) {
+    void* block = ::operator new(bytes, std::align_val_t{alignment}, std::nothrow);
+    if (block == nullptr) {
+      // Blocks of other sizes may be all that stands in the way.
+      release_cached_unlocked();
+      block = ::operator new(bytes, std::align_val_t{alignment}, std::nothrow);
+    }
+    if (block == nullptr)
+      throw OutOfMemory(detail::text("out of memory: ", bytes, " bytes asked for, ", statistics_.bytes_in_use,
+                                     " bytes in use by tensors"));
+    return block;
+  }
+
+  void release_cached_unlocked() noexcept {
+    for (auto& cached : free_) {
+      for (void* block : cached) ::operator delete(block, std::align_val_t{alignment});
+      cached.clear();
+    }
+    statistics_.bytes_cached = 0;
+  }
+
+  mutable std::mutex mutex_;
+  std::array<std::vector<void*>, 4 * (std::numeric_limits<std::size_t>::digits + 1)> free_;
+  MemoryStatistics statistics_;
+};
+
+/// The allocator of all CPU tensors. It is never destroyed, because tensors in static storage may outlive anything.
+inline CachingAllocator& cpu_memory() {
+  static auto* const memory = new CachingAllocator;
+  return *memory;
+}
+
+/// A standard allocator on top of `cpu_memory`, for containers and control blocks on hot paths.
+template <class T>
+struct PooledAllocator {
+  using value_type = T;
+  static_assert(alignof(T) <= CachingAllocator::alignment);
+
+  PooledAllocator() = default;
+  template <class U>
+  PooledAllocator(const PooledAllocator<U>&) noexcept {}
+
+  T* allocate(std::size_t count) { return static_cast<T*>(cpu_memory().allocate(count * sizeof(T))); }
+  void deallocate(T* block, std::size_t count) noexcept { cpu_memory().deallocate(block, count * sizeof(T)); }
+
+  bool operator==(const PooledAllocator&) const = default;
+};
+
+}  // namespace mien
