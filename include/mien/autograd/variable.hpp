@@ -1,0 +1,248 @@
+#pragma once
+
+/// Reverse-mode differentiation. A `Variable` is a tensor that may want a gradient; functions of variables record a
+/// closure each, and `backward` runs the closures from the loss to the leaves.
+///
+///     Variable<double> w(Tensor<double>({2, 3}, 0.5), true);
+///     backward(sum(w * w));
+///     w.gradient();  // 2 w
+///
+/// A closure holds only the tensors that its gradient needs; all others are freed as soon as the caller drops them.
+
+#include <functional>
+#include <initializer_list>
+#include <memory>
+#include <span>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+#include "mien/core/tensor.hpp"
+#include "mien/ops/arithmetic.hpp"
+
+namespace mien {
+
+template <class T, class Device>
+class Gradients;
+
+namespace detail {
+
+inline bool& recording() {
+  thread_local bool on = true;
+  return on;
+}
+
+/// What is known of one variable's gradient, and how to pass it on to the variables it was computed from.
+template <class T, class Device>
+struct GradientNode {
+  using Backward = std::function<void(const Tensor<T, Device>& upstream, Gradients<T, Device>& inputs)>;
+
+  Shape shape;
+  Tensor<T, Device> gradient;
+  bool keeps_gradient = false;
+  bool released = false;
+  std::vector<std::shared_ptr<GradientNode>> inputs;  // null where no gradient is wanted
+  Backward backward;
+
+  GradientNode() = default;
+  GradientNode(const GradientNode&) = delete;
+  GradientNode& operator=(const GradientNode&) = delete;
+
+  /// Long chains end one by one, not by recursion that could exhaust the stack.
+  ~GradientNode() {
+    std::vector<std::shared_ptr<GradientNode>> ending = std::move(inputs);
+    while (!ending.empty()) {
+      const std::shared_ptr<GradientNode> node = std::move(ending.back());
+      ending.pop_back();
+      if (node && node.use_count() == 1) {
+        for (auto& input : node->inputs) ending.push_back(std::move(input));
+        node->inputs.clear();
+      }
+    }
+  }
+
+  void add(Tensor<T, Device> term) {
+    ops::require_equal_shapes("gradient", shape, term.shape());
+    if (!gradient.defined()) {
+      // A leaf's gradient is scaled and clipped in place, so it must be the leaf's own.
+      gradient = keeps_gradient && (term.is_shared() || !term.is_contiguous()) ? term.clone() : std::move(term);
+    } else if (gradient.is_shared() || !gradient.is_contiguous()) {
+      gradient = ops::add(gradient, term);
+    } else {
+      ops::add_into(gradient, term);
+    }
+  }
+};
+
+}  // namespace detail
+
+/// Where a closure puts the gradients of its function's inputs.
+template <class T, class Device = Cpu>
+class Gradients {
+ public:
+  explicit Gradients(std::span<const std::shared_ptr<detail::GradientNode<T, Device>>> inputs) : inputs_(inputs) {}
+
+  /// Whether anybody wants the gradient of input `i`; work for the others can be left out.
+  bool needed(std::size_t i) const { return inputs_[i] != nullptr; }
+
+  /// Adds to the gradient of input `i`, if wanted.
+  void add(std::size_t i, Tensor<T, Device> term) {
+    if (needed(i)) inputs_[i]->add(std::move(term));
+  }
+
+ private:
+  std::span<const std::shared_ptr<detail::GradientNode<T, Device>>> inputs_;
+};
+
+/// While one lives, functions of variables on this thread record nothing and cost what the plain operation costs.
+class NoGradient {
+ public:
+  NoGradient() : before_(std::exchange(detail::recording(), false)) {}
+  NoGradient(const NoGradient&) = delete;
+  NoGradient& operator=(const NoGradient&) = delete;
+  ~NoGradient() { detail::recording() = before_; }
+
+ private:
+  bool before_;
+};
+
+/// A handle: copies share value and gradient.
+template <class T, class Device = Cpu>
+class Variable {
+ public:
+  using Element = T;
+  using Node = detail::GradientNode<T, Device>;
+
+  Variable() = default;
+
+  /// A constant, or a leaf whose gradient is kept.
+  Variable(Tensor<T, Device> value, bool requires_gradient = false) : value_(std::move(value)) {
+    if (!requires_gradient) return;
+    node_ = std::make_shared<Node>();
+    node_->shape = value_.shape();
+    node_->keeps_gradient = true;
+  }
+
+  const Tensor<T, Device>& value() const { return value_; }
+  Tensor<T, Device>& value() { return value_; }
+  const Shape& shape() const { return value_.shape(); }
+  Index size(Index axis) const { return value_.size(axis); }
+  T item() const { return value_.item(); }
+
+  bool requires_gradient() const { return node_ != nullptr; }
+
+  /// The sum of the gradients of all `backward` calls since `zero_gradient`; not `defined()` if there was none.
+  const Tensor<T, Device>& gradient() const { return require_node("gradient").gradient; }
+  Tensor<T, Device>& gradient() { return require_node("gradient").gradient; }
+  void zero_gradient() { require_node("zero_gradient").gradient = Tensor<T, Device>(); }
+
+  /// Keeps the gradient of a variable that is not a leaf, to look at after `backward`.
+  void retain_gradient() { require_node("retain_gradient").keeps_gradient = true; }
+
+  /// The same value, cut off from what it was computed from.
+  Variable detach() const { return Variable(value_); }
+
+  const std::shared_ptr<Node>& node() const { return node_; }
+
+  /// For functions that record: a value with the node that leads to its inputs.
+  Variable(Tensor<T, Device> value, std::shared_ptr<Node> node) : value_(std::move(value)), node_(std::move(node)) {}
+
+ private:
+  Node& require_node(const char* member) const {
+    if (!node_) throw ValueError(detail::text("Variable::", member, ": variable ", shape(), " wants no gradient"));
+    return *node_;
+  }
+
+  Tensor<T, Device> value_;
+  std::shared_ptr<Node> node_;
+};
+
+/// Whether a function of these variables has to record anything.
+template <class... Variables>
+bool wants_gradient(const Variables&... variables) {
+  return detail::recording() && (variables.requires_gradient() || ...);
+}
+
+/// The result of a function, with the closure that turns the gradient of `value` into those of `inputs`:
+/// `backward(const Tensor& upstream, Gradients& inputs)`.
+template <class T, class Device, class Backward>
+Variable<T, Device> record(Tensor<T, Device> value, std::span<const Variable<T, Device>> inputs, Backward&& backward) {
+  bool wanted = false;
+  for (const auto& input : inputs) wanted = wanted || wants_gradient(input);
+  if (!wanted) return Variable<T, Device>(std::move(value));
+  auto node = std::make_shared<detail::GradientNode<T, Device>>();
+  node->shape = value.shape();
+  for (const auto& input : inputs) node->inputs.push_back(input.node());
+  node->backward = std::forward<Backward>(backward);
+  return Variable<T, Device>(std::move(value), std::move(node));
+}
+template <class T, class Device, class Backward>
+Variable<T, Device> record(Tensor<T, Device> value, std::initializer_list<Variable<T, Device>> inputs,
+                           Backward&& backward) {
+  return record(std::move(value), std::span<const Variable<T, Device>>(inputs.begin(), inputs.size()),
+                std::forward<Backward>(backward));
+}
+
+struct BackwardOptions {
+  /// Keeps closures and what they hold, so that `backward` can run again from the same variables.
+  bool retain_graph = false;
+};
+
+namespace detail {
+
+/// Nodes that lead to `root`, every node before the nodes it was computed from.
+template <class Node>
+std::vector<std::shared_ptr<Node>> order_of_backward(const std::shared_ptr<Node>& root) {
+  struct Visit {
+    std::shared_ptr<Node> node;
+    std::size_t next_input;
+  };
+  std::vector<std::shared_ptr<Node>> order;
+  std::unordered_set<const Node*> seen{root.get()};
+  std::vector<Visit> path{{root, 0}};
+  while (!path.empty()) {
+    Visit& visit = path.back();
+    if (visit.next_input == visit.node->inputs.size()) {
+      order.push_back(std::move(visit.node));
+      path.pop_back();
+      continue;
+    }
+    const auto& input = visit.node->inputs[visit.next_input++];
+    if (input && seen.insert(input.get()).second) path.push_back({input, 0});
+  }
+  return {order.rbegin(), order.rend()};
+}
+
+}  // namespace detail
+
+/// Adds d<result, upstream>/dv to the gradient of every leaf v that `result` was computed from.
+template <class T, class Device>
+void backward(const Variable<T, Device>& result, const Tensor<T, Device>& upstream, const BackwardOptions& options = {}) {
+  if (!result.requires_gradient())
+    throw ValueError(detail::text("backward: variable ", result.shape(), " depends on nothing that wants a gradient"));
+  const NoGradient not_recorded;
+  result.node()->add(upstream);
+  for (const auto& node : detail::order_of_backward(result.node())) {
+    if (node->released) throw ValueError("backward: this graph was released by an earlier call; retain_graph keeps it");
+    if (node->backward && node->gradient.defined()) {
+      Gradients<T, Device> inputs(node->inputs);
+      node->backward(node->gradient, inputs);
+    }
+    if (!node->keeps_gradient) node->gradient = Tensor<T, Device>();
+    if (node->backward && !options.retain_graph) {
+      node->backward = nullptr;
+      node->inputs.clear();
+      node->released = true;
+    }
+  }
+}
+
+/// The same for a loss, which has one element.
+template <class T, class Device>
+void backward(const Variable<T, Device>& loss, const BackwardOptions& options = {}) {
+  if (loss.value().elements() != 1)
+    throw ShapeError(detail::text("backward: loss ", loss.shape(), " has not one element; give its upstream gradient"));
+  backward(loss, Tensor<T, Device>(loss.shape(), T{1}), options);
+}
+
+}  // namespace mien
