@@ -1,0 +1,39 @@
+#pragma once
+
+/// How parameters start.
+
+#include <cmath>
+
+#include "mien/autograd/variable.hpp"
+#include "mien/core/random.hpp"
+
+namespace mien::nn {
+
+/// A parameter drawn from U[-bound, bound].
+template <class T>
+Variable<T> uniform_parameter(const Shape& shape, double bound, Generator& generator = default_generator()) {
+  Tensor<T> values(shape);
+  generator.fill_uniform(values, -bound, bound);
+  return Variable<T>(std::move(values), true);
+}
+
+template <class T>
+Variable<T> constant_parameter(const Shape& shape, double value) {
+  return Variable<T>(Tensor<T>(shape, static_cast<T>(value)), true);
+}
+
+/// Glorot uniform: U[-a, a], a = sqrt(6 / (inputs + outputs)). Glorot and Bengio, AISTATS 2010.
+inline double glorot_bound(Index inputs, Index outputs) { return std::sqrt(6.0 / static_cast<double>(inputs + outputs)); }
+
+/// Kaiming normal for ReLU, by outputs: N(0, 2 / outputs of one position). He et al., ICCV 2015.
+template <class T>
+Variable<T> kaiming_parameter(const Shape& shape, Index outputs, Generator& generator = default_generator()) {
+  Tensor<T> values(shape);
+  generator.fill_normal(values, 0, std::sqrt(2.0 / static_cast<double>(outputs)));
+  return Variable<T>(std::move(values), true);
+}
+
+/// PyTorch's bound for linear and convolution layers: U[-1 / sqrt(inputs), 1 / sqrt(inputs)].
+inline double fan_in_bound(Index inputs) { return 1 / std::sqrt(static_cast<double>(std::max<Index>(1, inputs))); }
+
+}  // namespace mien::nn

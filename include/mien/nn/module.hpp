@@ -1,0 +1,138 @@
+#pragma once
+
+/// The base of layers and networks. A module is a struct that holds layers and names them in `visit`; the library finds
+/// its parameters by those names.
+///
+///     struct Block : nn::Module<Block, float> {
+///       nn::Convolution<float> conv{{.in = 64, .out = 64, .kernel = {3, 3}, .padding = {1, 1}}};
+///       nn::BatchNorm<float> norm{64};
+///       Variable<float> operator()(const Variable<float>& x) { return relu(norm(conv(x))) + x; }
+///       void visit(auto&& child) { child("conv", conv); child("norm", norm); }
+///     };
+///
+/// A copy of a module shares its parameters, as a copy of a tensor shares its elements.
+
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "mien/autograd/variable.hpp"
+
+namespace mien::nn {
+
+/// How a parameter's axes in memory stand to its axes in a file. Files keep PyTorch's order.
+enum class ParameterLayout {
+  plain,       ///< the same order
+  convolution  ///< memory [height, width, in / groups, out], file [out, in / groups, height, width]
+};
+
+/// Parameters (what is trained) and buffers (what is kept beside them, such as running statistics) with full names.
+template <class T>
+struct NamedParameter {
+  std::string name;
+  Variable<T> variable;
+  ParameterLayout layout = ParameterLayout::plain;
+};
+template <class T>
+struct NamedBuffer {
+  std::string name;
+  Tensor<T> tensor;
+};
+
+template <class T>
+using ParameterList = std::vector<Variable<T>>;
+
+template <class Derived, class T>
+class Module {
+ public:
+  using Element = T;
+
+  /// Every parameter with its path, as in "layer1.0.conv1.weight", in the order of the visits.
+  std::vector<NamedParameter<T>> named_parameters() {
+    std::vector<NamedParameter<T>> out;
+    visit_leaves("", [&out]<class Leaf>(const std::string& name, Leaf& leaf, ParameterLayout layout) {
+      if constexpr (std::is_same_v<Leaf, Variable<T>>) out.push_back({name, leaf, layout});
+    });
+    return out;
+  }
+
+  std::vector<NamedBuffer<T>> named_buffers() {
+    std::vector<NamedBuffer<T>> out;
+    visit_leaves("", [&out]<class Leaf>(const std::string& name, Leaf& leaf, ParameterLayout) {
+      if constexpr (std::is_same_v<Leaf, Tensor<T>>) out.push_back({name, leaf});
+    });
+    return out;
+  }
+
+  ParameterList<T> parameters() {
+    ParameterList<T> out;
+    for (auto& parameter : named_parameters()) out.push_back(std::move(parameter.variable));
+    return out;
+  }
+
+  /// Numbers that training changes.
+  Index parameter_count() {
+    Index count = 0;
+    for (const auto& parameter : parameters()) count += parameter.value().elements();
+    return count;
+  }
+
+  /// Whether batch norm takes the batch's statistics and dropout drops; on for a new module.
+  bool is_training() const { return training_; }
+
+  void train(bool training = true) {
+    training_ = training;
+    derived().visit([training]<class Child>(const auto&, Child& child, ParameterLayout = ParameterLayout::plain) {
+      if constexpr (requires { child.train(training); }) child.train(training);
+    });
+  }
+  void evaluate() { train(false); }
+
+  /// Calls `leaf(path, parameter or buffer, layout)` for everything below this module.
+  template <class Leaf>
+  void visit_leaves(const std::string& prefix, const Leaf& leaf) {
+    derived().visit([&]<class Child>(const auto& name, Child& child, ParameterLayout layout = ParameterLayout::plain) {
+      const std::string path = prefix + name;
+      if constexpr (requires { child.visit_leaves(path, leaf); }) {
+        child.visit_leaves(path + ".", leaf);
+      } else {
+        leaf(path, child, layout);
+      }
+    });
+  }
+
+ private:
+  friend Derived;
+  Module() = default;
+
+  Derived& derived() { return static_cast<Derived&>(*this); }
+
+  bool training_ = true;
+};
+
+/// Layers one after the other, named by their position: "0", "1", ...
+template <class Layer>
+class Sequence : public Module<Sequence<Layer>, typename Layer::Element> {
+ public:
+  Sequence() = default;
+  explicit Sequence(std::vector<Layer> layers) : layers_(std::move(layers)) {}
+
+  void append(Layer layer) { layers_.push_back(std::move(layer)); }
+  std::size_t size() const { return layers_.size(); }
+  Layer& operator[](std::size_t i) { return layers_.at(i); }
+
+  Variable<typename Layer::Element> operator()(Variable<typename Layer::Element> x) {
+    for (Layer& layer : layers_) x = layer(x);
+    return x;
+  }
+
+  void visit(auto&& child) {
+    for (std::size_t i = 0; i < layers_.size(); ++i) child(std::to_string(i), layers_[i]);
+  }
+
+ private:
+  std::vector<Layer> layers_;
+};
+
+}  // namespace mien::nn

@@ -1,0 +1,61 @@
+#pragma once
+
+/// y = x W^T + b: x [..., I], W [O, I], b [O] or none, y [..., O].
+
+#include "mien/backend/cpu/matrix_product.hpp"
+#include "mien/ops/arithmetic.hpp"
+
+namespace mien::ops {
+
+/// Throws ShapeError unless the shapes belong together; `bias` may be undefined.
+template <class T, class Device>
+void check_linear(const Tensor<T, Device>& x, const Tensor<T, Device>& weight, const Tensor<T, Device>& bias) {
+  const bool fits = x.rank() >= 1 && weight.rank() == 2 && x.size(-1) == weight.size(1) &&
+                    (!bias.defined() || bias.shape() == Shape{weight.size(0)});
+  if (!fits)
+    throw ShapeError(detail::text("linear: input ", x.shape(), ", weight ", weight.shape(), ", bias ",
+                                  bias.defined() ? bias.shape().to_string() : "none"));
+}
+
+template <class T, class Device>
+Tensor<T, Device> linear(const Tensor<T, Device>& x, const Tensor<T, Device>& weight,
+                         const Tensor<T, Device>& bias = {}) {
+  check_linear(x, weight, bias);
+  const Index inputs = weight.size(1);
+  const Index outputs = weight.size(0);
+  const Tensor<T, Device> input = x.contiguous();
+  const Tensor<T, Device> rows = weight.contiguous();
+  Tensor<T, Device> out(x.shape().with(-1, outputs));
+  backend::matrix_product<T>(inputs == 0 ? out.elements() / std::max<Index>(1, outputs) : x.elements() / inputs, outputs,
+                             inputs, {input.data(), inputs}, {rows.data(), inputs, true}, out.data(), outputs);
+  if (bias.defined()) backend::add_bias(out, bias.contiguous(), out);
+  return out;
+}
+
+/// The gradient for x: upstream [..., O] W.
+template <class T, class Device>
+Tensor<T, Device> linear_input_gradient(const Tensor<T, Device>& upstream, const Tensor<T, Device>& weight) {
+  const Index inputs = weight.size(1);
+  const Index outputs = weight.size(0);
+  const Tensor<T, Device> up = upstream.contiguous();
+  const Tensor<T, Device> rows = weight.contiguous();
+  Tensor<T, Device> out(upstream.shape().with(-1, inputs));
+  backend::matrix_product<T>(up.elements() / std::max<Index>(1, outputs), inputs, outputs, {up.data(), outputs},
+                             {rows.data(), inputs}, out.data(), inputs);
+  return out;
+}
+
+/// The gradient for W: upstream^T x, summed over all leading axes.
+template <class T, class Device>
+Tensor<T, Device> linear_weight_gradient(const Tensor<T, Device>& x, const Tensor<T, Device>& upstream) {
+  const Index inputs = x.size(-1);
+  const Index outputs = upstream.size(-1);
+  const Tensor<T, Device> input = x.contiguous();
+  const Tensor<T, Device> up = upstream.contiguous();
+  Tensor<T, Device> out({outputs, inputs});
+  backend::matrix_product<T>(outputs, inputs, up.elements() / std::max<Index>(1, outputs), {up.data(), outputs, true},
+                             {input.data(), inputs}, out.data(), inputs);
+  return out;
+}
+
+}  // namespace mien::ops
