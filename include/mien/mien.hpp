@@ -1,0 +1,31 @@
+#pragma once
+
+/// Everything at once. Each header below can also be included alone, which compiles faster.
+///
+/// The first part needs the C++ library and Eigen. The second part reads files with the help of nlohmann-json, zlib and
+/// stb_image; it is included if the compiler finds all three. In CMake, `mien::io` finds and links them.
+///
+/// This list is written by `cmake -D WRITE=ON -P tests/consumer/umbrella.cmake`.
+
+#include "mien/autograd/arithmetic.hpp"
+#include "mien/autograd/gradient_check.hpp"
+#include "mien/autograd/linear.hpp"
+#include "mien/autograd/variable.hpp"
+#include "mien/backend/cpu/arithmetic.hpp"
+#include "mien/backend/cpu/eigen.hpp"
+#include "mien/backend/cpu/matrix_product.hpp"
+#include "mien/core/device.hpp"
+#include "mien/core/error.hpp"
+#include "mien/core/memory.hpp"
+#include "mien/core/random.hpp"
+#include "mien/core/shape.hpp"
+#include "mien/core/tensor.hpp"
+#include "mien/core/threads.hpp"
+#include "mien/gesture/body_25.hpp"
+#include "mien/gesture/representation.hpp"
+#include "mien/nn/initialisation.hpp"
+#include "mien/nn/linear.hpp"
+#include "mien/nn/module.hpp"
+#include "mien/ops/arithmetic.hpp"
+#include "mien/ops/linear.hpp"
+#include "mien/version.hpp"
