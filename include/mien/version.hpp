@@ -6,6 +6,8 @@
 #error "mien needs C++20: compile with -std=c++20, or set CMAKE_CXX_STANDARD to 20"
 #endif
 
+#include <compare>
+
 #define MIEN_VERSION_MAJOR 0
 #define MIEN_VERSION_MINOR 1
 #define MIEN_VERSION_PATCH 0
