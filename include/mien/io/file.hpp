@@ -1,0 +1,200 @@
+#pragma once
+
+/// Whole files, read and written with every failure told apart and named.
+
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+
+#include "mien/core/error.hpp"
+
+namespace mien::io {
+
+/// The most that `read_file` takes in when the caller names no other limit: 16 GiB.
+inline constexpr std::uint64_t default_max_file_bytes = std::uint64_t{16} << 30;
+
+namespace detail {
+
+using mien::detail::text;
+
+/// The system's words for an `errno`.
+inline std::string system_message(int code) { return std::generic_category().message(code); }
+
+/// An open file that is closed on every way out.
+class FileDescriptor {
+ public:
+  explicit FileDescriptor(int descriptor) : descriptor_(descriptor) {}
+  FileDescriptor(const FileDescriptor&) = delete;
+  FileDescriptor& operator=(const FileDescriptor&) = delete;
+  ~FileDescriptor() { close(); }
+
+  int get() const { return descriptor_; }
+  bool is_open() const { return descriptor_ >= 0; }
+
+  /// Whether the system took everything that was written: some file systems say only now that the disk is full.
+  bool close() {
+    const int descriptor = std::exchange(descriptor_, -1);
+    return descriptor < 0 || ::close(descriptor) == 0;
+  }
+
+ private:
+  int descriptor_;
+};
+
+inline std::string_view file_kind(mode_t mode) {
+  if (S_ISDIR(mode)) return "a folder";
+  if (S_ISFIFO(mode)) return "a pipe";
+  if (S_ISSOCK(mode)) return "a socket";
+  return "a device";
+}
+
+/// Opens a regular file and tells its size.
+inline std::pair<int, std::uint64_t> open_regular(const std::filesystem::path& path) {
+  // Without O_NONBLOCK, opening a pipe would wait for somebody to write into it.
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (descriptor < 0) throw FileError(path.string(), "", system_message(errno), "a readable file");
+  struct stat status {};
+  if (::fstat(descriptor, &status) != 0 || !S_ISREG(status.st_mode)) {
+    ::close(descriptor);
+    throw FileError(path.string(), "", file_kind(status.st_mode), "a regular file");
+  }
+  return {descriptor, static_cast<std::uint64_t>(status.st_size)};
+}
+
+/// Reads a whole file into a container of bytes.
+template <class Container>
+Container read_whole(const std::filesystem::path& path, std::uint64_t max_bytes) {
+  const auto [descriptor, size] = open_regular(path);
+  const FileDescriptor file(descriptor);
+  if (size > max_bytes) throw FileError(path.string(), "", text(size, " bytes"), text("at most ", max_bytes, " bytes"));
+  Container content;
+  content.resize(static_cast<std::size_t>(size));
+  std::size_t filled = 0;
+  while (filled < content.size()) {
+    const ssize_t count = ::read(file.get(), content.data() + filled, content.size() - filled);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) throw FileError(path.string(), text("byte ", filled), system_message(errno), "readable data");
+    if (count == 0) break;
+    filled += static_cast<std::size_t>(count);
+  }
+  if (filled != size)
+    throw FileError(path.string(), text("byte ", filled), "the end of the file", text(size, " bytes"));
+  return content;
+}
+
+/// Makes a folder's entries survive a loss of power. File systems that cannot are left in peace.
+inline void sync_folder(const std::filesystem::path& folder) {
+  const FileDescriptor descriptor(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!descriptor.is_open()) return;
+  if (::fsync(descriptor.get()) != 0 && errno == EIO)
+    throw FileError(folder.string(), "", system_message(errno), "a folder that can be synced");
+}
+
+/// A file under a temporary name beside its target, gone again unless `commit` succeeds.
+class TemporaryFile {
+ public:
+  explicit TemporaryFile(const std::filesystem::path& target) : target_(target), descriptor_(create()) {}
+  TemporaryFile(const TemporaryFile&) = delete;
+  TemporaryFile& operator=(const TemporaryFile&) = delete;
+  ~TemporaryFile() {
+    if (!temporary_.empty()) ::unlink(temporary_.c_str());
+  }
+
+  void write(std::span<const std::byte> content) {
+    while (!content.empty()) {
+      const ssize_t count = ::write(descriptor_.get(), content.data(), content.size());
+      if (count < 0 && errno == EINTR) continue;
+      if (count < 0) fail(errno);
+      content = content.subspan(static_cast<std::size_t>(count));
+    }
+  }
+
+  /// Synced before the rename: else a crash can leave an empty file under the good name.
+  void commit() {
+    if (::fsync(descriptor_.get()) != 0 && errno != EINVAL) fail(errno);
+    if (!descriptor_.close()) fail(errno);
+    if (::rename(temporary_.c_str(), target_.c_str()) != 0) fail(errno);
+    temporary_.clear();
+    sync_folder(folder());
+  }
+
+ private:
+  std::filesystem::path folder() const {
+    return target_.has_parent_path() ? target_.parent_path() : std::filesystem::path(".");
+  }
+
+  /// The name is short whatever the target's length, and O_EXCL keeps two writers apart.
+  int create() {
+    static std::atomic<unsigned> counter{0};
+    struct stat existing {};
+    const bool replaces = ::stat(target_.c_str(), &existing) == 0;
+    if (replaces && !S_ISREG(existing.st_mode))
+      throw FileError(target_.string(), "", file_kind(existing.st_mode), "a regular file or a new name");
+    for (;;) {
+      temporary_ = folder() / text(".mien-", static_cast<std::int64_t>(::getpid()), "-", counter++, ".tmp");
+      const int descriptor = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+      if (descriptor < 0 && errno == EEXIST) continue;
+      if (descriptor < 0) {
+        const int code = errno;
+        temporary_.clear();
+        fail(code);
+      }
+      if (replaces) static_cast<void>(::fchmod(descriptor, existing.st_mode & 07777));
+      return descriptor;
+    }
+  }
+
+  [[noreturn]] void fail(int code) const {
+    throw FileError(target_.string(), "", system_message(code), "a place that can be written");
+  }
+
+  std::filesystem::path target_;
+  std::filesystem::path temporary_;
+  FileDescriptor descriptor_;
+};
+
+}  // namespace detail
+
+/// All bytes of a regular file. Throws FileError that names the path and the reason: missing, no permission, a folder,
+/// a pipe, larger than `max_bytes`, shortened while it was read.
+inline std::vector<std::byte> read_file(const std::filesystem::path& path,
+                                        std::uint64_t max_bytes = default_max_file_bytes) {
+  return detail::read_whole<std::vector<std::byte>>(path, max_bytes);
+}
+
+/// As `read_file`, as text; the bytes are taken as they are.
+inline std::string read_text(const std::filesystem::path& path, std::uint64_t max_bytes = default_max_file_bytes) {
+  return detail::read_whole<std::string>(path, max_bytes);
+}
+
+/// Replaces a file as a whole or not at all: written under a temporary name in the same folder, synced, renamed, the
+/// folder synced. A reader sees the old content or the new one, never a part; after a failure the old one stands and
+/// the temporary file is gone. A symbolic link is followed; permissions of an existing file are kept. Throws FileError
+/// (no such folder, no permission, disk full, target is not a regular file).
+inline void write_file(const std::filesystem::path& path, std::span<const std::byte> content) {
+  std::error_code ignored;
+  const bool is_link = std::filesystem::is_symlink(path, ignored);
+  const auto resolved = is_link ? std::filesystem::weakly_canonical(path, ignored) : path;
+  detail::TemporaryFile file(ignored ? path : resolved);
+  file.write(content);
+  file.commit();
+}
+
+inline void write_file(const std::filesystem::path& path, std::string_view content) {
+  write_file(path, std::as_bytes(std::span(content)));
+}
+
+}  // namespace mien::io
