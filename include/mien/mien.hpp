@@ -21,11 +21,18 @@
 #include "mien/core/shape.hpp"
 #include "mien/core/tensor.hpp"
 #include "mien/core/threads.hpp"
-#include "mien/gesture/body_25.hpp"
-#include "mien/gesture/representation.hpp"
+#include "mien/gesture/joint_sequence.hpp"
+#include "mien/io/element_type.hpp"
+#include "mien/io/file.hpp"
 #include "mien/nn/initialisation.hpp"
 #include "mien/nn/linear.hpp"
 #include "mien/nn/module.hpp"
 #include "mien/ops/arithmetic.hpp"
 #include "mien/ops/linear.hpp"
 #include "mien/version.hpp"
+
+#if __has_include(<nlohmann/json.hpp>) && __has_include(<zlib.h>) && \
+    (__has_include(<stb_image.h>) || __has_include(<stb/stb_image.h>))
+#include "mien/io/json.hpp"
+#include "mien/io/safetensors.hpp"
+#endif

@@ -39,6 +39,9 @@ while(changed)
   endforeach()
 endwhile()
 
+# Headers in a detail folder come with those that use them.
+list(FILTER headers EXCLUDE REGEX "/detail/")
+
 set(core_lines "")
 set(more_lines "")
 foreach(header IN LISTS headers)
