@@ -25,9 +25,9 @@ using Bone = std::pair<Index, Index>;
 /// whatever x and y say; it must never be taken for a point at the origin. Coordinates are in the source's unit, for
 /// most sources pixels with y downwards.
 struct JointSequence {
-  Tensor<float> joints;
+  Tensor<float> joints = {};
   JointLayout layout = JointLayout::other;
-  std::string name;                      ///< where it comes from: a video's or a recording's name
+  std::string name = {};                 ///< where it comes from: a video's or a recording's name
   Index frames_without_person = 0;       ///< frames of which every joint is missing because nobody was found
   Index frames_with_several_people = 0;  ///< frames in which one of several people had to be chosen
 
