@@ -1,0 +1,41 @@
+#pragma once
+
+/// Differentiable functions of single elements; see ops/activation.hpp.
+
+#include "mien/autograd/variable.hpp"
+#include "mien/ops/activation.hpp"
+
+namespace mien {
+
+template <class T, class Device>
+Variable<T, Device> relu(const Variable<T, Device>& x) {
+  const Tensor<T, Device> y = ops::relu(x.value());
+  return record(y, {x}, [y](const Tensor<T, Device>& upstream, auto& inputs) {
+    inputs.add(0, ops::relu_gradient(y, upstream));
+  });
+}
+
+template <class T, class Device>
+Variable<T, Device> sigmoid(const Variable<T, Device>& x) {
+  const Tensor<T, Device> y = ops::sigmoid(x.value());
+  return record(y, {x}, [y](const Tensor<T, Device>& upstream, auto& inputs) {
+    inputs.add(0, ops::sigmoid_gradient(y, upstream));
+  });
+}
+
+template <class T, class Device>
+Variable<T, Device> tanh(const Variable<T, Device>& x) {
+  const Tensor<T, Device> y = ops::tanh(x.value());
+  return record(y, {x}, [y](const Tensor<T, Device>& upstream, auto& inputs) {
+    inputs.add(0, ops::tanh_gradient(y, upstream));
+  });
+}
+
+template <class T, class Device>
+Variable<T, Device> gelu(const Variable<T, Device>& x) {
+  return record(ops::gelu(x.value()), {x}, [input = x.value()](const Tensor<T, Device>& upstream, auto& inputs) {
+    inputs.add(0, ops::gelu_gradient(input, upstream));
+  });
+}
+
+}  // namespace mien

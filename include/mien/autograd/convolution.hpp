@@ -1,0 +1,24 @@
+#pragma once
+
+/// Differentiable convolution; see ops/convolution.hpp.
+
+#include "mien/autograd/variable.hpp"
+#include "mien/ops/convolution.hpp"
+
+namespace mien {
+
+using ops::ConvolutionOptions;
+using ops::Extent2d;
+
+template <class T>
+Variable<T> convolution(const Variable<T>& x, const Variable<T>& weight, const ConvolutionOptions& options = {}) {
+  return record(ops::convolution(x.value(), weight.value(), options), {x, weight},
+                [map = x.value(), kernel = weight.value(), options](const Tensor<T>& upstream, auto& inputs) {
+                  if (inputs.needed(0))
+                    inputs.add(0, ops::convolution_input_gradient(upstream, kernel, map.shape(), options));
+                  if (inputs.needed(1))
+                    inputs.add(1, ops::convolution_weight_gradient(map, upstream, kernel.shape(), options));
+                });
+}
+
+}  // namespace mien

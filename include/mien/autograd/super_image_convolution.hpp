@@ -1,0 +1,162 @@
+#pragma once
+
+/// Differentiable super-image convolution with learned weights of the two views; see ops/super_image_convolution.hpp.
+
+#include <memory>
+
+#include "mien/autograd/variable.hpp"
+#include "mien/ops/linear.hpp"
+#include "mien/ops/super_image_convolution.hpp"
+
+namespace mien {
+
+using ops::SuperImageLayout;
+
+/// How the results of the two views become one.
+enum class ViewFusion {
+  channel,  ///< softmax weights, one pair for each channel (Li et al., CVPR 2019, over two views)
+  view,     ///< softmax weights, one pair for all channels
+  sum,      ///< Y_h + Y_w
+  height,   ///< Y_h alone
+  width,    ///< Y_w alone
+  none      ///< the per-frame convolution: no super image at all
+};
+
+inline bool has_learned_weights(ViewFusion fusion) {
+  return fusion == ViewFusion::channel || fusion == ViewFusion::view;
+}
+
+struct SuperImageOptions {
+  SuperImageLayout layout = SuperImageLayout::stacked;
+  ViewFusion fusion = ViewFusion::channel;
+};
+
+template <class T>
+struct SuperImageResult {
+  Variable<T> y;    ///< [B, T, H, W, O]
+  Tensor<T> alpha;  ///< the weights of height and width, [B, 2, O], or [B, 2, 1] where all channels have the same
+};
+
+namespace detail {
+
+/// exp(z_v) / sum over the two views, z [B, 2 G].
+template <class T>
+Tensor<T> softmax_over_views(const Tensor<T>& logits) {
+  const Index batch = logits.size(0);
+  const Index granules = logits.size(1) / 2;
+  Tensor<T> alpha({batch, 2, granules});
+  for (Index b = 0; b < batch; ++b)
+    for (Index g = 0; g < granules; ++g) {
+      // With two views the softmax is a sigmoid of the difference.
+      const T height = T{1} / (T{1} + std::exp(logits(b, granules + g) - logits(b, g)));
+      alpha(b, 0, g) = height;
+      alpha(b, 1, g) = T{1} - height;
+    }
+  return alpha;
+}
+
+/// The gradient for z from those for alpha, [B, O] each, summed over channels if they share one pair of weights.
+template <class T>
+Tensor<T> softmax_over_views_gradient(const Tensor<T>& alpha, const Tensor<T>& height, const Tensor<T>& width) {
+  const Index batch = alpha.size(0);
+  const Index granules = alpha.size(2);
+  const Index channels = height.size(1);
+  auto gradient = Tensor<T>::zeros({batch, 2 * granules});
+  for (Index b = 0; b < batch; ++b)
+    for (Index c = 0; c < channels; ++c) {
+      const Index g = granules == 1 ? 0 : c;
+      const T term = alpha(b, 0, g) * alpha(b, 1, g) * (height(b, c) - width(b, c));
+      gradient(b, g) += term;
+      gradient(b, granules + g) -= term;
+    }
+  return gradient;
+}
+
+/// alpha for each channel, [B, O]; `granules` of alpha is O or 1.
+template <class T>
+Tensor<T> alpha_by_channel(const Tensor<T>& alpha, Index view, Index channels) {
+  const Tensor<T> one = alpha.select(1, view).contiguous();
+  if (one.size(1) == channels) return one;
+  Tensor<T> out({one.size(0), channels});
+  for (Index b = 0; b < one.size(0); ++b)
+    for (Index c = 0; c < channels; ++c) out(b, c) = one(b, 0);
+  return out;
+}
+
+template <class T>
+Tensor<T> fixed_alpha(ViewFusion fusion, Index batch) {
+  Tensor<T> alpha({batch, 2, 1}, T{0});
+  for (Index b = 0; b < batch; ++b) {
+    alpha(b, 0, 0) = fusion == ViewFusion::sum || fusion == ViewFusion::height ? T{1} : T{0};
+    alpha(b, 1, 0) = fusion == ViewFusion::sum || fusion == ViewFusion::width ? T{1} : T{0};
+  }
+  return alpha;
+}
+
+template <class T>
+ops::SuperImageWeights<T> super_image_weights(const Tensor<T>& alpha, Index channels, ViewFusion fusion) {
+  return {alpha_by_channel(alpha, 0, channels), alpha_by_channel(alpha, 1, channels),
+          fusion == ViewFusion::sum ? T{2} : T{1}};
+}
+
+}  // namespace detail
+
+/// x [B, T, H, W, C], weight [3, 3, C, O]. With learned weights, fusion_weight is [2 O, 2 O] or, for one pair for all
+/// channels, [2, 2 O], fusion_bias [2 O] or [2]: alpha = softmax over views of (mean Y_h, mean Y_w) W^T + b. Else both
+/// are ignored.
+template <class T>
+SuperImageResult<T> super_image_convolution(const Variable<T>& x, const Variable<T>& weight,
+                                            const Variable<T>& fusion_weight, const Variable<T>& fusion_bias,
+                                            const SuperImageOptions& options = {}) {
+  const ViewFusion fusion = options.fusion;
+  ops::detail::check_super_image_convolution(x.shape(), weight.shape());
+  const Index batch = x.size(0);
+  const Index channels = weight.size(3);
+
+  if (fusion == ViewFusion::none) {
+    const Variable<T> y = record(
+        ops::convolution(x.value(), weight.value(), ops::detail::super_image_window), {x, weight},
+        [map = x.value(), kernel = weight.value()](const Tensor<T>& upstream, auto& inputs) {
+          const auto window = ops::detail::super_image_window;
+          if (inputs.needed(0)) inputs.add(0, ops::convolution_input_gradient(upstream, kernel, map.shape(), window));
+          if (inputs.needed(1)) inputs.add(1, ops::convolution_weight_gradient(map, upstream, kernel.shape(), window));
+        });
+    return {y, detail::fixed_alpha<T>(fusion, batch)};
+  }
+
+  auto parts = std::make_shared<ops::SuperImageParts<T>>(
+      ops::super_image_parts(x.value(), weight.value(), options.layout));
+  Tensor<T> means;
+  Tensor<T> alpha;
+  if (has_learned_weights(fusion)) {
+    const Index granules = fusion == ViewFusion::channel ? channels : 1;
+    if (fusion_weight.shape() != Shape{2 * granules, 2 * channels})
+      throw ShapeError(mien::detail::text("super_image_convolution: fusion weight ", fusion_weight.shape(), " for ",
+                                          channels, " channels, expected ", Shape{2 * granules, 2 * channels}));
+    means = ops::super_image_means(*parts);
+    alpha = detail::softmax_over_views(ops::linear(means, fusion_weight.value(), fusion_bias.value()));
+  } else {
+    alpha = detail::fixed_alpha<T>(fusion, batch);
+  }
+  Tensor<T> mixed = ops::super_image_mix(*parts, detail::super_image_weights(alpha, channels, fusion));
+
+  auto gradient = [parts, map = x.value(), kernel = weight.value(), fusion_kernel = fusion_weight.value(), means, alpha,
+                   options](const Tensor<T>& upstream, auto& inputs) {
+    Tensor<T> means_gradient;
+    if (has_learned_weights(options.fusion)) {
+      const auto [height, width] = ops::super_image_alpha_gradient(*parts, upstream);
+      const Tensor<T> logits = detail::softmax_over_views_gradient(alpha, height, width);
+      means_gradient = ops::linear_input_gradient(logits, fusion_kernel);
+      if (inputs.needed(2)) inputs.add(2, ops::linear_weight_gradient(means, logits));
+      if (inputs.needed(3)) inputs.add(3, ops::sum_rows(logits));
+    }
+    auto gradients = ops::super_image_gradients(
+        map, kernel, upstream, detail::super_image_weights(alpha, kernel.size(3), options.fusion), means_gradient,
+        options.layout, inputs.needed(0), inputs.needed(1));
+    if (inputs.needed(0)) inputs.add(0, std::move(gradients.x));
+    if (inputs.needed(1)) inputs.add(1, std::move(gradients.weight));
+  };
+  return {record(std::move(mixed), {x, weight, fusion_weight, fusion_bias}, std::move(gradient)), alpha};
+}
+
+}  // namespace mien

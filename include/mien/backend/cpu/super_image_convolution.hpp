@@ -1,0 +1,104 @@
+#pragma once
+
+#include "mien/backend/cpu/convolution.hpp"
+
+namespace mien::backend {
+
+/// Lines of a map that were cut out with `slice` and `select`: [B, F, L, C], with gaps between lines and pixels, but
+/// none inside a pixel.
+template <class T>
+T* line_pixel(T* data, const Tensor<T, Cpu>& lines, Index b, Index f, Index l) {
+  return data + b * lines.stride(0) + f * lines.stride(1) + l * lines.stride(2);
+}
+template <class T>
+const T* line_pixel(const Tensor<T, Cpu>& lines, Index b, Index f, Index l) {
+  return lines.data() + b * lines.stride(0) + f * lines.stride(1) + l * lines.stride(2);
+}
+
+/// Calls `pixel(b, f, l)` for every pixel of lines [B, F, L, C], a line a thread.
+template <class T, class Pixel>
+void for_each_line_pixel(const Tensor<T, Cpu>& lines, const Pixel& pixel) {
+  const Index frames = lines.size(1);
+  parallel_for(0, lines.size(0) * frames, 4, [&](Index first, Index last) {
+    for (Index i = first; i < last; ++i)
+      for (Index l = 0; l < lines.size(2); ++l) pixel(i / frames, i % frames, l);
+  });
+}
+
+/// target [B, F, L, C] += terms [B, F, L, C] * factors [B, C].
+template <class T>
+void add_scaled_lines(const Tensor<T, Cpu>& terms, const Tensor<T, Cpu>& factors, Tensor<T, Cpu>& target) {
+  const Index channels = target.size(3);
+  T* data = target.data();
+  for_each_line_pixel(target, [&](Index b, Index f, Index l) {
+    array(line_pixel(data, target, b, f, l), channels) +=
+        array(line_pixel(terms, b, f, l), channels) * array(factors.data() + b * channels, channels);
+  });
+}
+
+/// out [B, F, L, C] = lines [B, F, L, C] * factors [B, C] + shifts [B, C].
+template <class T>
+void scale_and_shift_lines(const Tensor<T, Cpu>& lines, const Tensor<T, Cpu>& factors, const Tensor<T, Cpu>& shifts,
+                           Tensor<T, Cpu>& out) {
+  const Index channels = out.size(3);
+  T* data = out.data();
+  for_each_line_pixel(out, [&](Index b, Index f, Index l) {
+    array(line_pixel(data, out, b, f, l), channels) =
+        array(line_pixel(lines, b, f, l), channels) * array(factors.data() + b * channels, channels) +
+        array(shifts.data() + b * channels, channels);
+  });
+}
+
+/// sums [B, C] += the lines' products with others of the same shape, summed over F and L.
+template <class T>
+void add_line_products(const Tensor<T, Cpu>& a, const Tensor<T, Cpu>& b, Tensor<T, Cpu>& sums) {
+  const Index channels = a.size(3);
+  parallel_for(0, a.size(0), 1, [&](Index image, Index) {
+    auto sum = array(sums.data() + image * channels, channels);
+    for (Index f = 0; f < a.size(1); ++f)
+      for (Index l = 0; l < a.size(2); ++l)
+        sum += array(line_pixel(a, image, f, l), channels) * array(line_pixel(b, image, f, l), channels);
+  });
+}
+
+/// sums [B, C] += lines summed over F and L.
+template <class T>
+void add_line_sums(const Tensor<T, Cpu>& lines, Tensor<T, Cpu>& sums) {
+  const Index channels = lines.size(3);
+  parallel_for(0, lines.size(0), 1, [&](Index image, Index) {
+    auto sum = array(sums.data() + image * channels, channels);
+    for (Index f = 0; f < lines.size(1); ++f)
+      for (Index l = 0; l < lines.size(2); ++l) sum += array(line_pixel(lines, image, f, l), channels);
+  });
+}
+
+/// One view of a clip [B, T, H, W, C] as a super image, in place: `height` is H T rows of W pixels, `width` H rows of
+/// W T. Interleaved layout: a pixel's frames lie next to each other. Stacked: whole frames do.
+inline ImageGrid super_image_grid(const Shape& clip, bool height_view, bool interleaved) {
+  const Index frames = clip[1];
+  const Index height = clip[2];
+  const Index width = clip[3];
+  const Index channels = clip[4];
+  const Index frame_stride = height * width * channels;
+  ImageGrid grid{clip[0], channels, frames * frame_stride, {}, {}};
+  const auto append = [&](std::vector<Index>& offsets, Index extent, Index stride) {
+    const Index outer = interleaved ? extent : frames;
+    const Index inner = interleaved ? frames : extent;
+    for (Index i = 0; i < outer; ++i)
+      for (Index j = 0; j < inner; ++j) {
+        const Index frame = interleaved ? j : i;
+        const Index pixel = interleaved ? i : j;
+        offsets.push_back(frame * frame_stride + pixel * stride);
+      }
+  };
+  if (height_view) {
+    append(grid.rows, height, width * channels);
+    for (Index column = 0; column < width; ++column) grid.columns.push_back(column * channels);
+  } else {
+    for (Index row = 0; row < height; ++row) grid.rows.push_back(row * width * channels);
+    append(grid.columns, width, channels);
+  }
+  return grid;
+}
+
+}  // namespace mien::backend

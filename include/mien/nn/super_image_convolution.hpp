@@ -1,0 +1,55 @@
+#pragma once
+
+#include "mien/autograd/super_image_convolution.hpp"
+#include "mien/nn/initialisation.hpp"
+#include "mien/nn/linear.hpp"
+#include "mien/nn/module.hpp"
+
+namespace mien::nn {
+
+struct SuperImageConvolutionOptions {
+  Index in = 0;
+  Index out = 0;
+  SuperImageLayout layout = SuperImageLayout::stacked;
+  ViewFusion fusion = ViewFusion::channel;
+};
+
+/// One 3x3 convolution over both super images of a clip [B, T, H, W, in], fused to [B, T, H, W, out].
+///
+/// Parameters "weight" [3, 3, in, out] and, where the views' weights are learned, "fc.weight" and "fc.bias". The fusion
+/// starts at zero, so both views start with weight 1/2, and a network with loaded image weights as their average.
+template <class T>
+class SuperImageConvolution : public Module<SuperImageConvolution<T>, T> {
+ public:
+  explicit SuperImageConvolution(const SuperImageConvolutionOptions& options)
+      : weight(kaiming_parameter<T>({3, 3, options.in, options.out}, options.out * 9)),
+        options_{options.layout, options.fusion} {
+    if (!has_learned_weights(options.fusion)) return;
+    fc = Linear<T>({.in = 2 * options.out, .out = options.fusion == ViewFusion::channel ? 2 * options.out : 2});
+    fc.weight.value().fill(T{0});
+    fc.bias.value().fill(T{0});
+  }
+
+  Variable<T> operator()(const Variable<T>& x) {
+    SuperImageResult<T> result = super_image_convolution(x, weight, fc.weight, fc.bias, options_);
+    alpha_ = result.alpha;
+    return std::move(result.y);
+  }
+
+  /// The weights of the views in the last call, [B, 2, out] or [B, 2, 1], height first: which view each clip used.
+  const Tensor<T>& alpha() const { return alpha_; }
+
+  void visit(auto&& child) {
+    child("weight", weight, ParameterLayout::convolution);
+    if (has_learned_weights(options_.fusion)) child("fc", fc);
+  }
+
+  Variable<T> weight;
+  Linear<T> fc{{.in = 0, .out = 0, .bias = false}};
+
+ private:
+  SuperImageOptions options_;
+  Tensor<T> alpha_;
+};
+
+}  // namespace mien::nn

@@ -1,0 +1,116 @@
+#pragma once
+
+/// Two-dimensional convolution (cross-correlation, as in all of deep learning) of channels-last maps.
+///
+///     y[n, i, j, o] = sum over a, b, c of x[n, i s - p + a, j s - p + b, c] weight[a, b, c, o]
+///
+/// x [..., H, W, C] with any number of leading axes, weight [kernel height, kernel width, C / groups, O],
+/// y [..., (H + 2p - k) / s + 1, (W + 2p - k) / s + 1, O]. Positions outside the map count as zero.
+
+#include "mien/backend/cpu/convolution.hpp"
+#include "mien/ops/arithmetic.hpp"
+
+namespace mien::ops {
+
+/// A height and a width; `Extent2d{3}` is a square.
+struct Extent2d {
+  Index height = 1;
+  Index width = 1;
+
+  constexpr Extent2d(Index side = 1) : height(side), width(side) {}
+  constexpr Extent2d(Index height_, Index width_) : height(height_), width(width_) {}
+  bool operator==(const Extent2d&) const = default;
+  std::string to_string() const { return detail::text(height, "x", width); }
+};
+
+struct ConvolutionOptions {
+  Extent2d stride = 1;
+  Extent2d padding = 0;
+  Index groups = 1;
+};
+
+namespace detail {
+
+using mien::detail::text;
+
+inline Index output_extent(Index input, Index kernel, Index stride, Index padding) {
+  return (input + 2 * padding - kernel) / stride + 1;
+}
+
+/// Output shape of a window that slides over the two axes before the channels; throws if it does not fit.
+inline Shape slide_window(const char* operation, const Shape& x, Extent2d kernel, Extent2d stride, Extent2d padding,
+                          Index channels) {
+  if (x.rank() < 3) throw ShapeError(text(operation, ": input ", x, " is not [..., height, width, channels]"));
+  const bool sensible = kernel.height > 0 && kernel.width > 0 && stride.height > 0 && stride.width > 0 &&
+                        padding.height >= 0 && padding.width >= 0;
+  if (!sensible)
+    throw ValueError(text(operation, ": kernel ", kernel, ", stride ", stride, ", padding ", padding,
+                          " must be positive, the padding at least 0"));
+  if (x[-3] + 2 * padding.height < kernel.height || x[-2] + 2 * padding.width < kernel.width)
+    throw ShapeError(text(operation, ": kernel ", kernel, " is larger than the padded input ", x, " (padding ",
+                          padding, ")"));
+  return x.with(-3, output_extent(x[-3], kernel.height, stride.height, padding.height))
+      .with(-2, output_extent(x[-2], kernel.width, stride.width, padding.width))
+      .with(-1, channels);
+}
+
+inline Shape convolution_output(const Shape& x, const Shape& weight, const ConvolutionOptions& options) {
+  const Index groups = options.groups;
+  if (weight.rank() != 4 || x.rank() < 3 || groups < 1 || x[-1] != weight[2] * groups || weight[3] % groups != 0)
+    throw ShapeError(text("convolution: input ", x, ", weight ", weight, " (height, width, in / groups, out), groups ",
+                          groups));
+  return slide_window("convolution", x, {weight[0], weight[1]}, options.stride, options.padding, weight[3]);
+}
+
+inline backend::ConvolutionWindow convolution_window(const Shape& weight, const ConvolutionOptions& options) {
+  return {weight[0],
+          weight[1],
+          options.stride.height,
+          options.stride.width,
+          options.padding.height,
+          options.padding.width,
+          options.groups};
+}
+
+/// The grid of a map whose leading axes are folded into one.
+inline backend::ImageGrid fold_images(const Shape& map) {
+  return backend::map_grid(map.first(map.rank() - 3).elements(), map[-3], map[-2], map[-1]);
+}
+
+}  // namespace detail
+
+template <class T>
+Tensor<T> convolution(const Tensor<T>& x, const Tensor<T>& weight, const ConvolutionOptions& options = {}) {
+  Tensor<T> y(detail::convolution_output(x.shape(), weight.shape(), options));
+  backend::convolution(detail::fold_images(x.shape()), x.contiguous().data(), weight.contiguous().data(),
+                       detail::convolution_window(weight.shape(), options), detail::fold_images(y.shape()), y.data());
+  return y;
+}
+
+/// The gradient for x, of the given shape.
+template <class T>
+Tensor<T> convolution_input_gradient(const Tensor<T>& upstream, const Tensor<T>& weight, const Shape& x,
+                                     const ConvolutionOptions& options = {}) {
+  require_equal_shapes("convolution_input_gradient", upstream.shape(),
+                       detail::convolution_output(x, weight.shape(), options));
+  Tensor<T> gradient(x);
+  backend::convolution_input_gradient(detail::fold_images(upstream.shape()), upstream.contiguous().data(),
+                                      weight.contiguous().data(), detail::convolution_window(weight.shape(), options),
+                                      detail::fold_images(x), gradient.data());
+  return gradient;
+}
+
+/// The gradient for a weight of the given shape.
+template <class T>
+Tensor<T> convolution_weight_gradient(const Tensor<T>& x, const Tensor<T>& upstream, const Shape& weight,
+                                      const ConvolutionOptions& options = {}) {
+  require_equal_shapes("convolution_weight_gradient", upstream.shape(),
+                       detail::convolution_output(x.shape(), weight, options));
+  Tensor<T> gradient(weight);
+  backend::convolution_weight_gradient(detail::fold_images(x.shape()), x.contiguous().data(),
+                                       detail::fold_images(upstream.shape()), upstream.contiguous().data(),
+                                       detail::convolution_window(weight, options), gradient.data());
+  return gradient;
+}
+
+}  // namespace mien::ops
