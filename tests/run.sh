@@ -53,7 +53,8 @@ werror=OFF
 if [ "$(${CXX:-g++} -dumpversion 2>/dev/null | cut -d. -f1)" = 12 ]; then werror=ON; fi
 
 echo "==> configuring"
-quietly cmake --preset release -B "$build" -D MIEN_WARNINGS_AS_ERRORS="$werror"
+# Nearly a release, but Eigen's and our own assertions stay, and it compiles faster than with -O3.
+quietly cmake --preset release -B "$build" -D CMAKE_CXX_FLAGS_RELEASE=-O2 -D MIEN_WARNINGS_AS_ERRORS="$werror"
 
 echo "==> building with $jobs jobs (minutes the first time, seconds later)"
 if [ -t 1 ]; then
