@@ -1,0 +1,299 @@
+#pragma once
+
+/// OpenPose's JSON output: a file a frame, `<video>_<12 digits>_keypoints.json`.
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <limits>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "mien/core/tensor.hpp"
+#include "mien/gesture/joint_sequence.hpp"
+#include "mien/io/json.hpp"
+
+namespace mien::io {
+
+/// A point of the body, the face or a hand. Confidence 0: not seen, and then x and y are 0 too.
+struct Keypoint {
+  float x = 0;
+  float y = 0;
+  float confidence = 0;
+};
+
+/// One person in one frame; lists that OpenPose was not asked for are empty.
+struct OpenposePerson {
+  std::vector<Keypoint> pose;        ///< 25 (BODY_25), 18 (COCO) or none
+  std::vector<Keypoint> face;        ///< 70 or none
+  std::vector<Keypoint> left_hand;   ///< 21 or none
+  std::vector<Keypoint> right_hand;  ///< 21 or none
+  Index id = -1;                     ///< -1: not told; OpenPose itself does not follow people from frame to frame
+
+  /// The sum of the pose's confidences.
+  float confidence() const {
+    float sum = 0;
+    for (const Keypoint& joint : pose) sum += joint.confidence;
+    return sum;
+  }
+};
+
+/// Which of several people in a frame is taken.
+enum class PersonPolicy {
+  nearest,         ///< the one nearest to the person of the frame before; in the first frame, the most confident
+  most_confident,  ///< the greatest sum of confidences, frame by frame
+  first,           ///< the first in the file: OpenPose promises no order
+  by_id            ///< the one whose `person_id` is `OpenposeOptions::person_id`; frames without that person are empty
+};
+
+/// What happens where frame numbers are skipped.
+enum class FrameGaps {
+  missing,  ///< the skipped frames are there, every joint missing
+  closed,   ///< the next frame follows as if nothing had been skipped
+  error     ///< FileError
+};
+
+struct OpenposeOptions {
+  PersonPolicy person = PersonPolicy::nearest;
+  Index person_id = 0;
+  FrameGaps gaps = FrameGaps::missing;
+  gesture::JointLayout layout = gesture::JointLayout::body_25;
+  Index max_frames = 1'000'000;  ///< guards against numbers like 999999999999
+};
+
+namespace detail {
+
+/// Reads the people of one parsed frame.
+class OpenposeFrameReader {
+ public:
+  OpenposeFrameReader(const nlohmann::json& document, std::string_view file) : document_(document), file_(file) {}
+
+  std::vector<OpenposePerson> read() const {
+    if (!document_.is_object() || !document_.contains("people") || !document_["people"].is_array())
+      throw FileError(file_, "", "no list `people`", "OpenPose's JSON of a frame");
+    std::vector<OpenposePerson> people;
+    for (const auto& person : document_["people"]) people.push_back(read_person(person, people.size()));
+    return people;
+  }
+
+ private:
+  OpenposePerson read_person(const nlohmann::json& person, std::size_t number) const {
+    const std::string place = text("person ", number);
+    if (!person.is_object() || !person.contains("pose_keypoints_2d"))
+      throw FileError(file_, place, "no `pose_keypoints_2d`", "an object with it (OpenPose 1.2 or later)");
+    OpenposePerson out;
+    out.pose = read_keypoints(person, place, "pose_keypoints_2d", {25, 18}, "75 (BODY_25) or 54 (COCO)");
+    out.face = read_keypoints(person, place, "face_keypoints_2d", {70, 70}, "210");
+    out.left_hand = read_keypoints(person, place, "hand_left_keypoints_2d", {21, 21}, "63");
+    out.right_hand = read_keypoints(person, place, "hand_right_keypoints_2d", {21, 21}, "63");
+    out.id = read_id(person);
+    return out;
+  }
+
+  static Index read_id(const nlohmann::json& person) {
+    if (!person.contains("person_id")) return -1;
+    const auto& id =
+        person["person_id"].is_array() && !person["person_id"].empty() ? person["person_id"][0] : person["person_id"];
+    return id.is_number_integer() ? id.get<Index>() : -1;
+  }
+
+  std::vector<Keypoint> read_keypoints(const nlohmann::json& person, const std::string& place, const char* key,
+                                       std::array<std::size_t, 2> counts, std::string_view expected) const {
+    if (!person.contains(key)) return {};
+    const auto& numbers = person[key];
+    const std::string where = text(place, ", ", key);
+    if (!numbers.is_array()) throw FileError(file_, where, numbers.type_name(), "a list of numbers");
+    if (numbers.empty()) return {};
+    if (numbers.size() != counts[0] * 3 && numbers.size() != counts[1] * 3)
+      throw FileError(file_, where, text(numbers.size(), " numbers"), text("none or ", expected));
+    std::vector<Keypoint> out(numbers.size() / 3);
+    for (std::size_t i = 0; i < out.size(); ++i) {
+      const float confidence = read_number(numbers[3 * i + 2], where, i);
+      const Keypoint seen{read_number(numbers[3 * i], where, i), read_number(numbers[3 * i + 1], where, i), confidence};
+      if (confidence > 0) out[i] = seen;
+    }
+    return out;
+  }
+
+  float read_number(const nlohmann::json& number, const std::string& where, std::size_t joint) const {
+    const double value = number.is_number() ? number.get<double>() : std::numeric_limits<double>::quiet_NaN();
+    if (!(std::abs(value) <= static_cast<double>(std::numeric_limits<float>::max())))
+      throw FileError(file_, text(where, ", joint ", joint), number.dump().substr(0, 40), "a finite number");
+    return static_cast<float>(value);
+  }
+
+  const nlohmann::json& document_;
+  std::string_view file_;
+};
+
+/// A file of a folder with the number in its name.
+struct NumberedFrame {
+  std::uint64_t number;
+  std::string video;
+  std::filesystem::path path;
+};
+
+/// Takes "<video>_<digits>_keypoints.json" apart.
+inline std::optional<NumberedFrame> numbered_frame(const std::filesystem::path& path) {
+  constexpr std::string_view ending = "_keypoints.json";
+  const std::string name = path.filename().string();
+  if (name.starts_with('.') || !name.ends_with(ending)) return {};
+  const std::string stem = name.substr(0, name.size() - ending.size());
+  const std::size_t before = stem.find_last_not_of("0123456789");
+  const std::size_t digits = before == std::string::npos ? 0 : before + 1;
+  NumberedFrame frame{0, stem.substr(0, digits), path};
+  const auto [end, error] = std::from_chars(stem.data() + digits, stem.data() + stem.size(), frame.number);
+  if (digits == stem.size() || error != std::errc{}) return {};
+  if (frame.video.ends_with('_')) frame.video.pop_back();
+  return frame;
+}
+
+/// The frames of a folder in the order of their numbers. Throws FileError if there are none, if they belong to several
+/// videos, or if two have the same number.
+inline std::vector<NumberedFrame> numbered_frames(const std::filesystem::path& folder) {
+  std::error_code error;
+  std::filesystem::directory_iterator entries(folder, error);
+  if (error) throw FileError(folder.string(), "", error.message(), "a folder of OpenPose's JSON files");
+  std::vector<NumberedFrame> frames;
+  for (; entries != std::filesystem::directory_iterator(); entries.increment(error)) {
+    if (auto frame = numbered_frame(entries->path())) frames.push_back(std::move(*frame));
+  }
+  if (error) throw FileError(folder.string(), "", error.message(), "a folder that can be listed");
+  std::sort(frames.begin(), frames.end(), [](const NumberedFrame& a, const NumberedFrame& b) {
+    return std::pair(a.number, a.path) < std::pair(b.number, b.path);
+  });
+  if (frames.empty())
+    throw FileError(folder.string(), "", "no frames", "files named <video>_<12 digits>_keypoints.json");
+  for (std::size_t i = 1; i < frames.size(); ++i) {
+    if (frames[i].video != frames[0].video)
+      throw FileError(folder.string(), "",
+                      text("frames of the videos `", frames[0].video, "` and `", frames[i].video, "`"),
+                      "frames of one video");
+    if (frames[i].number == frames[i - 1].number)
+      throw FileError(folder.string(), "", text("frame ", frames[i].number, " twice"), "every frame once");
+  }
+  return frames;
+}
+
+/// How far a person is from the one chosen last: the mean distance of the joints that the last one had. A joint that
+/// is missing now counts as far away as the last person was large, so that a stray joint does not pass for a person.
+inline double person_distance(const OpenposePerson& last, const OpenposePerson& person) {
+  float left = std::numeric_limits<float>::max();
+  float right = std::numeric_limits<float>::lowest();
+  float top = left;
+  float bottom = right;
+  for (const Keypoint& joint : last.pose) {
+    if (joint.confidence == 0) continue;
+    left = std::min(left, joint.x);
+    right = std::max(right, joint.x);
+    top = std::min(top, joint.y);
+    bottom = std::max(bottom, joint.y);
+  }
+  const double size = std::hypot(static_cast<double>(right) - left, static_cast<double>(bottom) - top);
+  double sum = 0;
+  int joints = 0;
+  for (std::size_t i = 0; i < std::min(last.pose.size(), person.pose.size()); ++i) {
+    const Keypoint& before = last.pose[i];
+    const Keypoint& now = person.pose[i];
+    if (before.confidence == 0) continue;
+    sum += now.confidence == 0
+               ? size
+               : std::hypot(static_cast<double>(before.x) - now.x, static_cast<double>(before.y) - now.y);
+    ++joints;
+  }
+  return joints == 0 ? 0 : sum / joints;
+}
+
+/// The person of a frame by the policy, or null if there is none. `last` is whom it chose before, if anybody.
+inline const OpenposePerson* choose_person(const std::vector<OpenposePerson>& people, const OpenposeOptions& options,
+                                           const std::optional<OpenposePerson>& last) {
+  const OpenposePerson* chosen = nullptr;
+  const auto is_better = [&](const OpenposePerson& candidate) {
+    if (options.person == PersonPolicy::first) return false;
+    if (options.person == PersonPolicy::nearest && last)
+      return person_distance(*last, candidate) < person_distance(*last, *chosen);
+    return candidate.confidence() > chosen->confidence();
+  };
+  for (const OpenposePerson& candidate : people) {
+    if (candidate.confidence() == 0) continue;
+    if (options.person == PersonPolicy::by_id && candidate.id != options.person_id) continue;
+    if (chosen == nullptr || is_better(candidate)) chosen = &candidate;
+  }
+  return chosen;
+}
+
+}  // namespace detail
+
+/// The people of one frame. `content` is the JSON text, `file` is only named in errors. Throws FileError for invalid
+/// JSON, lists of any other length than none or OpenPose's, and numbers that are not finite.
+inline std::vector<OpenposePerson> parse_openpose_frame(std::string_view content,
+                                                        std::string_view file = "OpenPose frame in memory") {
+  return detail::OpenposeFrameReader(parse_json(content, file), file).read();
+}
+
+/// Reads one frame's file; see `parse_openpose_frame`. An empty list of people is a frame without a person, no error.
+inline std::vector<OpenposePerson> read_openpose_frame(const std::filesystem::path& path) {
+  return parse_openpose_frame(read_text(path, std::uint64_t{64} << 20), path.string());
+}
+
+/// Reads the pose of one person from a folder with one JSON file a frame, in the order of the frame numbers.
+///
+/// The sequence starts at the first number there is. Frames without the chosen person have confidence 0 in all joints
+/// and are counted, and so are frames in which somebody had to be chosen among several. Files with other names are
+/// skipped. Throws FileError for damaged files, a pose of another layout, several videos in one folder, and if no frame
+/// shows a person.
+inline gesture::JointSequence read_openpose_folder(const std::filesystem::path& folder,
+                                                   const OpenposeOptions& options = {}) {
+  const Index joints = gesture::joint_count(options.layout);
+  if (joints == 0) throw ValueError("read_openpose_folder: the layout must be body_25 or coco_18");
+  const auto frames = detail::numbered_frames(folder);
+  const std::uint64_t span = frames.back().number - frames.front().number;
+  const std::uint64_t gaps = span - (frames.size() - 1);
+  if (gaps > 0 && options.gaps == FrameGaps::error)
+    throw FileError(folder.string(), "", detail::text(gaps, " skipped frame numbers"), "numbers without gaps");
+  const std::uint64_t count = options.gaps == FrameGaps::missing ? span : frames.size() - 1;
+  if (count >= static_cast<std::uint64_t>(std::max<Index>(options.max_frames, 0)))
+    throw FileError(folder.string(), "", detail::text("frames ", frames.front().number, " to ", frames.back().number),
+                    detail::text("at most ", options.max_frames, " frames (OpenposeOptions::max_frames)"));
+
+  const Index length = static_cast<Index>(count) + 1;
+  gesture::JointSequence out{.joints = Tensor<float>::zeros({length, joints, 3}),
+                             .layout = options.layout,
+                             .name = frames[0].video,
+                             .frames_without_person = length,
+                             .frames_with_several_people = 0};
+  std::optional<OpenposePerson> last;
+  for (std::size_t i = 0; i < frames.size(); ++i) {
+    const auto people = read_openpose_frame(frames[i].path);
+    if (people.size() > 1) ++out.frames_with_several_people;
+    const OpenposePerson* const person = detail::choose_person(people, options, last);
+    if (person == nullptr) continue;
+    if (static_cast<Index>(person->pose.size()) != joints)
+      throw FileError(frames[i].path.string(), "pose_keypoints_2d", detail::text(person->pose.size(), " joints"),
+                      detail::text(joints, " (", gesture::layout_name(options.layout), ")"));
+    --out.frames_without_person;
+    const Index frame = options.gaps == FrameGaps::missing ? static_cast<Index>(frames[i].number - frames[0].number)
+                                                           : static_cast<Index>(i);
+    float* to = out.joints.data() + frame * joints * 3;
+    for (const Keypoint& joint : person->pose) {
+      *to++ = joint.x;
+      *to++ = joint.y;
+      *to++ = joint.confidence;
+    }
+    last = *person;
+  }
+  if (out.frames_without_person == length)
+    throw FileError(folder.string(), "", detail::text("no person in ", frames.size(), " frames"),
+                    "somebody in at least one");
+  return out;
+}
+
+}  // namespace mien::io
