@@ -1,0 +1,99 @@
+#pragma once
+
+/// Labelled samples, as all readers give them.
+
+#include <cstddef>
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "mien/data/sampling.hpp"
+#include "mien/gesture/joint_sequence.hpp"
+
+namespace mien::data {
+
+/// What a reader passed over.
+struct SkippedFiles {
+  Index hidden = 0;   ///< names that begin with a dot, and what systems leave behind (Thumbs.db, desktop.ini, __MACOSX)
+  Index other = 0;    ///< files of other kinds, and files or folders where none belong
+  Index empty = 0;    ///< videos without frames, where they are allowed
+  Index missing = 0;  ///< rows of a sheet without their file, where that is allowed
+};
+
+/// Samples and the names of their classes. `Sample` has at least a name, a label, a subject and a split.
+template <class Sample>
+struct DataSet {
+  std::vector<Sample> samples = {};
+  std::vector<std::string> class_names = {};  ///< in the order of labels
+  SkippedFiles skipped = {};
+
+  Index size() const { return static_cast<Index>(samples.size()); }
+  Index classes() const { return static_cast<Index>(class_names.size()); }
+
+  std::vector<Index> labels() const {
+    std::vector<Index> out;
+    for (const Sample& sample : samples) out.push_back(sample.label);
+    return out;
+  }
+  /// Who is seen in each sample; empty where that is unknown.
+  std::vector<std::string> subjects() const {
+    std::vector<std::string> out;
+    for (const Sample& sample : samples) out.push_back(sample.subject);
+    return out;
+  }
+  /// The part that the data set's authors put each sample in; empty where they did not.
+  std::vector<std::string> splits() const {
+    std::vector<std::string> out;
+    for (const Sample& sample : samples) out.push_back(sample.split);
+    return out;
+  }
+
+  /// Some of the samples, in the given order, with all class names. Throws IndexError.
+  DataSet subset(const std::vector<Index>& indices) const {
+    DataSet out{.class_names = class_names};
+    for (const Index index : indices) {
+      if (index < 0 || index >= size()) throw IndexError(detail::text("subset: sample ", index, " of ", size()));
+      out.samples.push_back(samples[static_cast<std::size_t>(index)]);
+    }
+    return out;
+  }
+
+  /// Throws ValueError for a label that has no class, with the sample's name.
+  void check_labels() const {
+    for (const Sample& sample : samples)
+      if (sample.label < 0 || sample.label >= classes())
+        throw ValueError(detail::text("`", sample.name, "`: label ", sample.label, " of ", classes(), " classes"));
+  }
+};
+
+/// How many samples each class has. Throws ValueError for a label that has no class.
+template <class Sample>
+std::vector<Index> class_counts(const DataSet<Sample>& data) {
+  data.check_labels();
+  return class_counts(data.labels(), data.classes());
+}
+
+/// A video as a list of pictures; a single picture is a video of one frame.
+struct FrameSequence {
+  std::string name = {};  ///< unlike all others of the data set, as in "happy/S010_004"
+  Index label = 0;
+  std::string subject = {};
+  std::string split = {};
+  std::vector<std::filesystem::path> frames = {};  ///< in the order of time
+};
+
+using FrameSequences = DataSet<FrameSequence>;
+
+/// A labelled recording of a body's joints.
+struct GestureSequence {
+  std::string name = {};
+  Index label = 0;
+  std::string subject = {};
+  std::string split = {};
+  gesture::JointSequence joints = {};
+};
+
+using GestureSequences = DataSet<GestureSequence>;
+
+}  // namespace mien::data

@@ -1,0 +1,180 @@
+#pragma once
+
+/// Batches of videos for the face models: clips picked, frames read, varied and put together.
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "mien/data/augmentation.hpp"
+#include "mien/data/clip.hpp"
+#include "mien/data/data_set.hpp"
+#include "mien/io/image.hpp"
+
+namespace mien::data {
+
+/// Decoded pictures, as many as fit; what does not fit is read again each time. Any thread may call it.
+class ImageCache {
+ public:
+  explicit ImageCache(std::size_t max_bytes) : max_bytes_(max_bytes) {}
+
+  /// With 1 or 3 channels. Throws FileError, as `io::read_image`.
+  std::shared_ptr<const io::Image> read(const std::filesystem::path& path, Index channels) {
+    const std::pair key(path.string(), channels);
+    {
+      std::lock_guard lock(mutex_);
+      if (const auto found = images_.find(key); found != images_.end()) return found->second;
+    }
+    // Two threads may both decode here; that costs time, not correctness.
+    auto image = std::make_shared<const io::Image>(io::read_image(path, {.channels = channels}));
+    std::lock_guard lock(mutex_);
+    if (bytes_ + image->pixels.size() > max_bytes_) return image;
+    const auto [place, added] = images_.emplace(key, image);
+    if (added) bytes_ += image->pixels.size();
+    return place->second;
+  }
+
+  std::size_t bytes() const {
+    std::lock_guard lock(mutex_);
+    return bytes_;
+  }
+
+ private:
+  const std::size_t max_bytes_;
+  mutable std::mutex mutex_;
+  std::size_t bytes_ = 0;
+  std::map<std::pair<std::string, Index>, std::shared_ptr<const io::Image>> images_;
+};
+
+/// B videos of K clips of T frames.
+struct FaceBatch {
+  Tensor<float> frames;  ///< [B, K, T, side, side, channels]
+  std::vector<Index> labels;
+  std::vector<std::string> names;
+};
+
+struct FaceClipsOptions {
+  Index clips = 3;                                ///< K
+  Index frames = 8;                               ///< T
+  ClipSampling sampling = ClipSampling::centred;  ///< `random` for training
+  ShortVideo short_video = ShortVideo::repeat;
+  Index side = 112;
+  Index channels = 3;
+  Fit fit = Fit::crop;
+  double zoom = 1;
+  Normalisation normalisation = imagenet_normalisation;
+  ClipAugmentation augmentation = {};              ///< one draw for all frames of a video
+  std::size_t cache_bytes = std::size_t{1} << 30;  ///< for decoded pictures
+};
+
+/// A `Source` of videos for a `Loader`. Copies share the cache of pictures. Frames are picked as in `clip_frames` and
+/// become input frames as in `input_frame`; the frames of a video may differ in size.
+class FaceClips {
+ public:
+  struct Sample {
+    Tensor<float> frames;  ///< [K, T, side, side, channels]
+    Index label;
+    std::string name;
+  };
+  using Batch = FaceBatch;
+
+  /// Throws ValueError: options that make no sense, a label without a class, a video without frames.
+  explicit FaceClips(FrameSequences videos, const FaceClipsOptions& options = {})
+      : videos_(std::make_shared<const FrameSequences>(std::move(videos))),
+        options_(options),
+        cache_(std::make_shared<ImageCache>(options.cache_bytes)) {
+    videos_->check_labels();
+    detail::check_frame(frame_options());
+    Generator unused;
+    draw_transform(options_.augmentation, unused);
+    for (const FrameSequence& video : videos_->samples) {
+      if (video.frames.empty()) throw ValueError(detail::text("`", video.name, "` has no frames"));
+      if (options_.short_video == ShortVideo::repeat) continue;
+      try {
+        detail::check_options(clip_options(), static_cast<Index>(video.frames.size()));
+      } catch (const ValueError& error) {
+        throw ValueError(detail::text("`", video.name, "`: ", error.what()));
+      }
+    }
+    detail::check_options(clip_options(), options_.clips * options_.frames);
+  }
+
+  Index size() const { return videos_->size(); }
+  std::vector<Index> labels() const { return videos_->labels(); }
+  const std::string& name(Index index) const { return video(index).name; }
+  const FrameSequences& videos() const { return *videos_; }
+  const FaceClipsOptions& options() const { return options_; }
+
+  /// Throws FileError for a frame that cannot be read, IndexError.
+  Sample make(Index index, Generator& generator) const {
+    const FrameSequence& source = video(index);
+    const auto picked = clip_frames(static_cast<Index>(source.frames.size()), clip_options(), generator);
+    const ClipTransform transform = draw_transform(options_.augmentation, generator);
+    const FrameOptions frame = frame_options();
+    Sample out{Tensor<float>({options_.clips, options_.frames, frame.side, frame.side, frame.channels}), source.label,
+               source.name};
+    const auto total = static_cast<Index>(picked.size());
+    const Index elements = frame.side * frame.side * frame.channels;
+    for (Index i = 0; i < total; ++i) {
+      const auto& path = source.frames[static_cast<std::size_t>(picked[static_cast<std::size_t>(i)])];
+      const auto image = cache_->read(path, options_.channels);
+      const double moment = total == 1 ? 0 : static_cast<double>(i) / static_cast<double>(total - 1) - 0.5;
+      detail::resample<std::uint8_t>({image->pixels.data(), image->width, image->height, image->channels}, frame,
+                                     transform, moment, out.frames.data() + i * elements);
+    }
+    return out;
+  }
+
+  FaceBatch collate(std::vector<Sample> samples) const {
+    const FrameOptions frame = frame_options();
+    FaceBatch out{Tensor<float>({static_cast<Index>(samples.size()), options_.clips, options_.frames, frame.side,
+                                 frame.side, frame.channels}),
+                  {},
+                  {}};
+    float* to = out.frames.data();
+    for (Sample& sample : samples) {
+      to = std::copy_n(sample.frames.data(), sample.frames.elements(), to);
+      out.labels.push_back(sample.label);
+      out.names.push_back(std::move(sample.name));
+    }
+    return out;
+  }
+
+ private:
+  const FrameSequence& video(Index index) const {
+    if (index < 0 || index >= size()) throw IndexError(detail::text("FaceClips: video ", index, " of ", size()));
+    return videos_->samples[static_cast<std::size_t>(index)];
+  }
+
+  ClipOptions clip_options() const {
+    return {options_.clips, options_.frames, options_.sampling, options_.short_video};
+  }
+  FrameOptions frame_options() const {
+    return {options_.side, options_.channels, options_.fit, options_.zoom, options_.normalisation};
+  }
+
+  std::shared_ptr<const FrameSequences> videos_;
+  FaceClipsOptions options_;
+  std::shared_ptr<ImageCache> cache_;
+};
+
+/// Reads every frame and gives one message for each that cannot be read: the check before a long training.
+inline std::vector<std::string> unreadable_frames(const FrameSequences& videos) {
+  std::vector<std::string> problems;
+  for (const FrameSequence& video : videos.samples)
+    for (const auto& frame : video.frames) {
+      try {
+        io::read_image(frame);
+      } catch (const Error& error) {
+        problems.emplace_back(error.what());
+      }
+    }
+  return problems;
+}
+
+}  // namespace mien::data

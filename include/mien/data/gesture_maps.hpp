@@ -1,0 +1,90 @@
+#pragma once
+
+/// Batches of joint maps for the gesture models: joints varied, drawn and put together.
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "mien/data/data_set.hpp"
+#include "mien/gesture/augmentation.hpp"
+#include "mien/gesture/representation.hpp"
+
+namespace mien::data {
+
+/// B recordings as maps of J joints.
+struct GestureBatch {
+  Tensor<float> maps;  ///< [B, S, S, J]
+  std::vector<Index> labels;
+  std::vector<std::string> names;
+};
+
+struct GestureMapsOptions {
+  gesture::RepresentationOptions representation = {};
+  gesture::JointAugmentation augmentation = {};  ///< applied before the maps are drawn
+};
+
+/// A `Source` of joint maps for a `Loader`.
+class GestureMaps {
+ public:
+  struct Sample {
+    Tensor<float> map;  ///< [S, S, J]
+    Index label;
+    std::string name;
+  };
+  using Batch = GestureBatch;
+
+  /// Throws ValueError for a label without a class, ShapeError for joints that are not [T, J, 3] with one J for all.
+  explicit GestureMaps(GestureSequences recordings, GestureMapsOptions options = {})
+      : recordings_(std::make_shared<const GestureSequences>(std::move(recordings))), options_(std::move(options)) {
+    recordings_->check_labels();
+    for (const GestureSequence& recording : recordings_->samples) {
+      const Shape& shape = recording.joints.joints.shape();
+      const Shape& first = recordings_->samples.front().joints.joints.shape();
+      if (shape.rank() != 3 || shape[2] != 3 || shape[1] != first[1])
+        throw ShapeError(detail::text("`", recording.name, "`: joints ", shape, " are not [T, J, 3], with J as in `",
+                                      recordings_->samples.front().name, "`, ", first));
+    }
+  }
+
+  Index size() const { return recordings_->size(); }
+  std::vector<Index> labels() const { return recordings_->labels(); }
+  const std::string& name(Index index) const { return recording(index).name; }
+  const GestureSequences& recordings() const { return *recordings_; }
+  const GestureMapsOptions& options() const { return options_; }
+
+  /// Throws as `gesture::augment` and `gesture::represent`; IndexError.
+  Sample make(Index index, Generator& generator) const {
+    const GestureSequence& source = recording(index);
+    const auto joints = gesture::augment(source.joints, options_.augmentation, generator);
+    return {gesture::represent(joints, options_.representation), source.label, source.name};
+  }
+
+  /// Throws ShapeError for no samples.
+  GestureBatch collate(std::vector<Sample> samples) const {
+    if (samples.empty()) throw ShapeError("GestureMaps::collate: no samples");
+    Shape shape{static_cast<Index>(samples.size())};
+    for (const Index extent : samples.front().map.shape()) shape.append(extent);
+    GestureBatch out{Tensor<float>(shape), {}, {}};
+    float* to = out.maps.data();
+    for (Sample& sample : samples) {
+      to = std::copy_n(sample.map.data(), sample.map.elements(), to);
+      out.labels.push_back(sample.label);
+      out.names.push_back(std::move(sample.name));
+    }
+    return out;
+  }
+
+ private:
+  const GestureSequence& recording(Index index) const {
+    if (index < 0 || index >= size()) throw IndexError(detail::text("GestureMaps: recording ", index, " of ", size()));
+    return recordings_->samples[static_cast<std::size_t>(index)];
+  }
+
+  std::shared_ptr<const GestureSequences> recordings_;
+  GestureMapsOptions options_;
+};
+
+}  // namespace mien::data

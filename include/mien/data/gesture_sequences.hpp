@@ -1,0 +1,52 @@
+#pragma once
+
+/// Joint recordings, as the readers of tables give them, as a labelled data set.
+
+#include <algorithm>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "mien/data/data_set.hpp"
+#include "mien/data/natural_order.hpp"
+#include "mien/io/joint_table.hpp"
+
+namespace mien::data {
+
+struct GestureSequencesOptions {
+  std::vector<std::string> class_names = {};  ///< in the order of labels; empty: all that occur, in natural order
+  bool skip_other_labels = false;  ///< leaves out recordings of other classes, and counts them in `skipped.other`
+};
+
+/// Labels become numbers. Throws ValueError for a label that is no named class, unless such recordings are left out.
+inline GestureSequences gesture_sequences(std::vector<io::JointRecording> recordings,
+                                          const GestureSequencesOptions& options = {}) {
+  GestureSequences data{.class_names = options.class_names};
+  if (data.class_names.empty()) {
+    std::set<std::string> names;
+    for (const io::JointRecording& recording : recordings) names.insert(recording.label);
+    data.class_names.assign(names.begin(), names.end());
+    std::sort(data.class_names.begin(), data.class_names.end(), natural_less);
+  }
+  const auto& names = data.class_names;
+  for (io::JointRecording& recording : recordings) {
+    const auto named = std::find(names.begin(), names.end(), recording.label);
+    if (named == names.end()) {
+      if (!options.skip_other_labels)
+        throw ValueError(detail::text("recording `", recording.sequence.name, "`: label `", recording.label,
+                                      "` is none of the ", names.size(), " named classes"));
+      ++data.skipped.other;
+      continue;
+    }
+    GestureSequence sample{.name = recording.sequence.name,
+                           .label = static_cast<Index>(named - names.begin()),
+                           .subject = std::move(recording.subject),
+                           .split = std::move(recording.split),
+                           .joints = std::move(recording.sequence)};
+    data.samples.push_back(std::move(sample));
+  }
+  return data;
+}
+
+}  // namespace mien::data
