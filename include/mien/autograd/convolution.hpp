@@ -8,7 +8,6 @@
 namespace mien {
 
 using ops::ConvolutionOptions;
-using ops::Extent2d;
 
 template <class T>
 Variable<T> convolution(const Variable<T>& x, const Variable<T>& weight, const ConvolutionOptions& options = {}) {

@@ -8,20 +8,10 @@
 /// y [..., (H + 2p - k) / s + 1, (W + 2p - k) / s + 1, O]. Positions outside the map count as zero.
 
 #include "mien/backend/cpu/convolution.hpp"
+#include "mien/core/extent.hpp"
 #include "mien/ops/arithmetic.hpp"
 
 namespace mien::ops {
-
-/// A height and a width; `Extent2d{3}` is a square.
-struct Extent2d {
-  Index height = 1;
-  Index width = 1;
-
-  constexpr Extent2d(Index side = 1) : height(side), width(side) {}
-  constexpr Extent2d(Index height_, Index width_) : height(height_), width(width_) {}
-  bool operator==(const Extent2d&) const = default;
-  std::string to_string() const { return detail::text(height, "x", width); }
-};
 
 struct ConvolutionOptions {
   Extent2d stride = 1;

@@ -1,0 +1,25 @@
+#pragma once
+
+/// Differentiable channel-wise convolution; see ops/channel_wise_convolution.hpp.
+
+#include "mien/autograd/variable.hpp"
+#include "mien/ops/channel_wise_convolution.hpp"
+
+namespace mien {
+
+using ops::ChannelWiseConvolutionOptions;
+
+template <class T>
+Variable<T> channel_wise_convolution(const Variable<T>& x, const Variable<T>& weight,
+                                     const ChannelWiseConvolutionOptions& options = {}) {
+  return record(
+      ops::channel_wise_convolution(x.value(), weight.value(), options), {x, weight},
+      [map = x.value(), kernel = weight.value(), options](const Tensor<T>& upstream, auto& inputs) {
+        if (inputs.needed(0))
+          inputs.add(0, ops::channel_wise_convolution_input_gradient(upstream, kernel, map.shape(), options));
+        if (inputs.needed(1))
+          inputs.add(1, ops::channel_wise_convolution_weight_gradient(map, upstream, kernel.shape(), options));
+      });
+}
+
+}  // namespace mien

@@ -1,0 +1,101 @@
+#pragma once
+
+#include <limits>
+
+#include "mien/backend/cpu/convolution.hpp"
+
+namespace mien::backend {
+
+/// Calls `visit(row, column)` for the input pixels under the window of output pixel (i, j) that are inside the map.
+template <class Visit>
+void for_each_in_window(const ConvolutionWindow& window, Index height, Index width, Index i, Index j,
+                        const Visit& visit) {
+  const Index top = i * window.stride_height - window.padding_height;
+  const Index left = j * window.stride_width - window.padding_width;
+  for (Index row = std::max<Index>(0, top); row < std::min(height, top + window.height); ++row)
+    for (Index column = std::max<Index>(0, left); column < std::min(width, left + window.width); ++column)
+      visit(row, column);
+}
+
+/// Maxima of windows over x [N, H, W, C], and the pixel (row W + column) each came from.
+template <class T>
+void max_pool(const T* x, Index images, Index height, Index width, Index channels, const ConvolutionWindow& window,
+              Index output_height, Index output_width, T* y, std::int32_t* source) {
+  parallel_for(0, images * output_height, 1, [&](Index task, Index) {
+    const T* image = x + task / output_height * height * width * channels;
+    const Index i = task % output_height;
+    for (Index j = 0; j < output_width; ++j) {
+      const Index out = (task * output_width + j) * channels;
+      std::fill_n(y + out, channels, -std::numeric_limits<T>::infinity());
+      std::fill_n(source + out, channels, -1);
+      for_each_in_window(window, height, width, i, j, [&](Index row, Index column) {
+        const T* pixel = image + (row * width + column) * channels;
+        for (Index c = 0; c < channels; ++c) {
+          // A NaN wins, so that it is seen; a padded position never does.
+          const bool wins = pixel[c] > y[out + c] || source[out + c] < 0 || pixel[c] != pixel[c];
+          y[out + c] = wins ? pixel[c] : y[out + c];
+          source[out + c] = wins ? static_cast<std::int32_t>(row * width + column) : source[out + c];
+        }
+      });
+    }
+  });
+}
+
+/// Adds every output's gradient to the pixel its maximum came from; an image a thread.
+template <class T>
+void max_pool_gradient(const T* upstream, const std::int32_t* source, Index images, Index output_pixels,
+                       Index input_pixels, Index channels, T* gradient) {
+  parallel_for(0, images, 1, [&](Index image, Index) {
+    T* to = gradient + image * input_pixels * channels;
+    std::fill_n(to, input_pixels * channels, T{0});
+    const Index start = image * output_pixels * channels;
+    for (Index pixel = 0; pixel < output_pixels; ++pixel)
+      for (Index c = 0; c < channels; ++c) {
+        const Index i = start + pixel * channels + c;
+        if (source[i] >= 0) to[source[i] * channels + c] += upstream[i];
+      }
+  });
+}
+
+/// The part of an axis that output `i` of `outputs` averages: [floor(i n / outputs), ceil((i + 1) n / outputs)).
+inline Index adaptive_begin(Index i, Index extent, Index outputs) { return i * extent / outputs; }
+inline Index adaptive_end(Index i, Index extent, Index outputs) {
+  return ((i + 1) * extent + outputs - 1) / outputs;
+}
+
+/// Sums of x over each window times `weight(i, j)`; `begin` and `end` give a window's borders: (axis is height, index).
+template <class T, class Window>
+void average_pool(const T* x, Index images, Index height, Index width, Index channels, Index output_height,
+                  Index output_width, const Window& window, T* y) {
+  parallel_for(0, images * output_height, 1, [&](Index task, Index) {
+    const T* image = x + task / output_height * height * width * channels;
+    for (Index j = 0; j < output_width; ++j) {
+      const auto area = window(task % output_height, j);
+      auto sum = array(y + (task * output_width + j) * channels, channels);
+      sum.setZero();
+      for (Index row = area.top; row < area.bottom; ++row)
+        for (Index column = area.left; column < area.right; ++column)
+          sum += array(image + (row * width + column) * channels, channels);
+      sum *= static_cast<T>(area.weight);
+    }
+  });
+}
+
+template <class T, class Window>
+void average_pool_gradient(const T* upstream, Index images, Index height, Index width, Index channels,
+                           Index output_height, Index output_width, const Window& window, T* gradient) {
+  parallel_for(0, images, 1, [&](Index image, Index) {
+    T* to = gradient + image * height * width * channels;
+    std::fill_n(to, height * width * channels, T{0});
+    for (Index i = 0; i < output_height; ++i)
+      for (Index j = 0; j < output_width; ++j) {
+        const auto area = window(i, j);
+        const auto up = array(upstream + ((image * output_height + i) * output_width + j) * channels, channels);
+        for (Index row = area.top; row < area.bottom; ++row)
+          for (Index column = area.left; column < area.right; ++column)
+            array(to + (row * width + column) * channels, channels) += up * static_cast<T>(area.weight);
+      }
+  });
+}
+
+}  // namespace mien::backend

@@ -1,0 +1,103 @@
+#pragma once
+
+/// ACCM, the attention-based channel-wise convolutional model over body-gesture representations (Wei et al., Expert
+/// Systems with Applications 237 (2024) 121419).
+
+#include "mien/autograd/shape.hpp"
+#include "mien/nn/attention.hpp"
+#include "mien/nn/batch_norm.hpp"
+#include "mien/nn/channel_wise_convolution.hpp"
+#include "mien/nn/convolution.hpp"
+#include "mien/nn/dropout.hpp"
+
+namespace mien::models {
+
+/// How ACCM puts its two branches together.
+enum class Aggregate { concatenate, sum };
+
+struct AccmOptions {
+  Index joints = 25;
+  Index classes = 7;
+  Index width = 128;  ///< channels of both blocks of a branch
+  Aggregate aggregate = Aggregate::concatenate;
+  double dropout = 0;  ///< before the classifier
+};
+
+/// Two blocks of convolution 3x3, batch norm and ReLU; the first halves height and width. Names "0", "1", "3", "4".
+template <class T>
+struct AccmBranch : nn::Module<AccmBranch<T>, T> {
+  AccmBranch(Index joints, Index width)
+      : conv1({.in = joints, .out = width, .kernel = 3, .stride = 2, .padding = 1}),
+        norm1(width),
+        conv2({.in = width, .out = width, .kernel = 3, .padding = 1}),
+        norm2(width) {}
+
+  Variable<T> operator()(const Variable<T>& x) { return relu(norm2(conv2(relu(norm1(conv1(x)))))); }
+
+  void visit(auto&& child) {
+    child("0", conv1);
+    child("1", norm1);
+    child("3", conv2);
+    child("4", norm2);
+  }
+
+  nn::Convolution<T> conv1;
+  nn::BatchNorm<T> norm1;
+  nn::Convolution<T> conv2;
+  nn::BatchNorm<T> norm2;
+};
+
+/// Representation [N, S, S, J] -> emotion logits [N, classes].
+///
+/// Branch 1 sees the joints mixed; branch 2 first convolves every joint's channel alone and weighs it by attention.
+/// Some 0.36 M parameters for 25 joints, 7 classes and width 128.
+template <class T>
+class Accm : public nn::Module<Accm<T>, T> {
+ public:
+  explicit Accm(const AccmOptions& options)
+      : branch1(options.joints, options.width),
+        channelwise({.channels = options.joints}),
+        attention(options.joints),
+        branch2(options.joints, options.width),
+        dropout(options.dropout),
+        fc({.in = feature_size(options), .out = options.classes}),
+        aggregate_(options.aggregate) {}
+
+  Variable<T> operator()(const Variable<T>& x) { return fc(dropout(features(x))); }
+
+  /// What the classifier sees: [N, 2 width], or [N, width] for branches that are summed.
+  Variable<T> features(const Variable<T>& x) {
+    const Variable<T> mixed = branch1(x);
+    const Variable<T> attended = branch2(attention(channelwise(x)));
+    if (aggregate_ == Aggregate::sum) return mean_of_positions(mixed + attended);
+    return concatenate<T>({mean_of_positions(mixed), mean_of_positions(attended)}, 1);
+  }
+
+  static Index feature_size(const AccmOptions& options) {
+    return options.aggregate == Aggregate::concatenate ? 2 * options.width : options.width;
+  }
+
+  /// The joints' weights in the last call, [N, J].
+  const Tensor<T>& joint_weights() const { return attention.joint_weights(); }
+
+  void visit(auto&& child) {
+    child("branch1", branch1);
+    child("channelwise", channelwise);
+    child("attention", attention);
+    child("branch2", branch2);
+    child("dropout", dropout);
+    child("fc", fc);
+  }
+
+  AccmBranch<T> branch1;
+  nn::ChannelWiseConvolution<T> channelwise;
+  nn::JointAttention<T> attention;
+  AccmBranch<T> branch2;
+  nn::Dropout<T> dropout;
+  nn::Linear<T> fc;
+
+ private:
+  Aggregate aggregate_;
+};
+
+}  // namespace mien::models

@@ -1,0 +1,173 @@
+#pragma once
+
+/// SISTCM-ResNet18: a ResNet-18 (He et al., CVPR 2016) over every frame of a clip, whose second 3x3 convolution in each
+/// block is a super-image convolution over all frames (Wei et al., Expert Systems with Applications 237 (2024) 121419).
+
+#include <array>
+#include <optional>
+
+#include "mien/autograd/activation.hpp"
+#include "mien/autograd/pooling.hpp"
+#include "mien/autograd/shape.hpp"
+#include "mien/nn/batch_norm.hpp"
+#include "mien/nn/convolution.hpp"
+#include "mien/nn/dropout.hpp"
+#include "mien/nn/super_image_convolution.hpp"
+
+namespace mien::models {
+
+/// How a network begins.
+enum class Stem {
+  imagenet,  ///< 7x7 convolution, stride 2, and 3x3 max pooling, stride 2: for frames of 112 pixels and more
+  small      ///< 3x3 convolution, stride 1, no pooling: for faces of about 48 pixels
+};
+
+struct SistcmResNet18Options {
+  Index classes = 7;
+  SuperImageLayout layout = SuperImageLayout::stacked;
+  ViewFusion fusion = ViewFusion::channel;
+  double dropout = 0.5;  ///< before the classifier
+  Stem stem = Stem::imagenet;
+  std::array<Index, 4> widths{64, 128, 256, 512};
+  Index channels = 3;  ///< of the frames
+};
+
+/// The form for faces of 48 pixels: same blocks, a stem that keeps the size, a quarter of the channels.
+inline SistcmResNet18Options small_sistcm_resnet18(Index classes, Index channels = 1) {
+  SistcmResNet18Options options;
+  options.classes = classes;
+  options.stem = Stem::small;
+  options.widths = {16, 32, 64, 128};
+  options.channels = channels;
+  return options;
+}
+
+struct SistcmBlockOptions {
+  Index in = 0;
+  Index out = 0;
+  Index stride = 1;
+  SuperImageLayout layout = SuperImageLayout::stacked;
+  ViewFusion fusion = ViewFusion::channel;
+};
+
+/// The 1x1 convolution and batch norm of a shortcut that changes size or channels. Names "0" and "1".
+template <class T>
+struct Downsample : nn::Module<Downsample<T>, T> {
+  Downsample(Index in, Index out, Index stride) : conv({.in = in, .out = out, .kernel = 1, .stride = stride}), norm(out) {}
+
+  Variable<T> operator()(const Variable<T>& x) { return norm(conv(x)); }
+
+  void visit(auto&& child) {
+    child("0", conv);
+    child("1", norm);
+  }
+
+  nn::Convolution<T> conv;
+  nn::BatchNorm<T> norm;
+};
+
+/// conv1 (per frame, stride) - batch norm - ReLU - super-image convolution - batch norm - add the shortcut - ReLU, on
+/// clips [B, T, H, W, C].
+template <class T>
+struct SistcmBlock : nn::Module<SistcmBlock<T>, T> {
+  explicit SistcmBlock(const SistcmBlockOptions& options)
+      : conv1({.in = options.in, .out = options.out, .kernel = 3, .stride = options.stride, .padding = 1}),
+        bn1(options.out),
+        conv2({.in = options.out, .out = options.out, .layout = options.layout, .fusion = options.fusion}),
+        bn2(options.out) {
+    if (options.stride != 1 || options.in != options.out) downsample.emplace(options.in, options.out, options.stride);
+  }
+
+  Variable<T> operator()(const Variable<T>& x) {
+    const Variable<T> y = bn2(conv2(relu(bn1(conv1(x)))));
+    return relu(y + (downsample ? (*downsample)(x) : x));
+  }
+
+  void visit(auto&& child) {
+    child("conv1", conv1);
+    child("bn1", bn1);
+    child("conv2", conv2);
+    child("bn2", bn2);
+    if (downsample) child("downsample", *downsample);
+  }
+
+  nn::Convolution<T> conv1;
+  nn::BatchNorm<T> bn1;
+  nn::SuperImageConvolution<T> conv2;
+  nn::BatchNorm<T> bn2;
+  std::optional<Downsample<T>> downsample;
+};
+
+template <class T>
+struct ClipEmotion {
+  Variable<T> features;  ///< [B, 512], or [B, K, 512] for videos of K clips
+  Variable<T> logits;    ///< [B, classes] or [B, K, classes]
+};
+
+/// Clips [B, T, H, W, C], or videos of K clips each [B, K, T, H, W, C], to features and emotion logits of every clip.
+/// Parameter names are torchvision's for a ResNet-18; the fusion layers are "layerS.B.conv2.fc". Frames of any size.
+template <class T>
+class SistcmResNet18 : public nn::Module<SistcmResNet18<T>, T> {
+ public:
+  explicit SistcmResNet18(const SistcmResNet18Options& options)
+      : conv1({.in = options.channels,
+               .out = options.widths[0],
+               .kernel = options.stem == Stem::imagenet ? 7 : 3,
+               .stride = options.stem == Stem::imagenet ? 2 : 1,
+               .padding = options.stem == Stem::imagenet ? 3 : 1}),
+        bn1(options.widths[0]),
+        dropout(options.dropout),
+        fc({.in = options.widths[3], .out = options.classes}),
+        stem_(options.stem) {
+    Index in = options.widths[0];
+    for (std::size_t stage = 0; stage < stages.size(); ++stage) {
+      const Index out = options.widths[stage];
+      stages[stage].append(SistcmBlock<T>({in, out, stage == 0 ? 1 : 2, options.layout, options.fusion}));
+      stages[stage].append(SistcmBlock<T>({out, out, 1, options.layout, options.fusion}));
+      in = out;
+    }
+  }
+
+  ClipEmotion<T> operator()(const Variable<T>& frames) {
+    const Shape shape = frames.shape();
+    if (shape.rank() != 5 && shape.rank() != 6)
+      throw ShapeError(detail::text("SistcmResNet18: frames ", shape, " are neither [B, T, H, W, C] nor [B, K, T, H, W, C]"));
+    const bool videos = shape.rank() == 6;
+    const Variable<T> clips =
+        videos ? reshape(frames, {shape[0] * shape[1], shape[2], shape[3], shape[4], shape[5]}) : frames;
+    Variable<T> x = relu(bn1(conv1(clips)));
+    if (stem_ == Stem::imagenet) x = max_pool(x, {.kernel = 3, .stride = 2, .padding = 1});
+    for (auto& stage : stages) x = stage(x);
+    const Variable<T> features = mean_of_positions(x);
+    const Variable<T> logits = fc(dropout(features));
+    if (!videos) return {features, logits};
+    return {reshape(features, {shape[0], shape[1], features.size(1)}), reshape(logits, {shape[0], shape[1], logits.size(1)})};
+  }
+
+  /// The views' weights in the last call, for each of the eight blocks in order: [clips, 2, O or 1], height first.
+  std::vector<Tensor<T>> alpha() {
+    std::vector<Tensor<T>> out;
+    for (auto& stage : stages)
+      for (std::size_t block = 0; block < stage.size(); ++block) out.push_back(stage[block].conv2.alpha());
+    return out;
+  }
+
+  void visit(auto&& child) {
+    child("conv1", conv1);
+    child("bn1", bn1);
+    for (std::size_t stage = 0; stage < stages.size(); ++stage) child("layer" + std::to_string(stage + 1), stages[stage]);
+    child("dropout", dropout);
+    child("fc", fc);
+  }
+
+  nn::Convolution<T> conv1;
+  nn::BatchNorm<T> bn1;
+  std::array<nn::Sequence<SistcmBlock<T>>, 4> stages;
+  nn::Dropout<T> dropout;
+  nn::Linear<T> fc;
+
+ private:
+  Stem stem_;
+};
+
+}  // namespace mien::models

@@ -1,0 +1,72 @@
+#pragma once
+
+/// Attention that weighs the channels of a map [B, ..., C].
+
+#include "mien/autograd/activation.hpp"
+#include "mien/autograd/arithmetic.hpp"
+#include "mien/nn/linear.hpp"
+
+namespace mien::nn {
+
+/// Joint attention of ACCM: channel means -> linear -> sigmoid -> every joint's channel times its weight.
+///
+/// Parameters "weight" [C, C] and "bias" [C], both from U[-a, a] with a = sqrt(6 / 2 C), the bias included.
+template <class T>
+class JointAttention : public Module<JointAttention<T>, T> {
+ public:
+  explicit JointAttention(Index joints)
+      : weight(uniform_parameter<T>({joints, joints}, glorot_bound(joints, joints))),
+        bias(uniform_parameter<T>({joints}, glorot_bound(joints, joints))) {}
+
+  Variable<T> operator()(const Variable<T>& x) {
+    const Variable<T> weights = sigmoid(linear(mean_of_positions(x), weight, bias));
+    weights_ = weights.value();
+    return scale_channels(x, weights);
+  }
+
+  /// The weights of the last call, [B, C]: which joints mattered.
+  const Tensor<T>& joint_weights() const { return weights_; }
+
+  void visit(auto&& child) {
+    child("weight", weight);
+    child("bias", bias);
+  }
+
+  Variable<T> weight;
+  Variable<T> bias;
+
+ private:
+  Tensor<T> weights_;
+};
+
+struct SqueezeExcitationOptions {
+  Index channels = 0;
+  Index reduction = 16;
+};
+
+/// Squeeze-and-excitation (Hu et al., CVPR 2018): channel means -> linear C to C / reduction -> ReLU -> linear back ->
+/// sigmoid -> every channel times its weight. Layers "fc1" and "fc2".
+template <class T>
+class SqueezeExcitation : public Module<SqueezeExcitation<T>, T> {
+ public:
+  explicit SqueezeExcitation(const SqueezeExcitationOptions& options)
+      : fc1({.in = options.channels, .out = hidden(options)}), fc2({.in = hidden(options), .out = options.channels}) {}
+
+  Variable<T> operator()(const Variable<T>& x) { return scale_channels(x, sigmoid(fc2(relu(fc1(mean_of_positions(x)))))); }
+
+  void visit(auto&& child) {
+    child("fc1", fc1);
+    child("fc2", fc2);
+  }
+
+  Linear<T> fc1;
+  Linear<T> fc2;
+
+ private:
+  static Index hidden(const SqueezeExcitationOptions& options) {
+    if (options.reduction < 1) throw ValueError(detail::text("SqueezeExcitation: reduction ", options.reduction));
+    return std::max<Index>(1, options.channels / options.reduction);
+  }
+};
+
+}  // namespace mien::nn

@@ -1,0 +1,53 @@
+#pragma once
+
+#include "mien/autograd/batch_norm.hpp"
+#include "mien/nn/initialisation.hpp"
+#include "mien/nn/module.hpp"
+
+namespace mien::nn {
+
+struct BatchNormOptions {
+  double epsilon = 1e-5;
+  double momentum = 0.1;  ///< share of a batch in the running statistics
+};
+
+/// Batch normalisation of [..., C], over all leading axes: of vectors, images and clips alike. While training it uses
+/// the batch's statistics and follows them with its running ones, which it uses in evaluation.
+/// Parameters "weight" and "bias", buffers "running_mean" and "running_var", all [C].
+template <class T>
+class BatchNorm : public Module<BatchNorm<T>, T> {
+ public:
+  explicit BatchNorm(Index channels, const BatchNormOptions& options = {})
+      : weight(constant_parameter<T>({channels}, 1)),
+        bias(constant_parameter<T>({channels}, 0)),
+        running_mean({channels}, T{0}),
+        running_var({channels}, T{1}),
+        options_(options) {}
+
+  Variable<T> operator()(const Variable<T>& x) {
+    const T epsilon = static_cast<T>(options_.epsilon);
+    if (!this->is_training()) return batch_norm(x, {running_mean, running_var}, weight, bias, epsilon, false);
+    ops::require_channels("BatchNorm", x.shape(), weight.shape());
+    const ops::Moments<T> moments = ops::channel_moments(x.value());
+    backend::update_running_moments(moments.mean, moments.variance, x.value().elements() / weight.value().elements(),
+                                    static_cast<T>(options_.momentum), running_mean, running_var);
+    return batch_norm(x, moments, weight, bias, epsilon, true);
+  }
+
+  void visit(auto&& child) {
+    child("weight", weight);
+    child("bias", bias);
+    child("running_mean", running_mean);
+    child("running_var", running_var);
+  }
+
+  Variable<T> weight;
+  Variable<T> bias;
+  Tensor<T> running_mean;
+  Tensor<T> running_var;
+
+ private:
+  BatchNormOptions options_;
+};
+
+}  // namespace mien::nn

@@ -1,0 +1,36 @@
+#pragma once
+
+#include "mien/autograd/channel_wise_convolution.hpp"
+#include "mien/nn/initialisation.hpp"
+#include "mien/nn/module.hpp"
+
+namespace mien::nn {
+
+struct ChannelWiseConvolutionLayerOptions {
+  Index channels = 0;
+  Extent2d kernel = 3;
+  Extent2d stride = 1;
+  Extent2d padding = 1;
+};
+
+/// Every channel of a map [..., H, W, C] by a kernel of its own. Parameter "weight" [kernel height, kernel width, 1, C],
+/// from U[-1/sqrt(kernel area), 1/sqrt(kernel area)].
+template <class T>
+class ChannelWiseConvolution : public Module<ChannelWiseConvolution<T>, T> {
+ public:
+  explicit ChannelWiseConvolution(const ChannelWiseConvolutionLayerOptions& options)
+      : weight(uniform_parameter<T>({options.kernel.height, options.kernel.width, 1, options.channels},
+                                    fan_in_bound(options.kernel.height * options.kernel.width))),
+        options_{options.stride, options.padding} {}
+
+  Variable<T> operator()(const Variable<T>& x) const { return channel_wise_convolution(x, weight, options_); }
+
+  void visit(auto&& child) { child("weight", weight, ParameterLayout::convolution); }
+
+  Variable<T> weight;
+
+ private:
+  ChannelWiseConvolutionOptions options_;
+};
+
+}  // namespace mien::nn

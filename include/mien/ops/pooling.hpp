@@ -1,0 +1,139 @@
+#pragma once
+
+/// Pooling of channels-last maps [..., H, W, C]. Output sizes as for convolutions: (H + 2 padding - kernel) / stride + 1,
+/// rounded down.
+
+#include <cstdint>
+
+#include "mien/backend/cpu/pooling.hpp"
+#include "mien/ops/convolution.hpp"
+
+namespace mien::ops {
+
+struct PoolingOptions {
+  Extent2d kernel = 2;
+  Extent2d stride = 2;
+  Extent2d padding = 0;
+  /// Average pooling: whether padded zeros count in the mean (PyTorch's default).
+  bool count_padding = true;
+};
+
+namespace detail {
+
+inline Shape pooled_shape(const char* operation, const Shape& x, const PoolingOptions& options) {
+  if (options.padding.height * 2 > options.kernel.height || options.padding.width * 2 > options.kernel.width)
+    throw ValueError(text(operation, ": padding ", options.padding, " is more than half of kernel ", options.kernel));
+  return slide_window(operation, x, options.kernel, options.stride, options.padding, x.rank() > 0 ? x[-1] : 0);
+}
+
+inline backend::ConvolutionWindow pooling_window(const PoolingOptions& options) {
+  return {options.kernel.height,  options.kernel.width,    options.stride.height,
+          options.stride.width,   options.padding.height, options.padding.width};
+}
+
+inline Index leading(const Shape& map) { return map.first(map.rank() - 3).elements(); }
+
+/// Borders of one output's window within the map, and what its sum is multiplied by.
+struct PoolingArea {
+  Index top, bottom, left, right;
+  double weight;
+};
+
+inline auto average_windows(const Shape& x, const PoolingOptions& options) {
+  return [options, height = x[-3], width = x[-2]](Index i, Index j) {
+    const Index top = i * options.stride.height - options.padding.height;
+    const Index left = j * options.stride.width - options.padding.width;
+    PoolingArea area{std::max<Index>(0, top), std::min(height, top + options.kernel.height), std::max<Index>(0, left),
+                     std::min(width, left + options.kernel.width), 0};
+    const Index inside = (area.bottom - area.top) * (area.right - area.left);
+    const Index padded = (std::min(height + options.padding.height, top + options.kernel.height) - top) *
+                         (std::min(width + options.padding.width, left + options.kernel.width) - left);
+    area.weight = 1.0 / static_cast<double>(options.count_padding ? padded : inside);
+    return area;
+  };
+}
+
+inline auto adaptive_windows(const Shape& x, Extent2d output) {
+  return [output, height = x[-3], width = x[-2]](Index i, Index j) {
+    PoolingArea area{backend::adaptive_begin(i, height, output.height), backend::adaptive_end(i, height, output.height),
+                     backend::adaptive_begin(j, width, output.width), backend::adaptive_end(j, width, output.width), 0};
+    area.weight = 1.0 / static_cast<double>((area.bottom - area.top) * (area.right - area.left));
+    return area;
+  };
+}
+
+template <class T, class Windows>
+Tensor<T> average(const Tensor<T>& x, const Shape& shape, const Windows& windows) {
+  Tensor<T> y(shape);
+  if (!y.empty())
+    backend::average_pool(x.contiguous().data(), leading(x.shape()), x.size(-3), x.size(-2), x.size(-1), y.size(-3),
+                          y.size(-2), windows, y.data());
+  return y;
+}
+
+template <class T, class Windows>
+Tensor<T> average_gradient(const Tensor<T>& upstream, const Shape& x, const Windows& windows) {
+  Tensor<T> gradient(x);
+  if (!gradient.empty())
+    backend::average_pool_gradient(upstream.contiguous().data(), leading(x), x[-3], x[-2], x[-1], upstream.size(-3),
+                                   upstream.size(-2), windows, gradient.data());
+  return gradient;
+}
+
+inline Shape adaptive_shape(const Shape& x, Extent2d output) {
+  if (x.rank() < 3 || output.height < 1 || output.width < 1 || x[-3] < 1 || x[-2] < 1)
+    throw ShapeError(text("adaptive_average_pool: input ", x, " to ", output));
+  return x.with(-3, output.height).with(-2, output.width);
+}
+
+}  // namespace detail
+
+template <class T>
+struct MaxPoolResult {
+  Tensor<T> y;
+  Tensor<std::int32_t> source;  ///< the pixel of the map that each maximum came from, row * W + column
+};
+
+/// The largest value under each window; positions outside the map never win.
+template <class T>
+MaxPoolResult<T> max_pool(const Tensor<T>& x, const PoolingOptions& options) {
+  const Shape shape = detail::pooled_shape("max_pool", x.shape(), options);
+  MaxPoolResult<T> result{Tensor<T>(shape), Tensor<std::int32_t>(shape)};
+  if (!result.y.empty())
+    backend::max_pool(x.contiguous().data(), detail::leading(x.shape()), x.size(-3), x.size(-2), x.size(-1),
+                      detail::pooling_window(options), shape[-3], shape[-2], result.y.data(), result.source.data());
+  return result;
+}
+
+/// The gradient for the input, of shape x.
+template <class T>
+Tensor<T> max_pool_gradient(const Tensor<T>& upstream, const Tensor<std::int32_t>& source, const Shape& x) {
+  require_equal_shapes("max_pool_gradient", upstream.shape(), source.shape());
+  Tensor<T> gradient(x);
+  backend::max_pool_gradient(upstream.contiguous().data(), source.data(), detail::leading(x),
+                             upstream.size(-3) * upstream.size(-2), x[-3] * x[-2], x[-1], gradient.data());
+  return gradient;
+}
+
+template <class T>
+Tensor<T> average_pool(const Tensor<T>& x, const PoolingOptions& options) {
+  return detail::average(x, detail::pooled_shape("average_pool", x.shape(), options),
+                         detail::average_windows(x.shape(), options));
+}
+template <class T>
+Tensor<T> average_pool_gradient(const Tensor<T>& upstream, const Shape& x, const PoolingOptions& options) {
+  require_equal_shapes("average_pool_gradient", upstream.shape(), detail::pooled_shape("average_pool", x, options));
+  return detail::average_gradient(upstream, x, detail::average_windows(x, options));
+}
+
+/// Means over windows that divide the map into `output` parts as evenly as whole pixels allow.
+template <class T>
+Tensor<T> adaptive_average_pool(const Tensor<T>& x, Extent2d output) {
+  return detail::average(x, detail::adaptive_shape(x.shape(), output), detail::adaptive_windows(x.shape(), output));
+}
+template <class T>
+Tensor<T> adaptive_average_pool_gradient(const Tensor<T>& upstream, const Shape& x) {
+  return detail::average_gradient(upstream, x, detail::adaptive_windows(x, {upstream.size(-3), upstream.size(-2)}));
+}
+
+}  // namespace mien::ops
