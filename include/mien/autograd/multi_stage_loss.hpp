@@ -1,0 +1,68 @@
+#pragma once
+
+/// The loss of the face branch: every clip's emotion, and both readings of the whole video, against the video's label.
+///
+///     L = L1 + lambda L2 + mu L3
+///
+/// L1 is the cross-entropy of the clips' logits, mean over all clips; L2 and L3 are those of E1, read from the clips'
+/// features, and E2, read from the clips' emotions. Wei et al., Expert Systems with Applications 237 (2024) 121419.
+
+#include <vector>
+
+#include "mien/autograd/arithmetic.hpp"
+#include "mien/autograd/cross_entropy.hpp"
+
+namespace mien {
+
+struct MultiStageLossOptions {
+  double lambda = 1;  ///< weight of the loss of E1
+  double mu = 1;      ///< weight of the loss of E2
+  std::vector<double> class_weights = {};
+  double label_smoothing = 0;
+  /// A label whose videos do not count.
+  std::optional<Index> ignore_index = std::nullopt;
+  /// [B, K], 0 for clips that only pad a video to the length of the longest; empty if all clips count. L1 then is the
+  /// mean over the clips that count.
+  Tensor<std::uint8_t> clip_mask = {};
+};
+
+/// clip_logits [B, K, C], e1 and e2 [B, C], one label a video: [1]. Throws ShapeError and ValueError as
+/// `cross_entropy`.
+template <class T, class Device>
+Variable<T, Device> multi_stage_loss(const Variable<T, Device>& clip_logits, const Variable<T, Device>& e1,
+                                     const Variable<T, Device>& e2, const std::vector<Index>& labels,
+                                     const MultiStageLossOptions& options = {}) {
+  const Shape& clips = clip_logits.shape();
+  const Tensor<std::uint8_t>& mask = options.clip_mask;
+  const bool fits = clips.rank() == 3 && e1.shape() == clips.without(1) && e2.shape() == e1.shape() &&
+                    static_cast<Index>(labels.size()) == clips[0] &&
+                    (!mask.defined() || mask.shape() == clips.first(2));
+  if (!fits)
+    throw ShapeError(detail::text("multi_stage_loss: clip logits ", clips, ", e1 ", e1.shape(), ", e2 ", e2.shape(),
+                                  ", ", labels.size(), " labels, clip mask ",
+                                  mask.defined() ? mask.shape().to_string() : "none"));
+
+  // No label of a class is ever negative, so that one is free to mark what does not count.
+  constexpr Index ignored = -1;
+  const CrossEntropyOptions shared{options.class_weights, options.label_smoothing, ignored};
+  std::vector<Index> video_labels = labels;
+  for (std::size_t video = 0; video < labels.size(); ++video) {
+    if (labels[video] == options.ignore_index) {
+      video_labels[video] = ignored;
+    } else if (labels[video] < 0 || labels[video] >= clips[2]) {
+      throw ValueError(detail::text("multi_stage_loss: video ", video, " has label ", labels[video], ", there are ",
+                                    clips[2], " classes"));
+    }
+  }
+  std::vector<Index> clip_labels;
+  for (Index video = 0; video < clips[0]; ++video)
+    for (Index clip = 0; clip < clips[1]; ++clip)
+      clip_labels.push_back(mask.defined() && mask(video, clip) == 0 ? ignored
+                                                                     : video_labels[static_cast<std::size_t>(video)]);
+
+  return cross_entropy(clip_logits, clip_labels, shared) +
+         scale(cross_entropy(e1, video_labels, shared), static_cast<T>(options.lambda)) +
+         scale(cross_entropy(e2, video_labels, shared), static_cast<T>(options.mu));
+}
+
+}  // namespace mien

@@ -1,0 +1,92 @@
+#pragma once
+
+/// Adam: Kingma and Ba, Adam: A Method for Stochastic Optimization, ICLR 2015. AdamW: Loshchilov and Hutter, Decoupled
+/// Weight Decay Regularization, ICLR 2019.
+
+#include "mien/backend/cpu/optimiser_step.hpp"
+#include "mien/optim/optimiser.hpp"
+
+namespace mien::optim {
+
+struct AdamOptions {
+  double learning_rate = 1e-3;
+  double beta1 = 0.9;
+  double beta2 = 0.999;
+  double epsilon = 1e-8;
+  double weight_decay = 0;  ///< added to the gradient, times the parameter
+};
+
+struct AdamWOptions {
+  double learning_rate = 1e-3;
+  double beta1 = 0.9;
+  double beta2 = 0.999;
+  double epsilon = 1e-8;
+  double weight_decay = 1e-2;  ///< shrinks the parameter by learning_rate * weight_decay at each step
+};
+
+/// m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g^2;  w -= r / (1 - b1^t) m / (sqrt(v / (1 - b2^t)) + e), with
+/// g = gradient + d w.
+template <class T>
+class Adam : public Optimiser<T> {
+ public:
+  explicit Adam(const nn::ParameterList<T>& parameters, const AdamOptions& options = {})
+      : Adam("optim::Adam", options, false) {
+    this->add_group(parameters);
+  }
+  Adam(std::initializer_list<nn::ParameterList<T>> lists, const AdamOptions& options = {})
+      : Adam("optim::Adam", options, false) {
+    this->add_group(lists);
+  }
+
+ protected:
+  using typename Optimiser<T>::Settings;
+
+  Adam(const char* name, const AdamOptions& options, bool decoupled)
+      : Optimiser<T>(name, {options.learning_rate, options.weight_decay, options.beta1},
+                     {"first_moment", "second_moment"}),
+        beta2_(options.beta2),
+        epsilon_(options.epsilon),
+        decoupled_(decoupled) {
+    detail::require_setting(name, "beta2", options.beta2, 1);
+    detail::require_setting(name, "epsilon", options.epsilon);
+  }
+
+  void update(const Settings& settings, Index step, const Tensor<T>& gradient, Tensor<T>& value,
+              std::vector<Tensor<T>>& slots) const override {
+    const auto t = static_cast<double>(step);
+    backend::adam_step(gradient,
+                       {.learning_rate = settings.learning_rate,
+                        .beta1 = settings.momentum,
+                        .beta2 = beta2_,
+                        .epsilon = epsilon_,
+                        .weight_decay = decoupled_ ? 0 : settings.weight_decay,
+                        .decoupled_decay = decoupled_ ? settings.weight_decay : 0,
+                        .first_correction = 1 - std::pow(settings.momentum, t),
+                        .second_correction = 1 - std::pow(beta2_, t)},
+                       value, slots[0], slots[1]);
+  }
+
+ private:
+  double beta2_;
+  double epsilon_;
+  bool decoupled_;
+};
+
+/// Adam whose weight decay shrinks the parameter itself, w *= 1 - r d, and stays out of the moments.
+template <class T>
+class AdamW : public Adam<T> {
+ public:
+  explicit AdamW(const nn::ParameterList<T>& parameters, const AdamWOptions& options = {}) : AdamW(options) {
+    this->add_group(parameters);
+  }
+  AdamW(std::initializer_list<nn::ParameterList<T>> lists, const AdamWOptions& options = {}) : AdamW(options) {
+    this->add_group(lists);
+  }
+
+ private:
+  explicit AdamW(const AdamWOptions& options)
+      : Adam<T>("optim::AdamW",
+                {options.learning_rate, options.beta1, options.beta2, options.epsilon, options.weight_decay}, true) {}
+};
+
+}  // namespace mien::optim

@@ -1,0 +1,58 @@
+#pragma once
+
+/// Adamax: Adam with the infinity norm. Kingma and Ba, Adam: A Method for Stochastic Optimization, ICLR 2015,
+/// section 7.
+
+#include "mien/backend/cpu/optimiser_step.hpp"
+#include "mien/optim/optimiser.hpp"
+
+namespace mien::optim {
+
+struct AdamaxOptions {
+  double learning_rate = 2e-3;
+  double beta1 = 0.9;
+  double beta2 = 0.999;
+  double epsilon = 1e-8;
+  double weight_decay = 0;  ///< added to the gradient, times the parameter
+};
+
+/// m = b1 m + (1 - b1) g;  u = max(b2 u, |g| + e);  w -= r / (1 - b1^t) m / u, with g = gradient + d w.
+template <class T>
+class Adamax : public Optimiser<T> {
+ public:
+  explicit Adamax(const nn::ParameterList<T>& parameters, const AdamaxOptions& options = {}) : Adamax(options) {
+    this->add_group(parameters);
+  }
+  Adamax(std::initializer_list<nn::ParameterList<T>> lists, const AdamaxOptions& options = {}) : Adamax(options) {
+    this->add_group(lists);
+  }
+
+ private:
+  using typename Optimiser<T>::Settings;
+
+  explicit Adamax(const AdamaxOptions& options)
+      : Optimiser<T>("optim::Adamax", {options.learning_rate, options.weight_decay, options.beta1},
+                     {"first_moment", "infinity_norm"}),
+        beta2_(options.beta2),
+        epsilon_(options.epsilon) {
+    detail::require_setting("optim::Adamax", "beta2", options.beta2, 1);
+    detail::require_setting("optim::Adamax", "epsilon", options.epsilon);
+  }
+
+  void update(const Settings& settings, Index step, const Tensor<T>& gradient, Tensor<T>& value,
+              std::vector<Tensor<T>>& slots) const override {
+    backend::adamax_step(gradient,
+                         {.learning_rate = settings.learning_rate,
+                          .beta1 = settings.momentum,
+                          .beta2 = beta2_,
+                          .epsilon = epsilon_,
+                          .weight_decay = settings.weight_decay,
+                          .first_correction = 1 - std::pow(settings.momentum, static_cast<double>(step))},
+                         value, slots[0], slots[1]);
+  }
+
+  double beta2_;
+  double epsilon_;
+};
+
+}  // namespace mien::optim

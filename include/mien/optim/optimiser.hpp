@@ -1,0 +1,265 @@
+#pragma once
+
+/// What all optimisers share: parameters in groups, learning rates, and a state that a checkpoint can hold.
+///
+///     optim::Adam adam({face.parameters(), reader.parameters()}, {.learning_rate = 1e-3});
+///     adam.add_group(body.parameters(), {.learning_rate = 1e-4});
+///     adam.zero_grad();
+///     backward(loss);
+///     adam.step();
+///
+/// The formulas, and the meaning of every setting, are PyTorch's, so that settings carry over. Results do not depend on
+/// the number of threads.
+
+#include <cmath>
+#include <initializer_list>
+#include <limits>
+#include <map>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+#include "mien/nn/module.hpp"
+
+namespace mien {
+namespace detail {
+
+/// Throws ValueError unless the value is finite and lies in [0, limit), or in [0, infinity) without a limit.
+inline void require_setting(const char* owner, const char* setting, double value,
+                            double limit = std::numeric_limits<double>::infinity()) {
+  if (!(value >= 0 && value < limit))
+    throw ValueError(text(owner, ": ", setting, " ", value, " is not in [0, ", limit, ")"));
+}
+
+}  // namespace detail
+
+namespace optim {
+
+/// Where a group of parameters differs from the optimiser's own settings.
+struct GroupOptions {
+  std::optional<double> learning_rate = std::nullopt;
+  std::optional<double> weight_decay = std::nullopt;
+};
+
+/// All that an optimiser knows beyond its construction. Parameters go by their number, as in "12.first_moment".
+template <class T>
+struct OptimiserState {
+  std::map<std::string, Tensor<T>> tensors;
+  std::map<std::string, double> numbers;
+};
+
+template <class T>
+class Optimiser {
+ public:
+  virtual ~Optimiser() = default;
+  Optimiser(const Optimiser&) = delete;
+  Optimiser& operator=(const Optimiser&) = delete;
+
+  /// More parameters, with settings of their own where given. Variables that want no gradient are left out. Throws
+  /// ValueError for a parameter that the optimiser has already, or if there is nothing to train.
+  void add_group(const nn::ParameterList<T>& parameters, const GroupOptions& options = {}) {
+    Group group{options.learning_rate, options.weight_decay.value_or(settings_.weight_decay), {}};
+    detail::require_setting(name_, "learning rate", options.learning_rate.value_or(0));
+    detail::require_setting(name_, "weight decay", group.weight_decay);
+    if (options.learning_rate && !(first_learning_rate_ > 0))
+      throw ValueError(
+          detail::text(name_, ": a group's own learning rate needs one of the optimiser to move along with"));
+    std::unordered_set<const void*> known;
+    for_each([&](const Group&, const Entry& entry) { known.insert(entry.parameter.node().get()); });
+    for (const auto& parameter : parameters) {
+      if (!parameter.requires_gradient()) continue;
+      if (!known.insert(parameter.node().get()).second)
+        throw ValueError(detail::text(name_, ": parameter ", parameter.shape(), " was given twice"));
+      if (!parameter.value().is_contiguous())
+        throw ShapeError(detail::text(name_, ": parameter ", parameter.shape(), " has gaps in memory"));
+      group.entries.push_back({parameter, {}, 0});
+    }
+    if (group.entries.empty()) throw ValueError(detail::text(name_, ": no parameter that wants a gradient"));
+    groups_.push_back(std::move(group));
+  }
+
+  /// The parameters of several networks as one group.
+  void add_group(std::initializer_list<nn::ParameterList<T>> lists, const GroupOptions& options = {}) {
+    nn::ParameterList<T> all;
+    for (const auto& list : lists) all.insert(all.end(), list.begin(), list.end());
+    add_group(all, options);
+  }
+
+  /// Forgets all gradients. Call it before each `backward`, whose gradients add to what is there.
+  void zero_grad() {
+    for_each([](const Group&, Entry& entry) { entry.parameter.zero_gradient(); });
+  }
+
+  /// Changes every parameter that has a gradient; the others stay as they are, and so does what is known of them.
+  void step() {
+    for (Group& group : groups_) {
+      Settings settings = settings_;
+      settings.learning_rate = learning_rate_of(group);
+      settings.weight_decay = group.weight_decay;
+      for (Entry& entry : group.entries) {
+        if (!entry.parameter.gradient().defined()) continue;
+        if (entry.steps++ == 0)
+          for (std::size_t slot = 0; slot < slots_.size(); ++slot)
+            entry.slots.push_back(Tensor<T>::zeros(entry.parameter.shape()));
+        update(settings, entry.steps, entry.parameter.gradient(), entry.parameter.value(), entry.slots);
+      }
+    }
+  }
+
+  double learning_rate() const { return settings_.learning_rate; }
+
+  /// The rate of one group; 0 is the group that the optimiser was made with.
+  double learning_rate(Index group) const {
+    if (group < 0 || group >= groups()) throw IndexError(detail::text(name_, ": group ", group, " of ", groups()));
+    return learning_rate_of(groups_[static_cast<std::size_t>(group)]);
+  }
+
+  /// For all groups. Those with a rate of their own keep its ratio to the rate that the optimiser was made with.
+  void set_learning_rate(double rate) {
+    detail::require_setting(name_, "learning rate", rate);
+    settings_.learning_rate = rate;
+  }
+
+  /// The share of the past in the direction of a step: SGD's momentum, the others' beta1.
+  double momentum() const { return settings_.momentum; }
+  void set_momentum(double momentum) {
+    detail::require_setting(name_, "momentum", momentum, 1);
+    if (!has_momentum_) throw ValueError(detail::text(name_, ": made without momentum, which cannot be added later"));
+    settings_.momentum = momentum;
+  }
+
+  Index groups() const { return static_cast<Index>(groups_.size()); }
+
+  /// All parameters, in the order they were given.
+  nn::ParameterList<T> parameters() const {
+    nn::ParameterList<T> out;
+    for_each([&](const Group&, const Entry& entry) { out.push_back(entry.parameter); });
+    return out;
+  }
+
+  /// A copy. Training that goes on from it gives the same bits as training that was never interrupted.
+  OptimiserState<T> state() const {
+    OptimiserState<T> out;
+    out.numbers["learning_rate"] = settings_.learning_rate;
+    out.numbers["momentum"] = settings_.momentum;
+    Index number = 0;
+    for_each([&](const Group&, const Entry& entry) {
+      out.numbers[key(number, "steps")] = static_cast<double>(entry.steps);
+      for (std::size_t slot = 0; slot < entry.slots.size(); ++slot)
+        out.tensors[key(number, slots_[slot])] = entry.slots[slot].clone();
+      ++number;
+    });
+    return out;
+  }
+
+  /// Takes over the state of an optimiser of the same kind with parameters of the same shapes. Throws ValueError or
+  /// ShapeError, and changes nothing, if anything is missing, unexpected, or of another shape.
+  void set_state(const OptimiserState<T>& state) {
+    const double rate = number_of(state, "learning_rate");
+    const double momentum = number_of(state, "momentum");
+    detail::require_setting(name_, "learning rate", rate);
+    detail::require_setting(name_, "momentum", momentum, 1);
+    std::vector<std::pair<Index, std::vector<Tensor<T>>>> restored;
+    std::size_t tensors = 0;
+    for_each([&](const Group&, const Entry& entry) {
+      const auto number = static_cast<Index>(restored.size());
+      const double steps = number_of(state, key(number, "steps"));
+      detail::require_setting(name_, "number of steps", steps, 0x1p53);
+      restored.emplace_back(static_cast<Index>(steps), std::vector<Tensor<T>>());
+      if (steps < 1) return;
+      for (const char* slot : slots_) restored.back().second.push_back(tensor_of(state, key(number, slot), entry));
+      tensors += slots_.size();
+    });
+    if (state.tensors.size() != tensors || state.numbers.size() != restored.size() + 2)
+      throw ValueError(detail::text(name_, ": the state is of ", state.numbers.size() - 2, " parameters with ",
+                                    state.tensors.size(), " tensors, expected ", restored.size(), " with ", tensors));
+    settings_.learning_rate = rate;
+    settings_.momentum = momentum;
+    std::size_t next = 0;
+    for_each([&](const Group&, Entry& entry) { std::tie(entry.steps, entry.slots) = std::move(restored[next++]); });
+  }
+
+ protected:
+  /// What may differ from step to step and from group to group.
+  struct Settings {
+    double learning_rate;
+    double weight_decay;
+    double momentum;
+  };
+
+  /// `slots` names the tensors that are kept for each parameter, which start at zero.
+  Optimiser(const char* name, const Settings& settings, std::vector<const char*> slots, bool has_momentum = true)
+      : name_(name),
+        settings_(settings),
+        first_learning_rate_(settings.learning_rate),
+        slots_(std::move(slots)),
+        has_momentum_(has_momentum) {
+    detail::require_setting(name, "learning rate", settings.learning_rate);
+    detail::require_setting(name, "weight decay", settings.weight_decay);
+    detail::require_setting(name, "momentum", settings.momentum, 1);
+  }
+  Optimiser(Optimiser&&) noexcept = default;
+  Optimiser& operator=(Optimiser&&) noexcept = default;
+
+  /// One step of one parameter, the first of which has number 1.
+  virtual void update(const Settings& settings, Index step, const Tensor<T>& gradient, Tensor<T>& value,
+                      std::vector<Tensor<T>>& slots) const = 0;
+
+ private:
+  struct Entry {
+    Variable<T> parameter;
+    std::vector<Tensor<T>> slots;
+    Index steps;
+  };
+  struct Group {
+    std::optional<double> learning_rate;
+    double weight_decay;
+    std::vector<Entry> entries;
+  };
+
+  template <class Call>
+  void for_each(const Call& call) {
+    for (Group& group : groups_)
+      for (Entry& entry : group.entries) call(group, entry);
+  }
+  template <class Call>
+  void for_each(const Call& call) const {
+    for (const Group& group : groups_)
+      for (const Entry& entry : group.entries) call(group, entry);
+  }
+
+  double learning_rate_of(const Group& group) const {
+    if (!group.learning_rate) return settings_.learning_rate;
+    return *group.learning_rate * (settings_.learning_rate / first_learning_rate_);
+  }
+
+  static std::string key(Index number, const char* what) { return detail::text(number, ".", what); }
+
+  double number_of(const OptimiserState<T>& state, const std::string& key) const {
+    const auto found = state.numbers.find(key);
+    if (found == state.numbers.end()) throw ValueError(detail::text(name_, ": the state has no number ", key));
+    return found->second;
+  }
+
+  Tensor<T> tensor_of(const OptimiserState<T>& state, const std::string& key, const Entry& entry) const {
+    const auto found = state.tensors.find(key);
+    if (found == state.tensors.end()) throw ValueError(detail::text(name_, ": the state has no tensor ", key));
+    if (found->second.shape() != entry.parameter.shape())
+      throw ShapeError(detail::text(name_, ": tensor ", key, " of the state has shape ", found->second.shape(),
+                                    ", its parameter ", entry.parameter.shape()));
+    return found->second.clone();
+  }
+
+  const char* name_;
+  Settings settings_;
+  double first_learning_rate_;
+  std::vector<const char*> slots_;
+  bool has_momentum_;
+  std::vector<Group> groups_;
+};
+
+}  // namespace optim
+}  // namespace mien

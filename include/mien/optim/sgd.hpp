@@ -1,0 +1,50 @@
+#pragma once
+
+/// Stochastic gradient descent.
+
+#include "mien/backend/cpu/optimiser_step.hpp"
+#include "mien/optim/optimiser.hpp"
+
+namespace mien::optim {
+
+struct SgdOptions {
+  double learning_rate = 1e-3;
+  double momentum = 0;
+  bool nesterov = false;
+  double weight_decay = 0;  ///< added to the gradient, times the parameter
+};
+
+/// g = gradient + d w;  b = m b + g;  w -= r b, or with Nesterov's momentum w -= r (g + m b). Sutskever et al., On the
+/// importance of initialization and momentum in deep learning, ICML 2013; the rate is outside of b, as in PyTorch.
+template <class T>
+class Sgd : public Optimiser<T> {
+ public:
+  explicit Sgd(const nn::ParameterList<T>& parameters, const SgdOptions& options = {}) : Sgd(options) {
+    this->add_group(parameters);
+  }
+  Sgd(std::initializer_list<nn::ParameterList<T>> lists, const SgdOptions& options = {}) : Sgd(options) {
+    this->add_group(lists);
+  }
+
+ private:
+  using typename Optimiser<T>::Settings;
+
+  explicit Sgd(const SgdOptions& options)
+      : Optimiser<T>("optim::Sgd", {options.learning_rate, options.weight_decay, options.momentum},
+                     options.momentum > 0 ? std::vector{"momentum"} : std::vector<const char*>(), options.momentum > 0),
+        nesterov_(options.nesterov) {
+    if (options.nesterov && !(options.momentum > 0))
+      throw ValueError("optim::Sgd: Nesterov's momentum needs a momentum above 0");
+  }
+
+  void update(const Settings& settings, Index, const Tensor<T>& gradient, Tensor<T>& value,
+              std::vector<Tensor<T>>& slots) const override {
+    Tensor<T> none;
+    backend::sgd_step(gradient, {settings.learning_rate, settings.momentum, settings.weight_decay, nesterov_}, value,
+                      slots.empty() ? none : slots[0]);
+  }
+
+  bool nesterov_;
+};
+
+}  // namespace mien::optim

@@ -1,0 +1,171 @@
+#pragma once
+
+/// How good a model is: classes and numbers. Every measure has an answer for every input; what it is where a formula
+/// would divide by zero is said at each.
+
+#include <algorithm>
+#include <cstdint>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "mien/ops/regression_loss.hpp"
+
+namespace mien::metrics {
+
+/// The class with the highest score in each row of scores [..., C]; the first of equal ones.
+template <class T>
+std::vector<Index> predicted_classes(const Tensor<T>& scores) {
+  if (scores.rank() < 1 || scores.size(-1) == 0)
+    throw ShapeError(detail::text("predicted_classes: no classes in scores ", scores.shape()));
+  const Tensor<T> rows = scores.contiguous();
+  const Index classes = scores.size(-1);
+  std::vector<Index> out;
+  for (const T* row = rows.data(); row != rows.data() + rows.elements(); row += classes)
+    out.push_back(std::max_element(row, row + classes) - row);
+  return out;
+}
+
+/// How often each class was taken for each class, and what follows from that.
+class ConfusionMatrix {
+ public:
+  explicit ConfusionMatrix(Index classes) : counts_(Tensor<std::int64_t>::zeros({classes, classes})) {
+    if (classes < 1) throw ValueError(detail::text("ConfusionMatrix: ", classes, " classes"));
+  }
+
+  Index classes() const { return counts_.size(0); }
+
+  /// Throws ValueError, counting nothing, if either is no class.
+  void add(Index label, Index prediction) {
+    require_class("label", label);
+    require_class("prediction", prediction);
+    ++counts_(label, prediction);
+  }
+
+  /// Throws ShapeError unless there are as many predictions as labels, ValueError if any is no class; then nothing is
+  /// counted.
+  void add(std::span<const Index> labels, std::span<const Index> predictions) {
+    if (labels.size() != predictions.size())
+      throw ShapeError(
+          detail::text("ConfusionMatrix: ", labels.size(), " labels, ", predictions.size(), " predictions"));
+    for (const Index label : labels) require_class("label", label);
+    for (const Index prediction : predictions) require_class("prediction", prediction);
+    for (std::size_t i = 0; i < labels.size(); ++i) ++counts_(labels[i], predictions[i]);
+  }
+
+  /// Adds the counts of another matrix of as many classes.
+  void add(const ConfusionMatrix& other) { ops::add_into(counts_, other.counts_); }
+
+  Index count(Index label, Index prediction) const { return counts_(label, prediction); }
+  /// A copy of all counts, [classes, classes]: a row a label, a column a prediction.
+  Tensor<std::int64_t> counts() const { return counts_.clone(); }
+
+  /// The share of a label's samples that were taken for `prediction`; 0 if the label has no samples.
+  double rate(Index label, Index prediction) const { return share(count(label, prediction), labelled(label)); }
+  /// All rates, [classes, classes]. A row sums to 1, or is 0 if its label has no samples.
+  Tensor<double> rates() const {
+    Tensor<double> out(counts_.shape());
+    for (Index label = 0; label < classes(); ++label)
+      for (Index prediction = 0; prediction < classes(); ++prediction) out(label, prediction) = rate(label, prediction);
+    return out;
+  }
+
+  /// Samples with this label.
+  Index labelled(Index label) const {
+    return sum([=](Index i) { return std::pair(label, i); });
+  }
+  /// Samples that were taken for this class.
+  Index predicted(Index prediction) const {
+    return sum([=](Index i) { return std::pair(i, prediction); });
+  }
+  Index correct() const {
+    return sum([](Index i) { return std::pair(i, i); });
+  }
+  Index total() const {
+    Index total = 0;
+    for (const std::int64_t count : counts_.span()) total += count;
+    return total;
+  }
+
+  /// Correct samples among all, also called weighted average recall (WAR); 0 without samples.
+  double accuracy() const { return share(correct(), total()); }
+
+  /// Correct samples among those with the label; 0 if there are none.
+  double recall(Index label) const { return rate(label, label); }
+  /// Correct samples among those taken for the class; 0 if there are none.
+  double precision(Index label) const { return share(count(label, label), predicted(label)); }
+  /// 2 correct / (labelled + predicted), the harmonic mean of precision and recall; 0 if there are none of either.
+  double f1(Index label) const { return share(2 * count(label, label), labelled(label) + predicted(label)); }
+
+  /// The mean recall of all classes that have samples, also called unweighted average recall (UAR); 0 without samples.
+  double mean_recall() const {
+    return mean([this](Index c) { return labelled(c) > 0; }, [this](Index c) { return recall(c); });
+  }
+  /// The mean F1 of all classes that have samples or were predicted; 0 without samples.
+  double macro_f1() const {
+    return mean([this](Index c) { return labelled(c) + predicted(c) > 0; }, [this](Index c) { return f1(c); });
+  }
+
+ private:
+  static double share(Index part, Index whole) {
+    return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
+  }
+
+  void require_class(const char* what, Index value) const {
+    if (value < 0 || value >= classes())
+      throw ValueError(detail::text("ConfusionMatrix: ", what, " ", value, ", there are ", classes(), " classes"));
+  }
+
+  template <class Cell>
+  Index sum(const Cell& cell) const {
+    Index sum = 0;
+    for (Index i = 0; i < classes(); ++i) {
+      const auto [label, prediction] = cell(i);
+      sum += count(label, prediction);
+    }
+    return sum;
+  }
+
+  template <class Takes, class Measure>
+  double mean(const Takes& takes, const Measure& measure) const {
+    double sum = 0;
+    Index taken = 0;
+    for (Index c = 0; c < classes(); ++c) {
+      if (!takes(c)) continue;
+      sum += measure(c);
+      ++taken;
+    }
+    return taken == 0 ? 0 : sum / static_cast<double>(taken);
+  }
+
+  Tensor<std::int64_t> counts_;
+};
+
+/// The mean of (prediction - target)^2 over all elements of the rows that count, both [..., D]; 0 if there are none.
+/// The mask [...] leaves out rows that are 0 in it.
+template <class T>
+double mean_squared_error(const Tensor<T>& prediction, const Tensor<T>& target, const Tensor<std::uint8_t>& mask = {}) {
+  return ops::mse_loss(prediction.template cast<double>(), target.template cast<double>(), mask).item();
+}
+
+/// A number for valence, one for arousal, and their mean.
+struct ValenceArousal {
+  double valence = 0;
+  double arousal = 0;
+  double mean() const { return (valence + arousal) / 2; }
+};
+
+/// The concordance correlation of (valence, arousal) pairs [..., 2], over all frames that count pooled; see
+/// ops/regression_loss.hpp. Two equal constants give 1, a constant against anything else 0, and no frames at all 0.
+template <class T>
+ValenceArousal concordance(const Tensor<T>& prediction, const Tensor<T>& target,
+                           const Tensor<std::uint8_t>& mask = {}) {
+  ops::check_regression("concordance", prediction, target, mask);
+  if (prediction.size(-1) != 2)
+    throw ShapeError(detail::text("concordance: prediction ", prediction.shape(), ", expected [..., 2]"));
+  if (backend::count_rows(mask.contiguous(), prediction.elements() / 2) == 0) return {};
+  const Tensor<double> both = ops::concordance(prediction, target, mask);
+  return {both(0), both(1)};
+}
+
+}  // namespace mien::metrics
