@@ -1,0 +1,94 @@
+#pragma once
+
+/// Differentiable changes of shape. `slice`, `select`, `permute` and, without gaps, `reshape` copy nothing.
+
+#include <initializer_list>
+#include <span>
+#include <vector>
+
+#include "mien/autograd/variable.hpp"
+#include "mien/ops/concatenate.hpp"
+
+namespace mien {
+
+/// Parts [..., n_i, ...] -> [..., sum n_i, ...]; see ops/concatenate.hpp.
+template <class T, class Device>
+Variable<T, Device> concatenate(std::span<const Variable<T, Device>> parts, Index axis) {
+  std::vector<Tensor<T, Device>> values;
+  std::vector<Index> extents;
+  for (const auto& part : parts) values.push_back(part.value());
+  Tensor<T, Device> result = ops::concatenate(std::span<const Tensor<T, Device>>(values), axis);
+  for (const auto& part : parts) extents.push_back(part.size(axis));
+  return record(std::move(result), parts, [axis, extents](const Tensor<T, Device>& upstream, auto& inputs) {
+    Index begin = 0;
+    for (std::size_t i = 0; i < extents.size(); ++i) {
+      inputs.add(i, upstream.slice(axis, begin, begin + extents[i]));
+      begin += extents[i];
+    }
+  });
+}
+template <class T, class Device>
+Variable<T, Device> concatenate(const std::vector<Variable<T, Device>>& parts, Index axis) {
+  return concatenate(std::span<const Variable<T, Device>>(parts), axis);
+}
+template <class T, class Device>
+Variable<T, Device> concatenate(std::initializer_list<Variable<T, Device>> parts, Index axis) {
+  return concatenate(std::span<const Variable<T, Device>>(parts.begin(), parts.size()), axis);
+}
+
+/// Elements [begin, end) of one axis, every `step`-th.
+template <class T, class Device>
+Variable<T, Device> slice(const Variable<T, Device>& x, Index axis, Index begin, Index end, Index step = 1) {
+  return record(x.value().slice(axis, begin, end, step), {x},
+                [shape = x.shape(), axis, begin, end, step](const Tensor<T, Device>& upstream, auto& inputs) {
+                  auto gradient = Tensor<T, Device>::zeros(shape);
+                  gradient.slice(axis, begin, end, step).copy_from(upstream);
+                  inputs.add(0, std::move(gradient));
+                });
+}
+
+/// One element of an axis; the axis is gone from the result.
+template <class T, class Device>
+Variable<T, Device> select(const Variable<T, Device>& x, Index axis, Index index) {
+  return record(x.value().select(axis, index), {x},
+                [shape = x.shape(), axis, index](const Tensor<T, Device>& upstream, auto& inputs) {
+                  auto gradient = Tensor<T, Device>::zeros(shape);
+                  gradient.select(axis, index).copy_from(upstream);
+                  inputs.add(0, std::move(gradient));
+                });
+}
+
+/// The same elements, in row-major order, under another shape; one extent may be -1.
+template <class T, class Device>
+Variable<T, Device> reshape(const Variable<T, Device>& x, std::span<const Index> extents) {
+  return record(x.value().contiguous().view(extents), {x},
+                [shape = x.shape()](const Tensor<T, Device>& upstream, auto& inputs) {
+                  inputs.add(0, upstream.contiguous().view(shape));
+                });
+}
+template <class T, class Device>
+Variable<T, Device> reshape(const Variable<T, Device>& x, std::initializer_list<Index> extents) {
+  return reshape(x, std::span<const Index>(extents.begin(), extents.size()));
+}
+template <class T, class Device>
+Variable<T, Device> reshape(const Variable<T, Device>& x, const Shape& shape) {
+  return reshape(x, std::span<const Index>(shape.begin(), shape.end()));
+}
+
+/// The axes in another order: axis i of the result is axis `order[i]` of x.
+template <class T, class Device>
+Variable<T, Device> permute(const Variable<T, Device>& x, std::span<const Index> order) {
+  Tensor<T, Device> result = x.value().permute(order);
+  std::vector<Index> inverse(order.size());
+  for (std::size_t i = 0; i < order.size(); ++i)
+    inverse[static_cast<std::size_t>(x.shape().checked_axis(order[i]))] = static_cast<Index>(i);
+  return record(std::move(result), {x}, [inverse](const Tensor<T, Device>& upstream, auto& inputs) {
+    inputs.add(0, upstream.permute(std::span<const Index>(inverse)));
+  });
+}
+template <class T, class Device>
+Variable<T, Device> permute(const Variable<T, Device>& x, std::initializer_list<Index> order) {
+  return permute(x, std::span<const Index>(order.begin(), order.size()));
+}
+
+}  // namespace mien

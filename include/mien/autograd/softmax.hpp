@@ -1,0 +1,26 @@
+#pragma once
+
+/// Differentiable softmax over the last axis; see ops/softmax.hpp.
+
+#include "mien/autograd/variable.hpp"
+#include "mien/ops/softmax.hpp"
+
+namespace mien {
+
+template <class T, class Device>
+Variable<T, Device> softmax(const Variable<T, Device>& x) {
+  const Tensor<T, Device> result = ops::softmax(x.value());
+  return record(result, {x}, [result](const Tensor<T, Device>& upstream, auto& inputs) {
+    inputs.add(0, ops::softmax_gradient(result, upstream));
+  });
+}
+
+template <class T, class Device>
+Variable<T, Device> log_softmax(const Variable<T, Device>& x) {
+  const Tensor<T, Device> result = ops::log_softmax(x.value());
+  return record(result, {x}, [result](const Tensor<T, Device>& upstream, auto& inputs) {
+    inputs.add(0, ops::log_softmax_gradient(result, upstream));
+  });
+}
+
+}  // namespace mien

@@ -1,0 +1,27 @@
+#pragma once
+
+#include "mien/autograd/dropout.hpp"
+#include "mien/nn/module.hpp"
+
+namespace mien::nn {
+
+/// Drops in training, drawing from `default_generator`; passes its input on in evaluation.
+template <class T>
+class Dropout : public Module<Dropout<T>, T> {
+ public:
+  /// Throws ValueError unless `probability` is in [0, 1).
+  explicit Dropout(double probability = 0.5) : probability_(probability) {
+    ops::require_dropout_probability(probability);
+  }
+
+  Variable<T> operator()(const Variable<T>& x) const {
+    return this->is_training() && probability_ > 0 ? dropout(x, probability_) : x;
+  }
+
+  void visit(auto&&) {}
+
+ private:
+  double probability_;
+};
+
+}  // namespace mien::nn

@@ -1,0 +1,56 @@
+#pragma once
+
+/// Layer normalisation over the last axis (Ba, Kiros and Hinton, Layer Normalization, 2016):
+/// y = (x - mean) / sqrt(variance + epsilon) * weight + bias, with the mean and the population variance of each run of
+/// C.
+
+#include "mien/backend/cpu/layer_norm.hpp"
+#include "mien/ops/arithmetic.hpp"
+
+namespace mien::ops {
+
+/// The result, and the statistics that its gradient needs: one entry for each run of channels.
+template <class T, class Device>
+struct LayerNormResult {
+  Tensor<T, Device> out;
+  Tensor<T, Device> mean;
+  Tensor<T, Device> inverse_deviation;  ///< 1 / sqrt(variance + epsilon)
+};
+
+/// x [..., C], weight [C], bias [C].
+template <class T, class Device>
+LayerNormResult<T, Device> layer_norm(const Tensor<T, Device>& x, const Tensor<T, Device>& weight,
+                                      const Tensor<T, Device>& bias, double epsilon) {
+  require_channels("layer_norm: weight", x.shape(), weight.shape());
+  require_channels("layer_norm: bias", x.shape(), bias.shape());
+  const Shape rows{x.shape().without(-1).elements()};
+  LayerNormResult<T, Device> result{Tensor<T, Device>(x.shape()), Tensor<T, Device>(rows), Tensor<T, Device>(rows)};
+  backend::layer_norm(x.contiguous(), weight.contiguous(), bias.contiguous(), static_cast<T>(epsilon), result.out,
+                      result.mean, result.inverse_deviation);
+  return result;
+}
+
+/// The gradient for x. With n the normalised x and u = upstream * weight: (u - mean(u) - n mean(u n)) / deviation.
+template <class T, class Device>
+Tensor<T, Device> layer_norm_input_gradient(const Tensor<T, Device>& x, const Tensor<T, Device>& weight,
+                                            const Tensor<T, Device>& mean, const Tensor<T, Device>& inverse_deviation,
+                                            const Tensor<T, Device>& upstream) {
+  require_equal_shapes("layer_norm_input_gradient", x.shape(), upstream.shape());
+  Tensor<T, Device> out(x.shape());
+  backend::layer_norm_input_gradient(x.contiguous(), weight.contiguous(), mean, inverse_deviation,
+                                     upstream.contiguous(), out);
+  return out;
+}
+
+/// The gradient for the weight: the normalised x * upstream, summed over everything but the channels.
+template <class T, class Device>
+Tensor<T, Device> layer_norm_weight_gradient(const Tensor<T, Device>& x, const Tensor<T, Device>& mean,
+                                             const Tensor<T, Device>& inverse_deviation,
+                                             const Tensor<T, Device>& upstream) {
+  require_equal_shapes("layer_norm_weight_gradient", x.shape(), upstream.shape());
+  Tensor<T, Device> out(Shape{x.size(-1)});
+  backend::layer_norm_weight_gradient(x.contiguous(), mean, inverse_deviation, upstream.contiguous(), out);
+  return out;
+}
+
+}  // namespace mien::ops
