@@ -19,5 +19,8 @@ int main() {
   } catch (const mien::ShapeError& error) {
     if (std::string(error.what()).empty()) return 3;
   }
+#ifdef MIEN_WITH_IO
+  if (mien::io::parse_json("[1, 2, 3]", "a text").size() != 3) return 4;
+#endif
   std::printf("mien %s works here\n", mien::version());
 }
