@@ -39,9 +39,7 @@ TEST_CASE("step decay") { check_schedule("step", optim::StepDecay(first_rate, {.
 
 TEST_CASE("cosine annealing") { check_schedule("cosine", optim::CosineAnnealing(first_rate, {.steps = 40})); }
 
-TEST_CASE("one cycle") {
-  check_schedule("one_cycle", optim::OneCycle({.max_learning_rate = 0.1, .total_steps = 40}));
-}
+TEST_CASE("one cycle") { check_schedule("one_cycle", optim::OneCycle({.max_learning_rate = 0.1, .total_steps = 40})); }
 
 TEST_CASE("reduction on a plateau") {
   check_schedule("plateau", optim::ReduceOnPlateau(first_rate, {.factor = 0.5, .patience = 3}));

@@ -11,6 +11,7 @@
 
 #include "mien/autograd/arithmetic.hpp"
 #include "mien/autograd/cross_entropy.hpp"
+#include "mien/ops/steps.hpp"
 
 namespace mien {
 
@@ -21,26 +22,24 @@ struct MultiStageLossOptions {
   double label_smoothing = 0;
   /// A label whose videos do not count.
   std::optional<Index> ignore_index = std::nullopt;
-  /// [B, K], 0 for clips that only pad a video to the length of the longest; empty if all clips count. L1 then is the
-  /// mean over the clips that count.
-  Tensor<std::uint8_t> clip_mask = {};
+  /// Clips of each video, 0 to K; none if all have K. L1 then is the mean over these clips; what the padding holds
+  /// does not matter.
+  std::vector<Index> lengths = {};
 };
 
-/// clip_logits [B, K, C], e1 and e2 [B, C], one label a video: [1]. Throws ShapeError and ValueError as
-/// `cross_entropy`.
+/// clip_logits [B, K, C], e1 and e2 [B, C], one label a video: [1]. Throws ShapeError for shapes that do not belong
+/// together and ValueError, naming the video, for a label that is no class or a length that is not in [0, K].
 template <class T, class Device>
 Variable<T, Device> multi_stage_loss(const Variable<T, Device>& clip_logits, const Variable<T, Device>& e1,
                                      const Variable<T, Device>& e2, const std::vector<Index>& labels,
                                      const MultiStageLossOptions& options = {}) {
   const Shape& clips = clip_logits.shape();
-  const Tensor<std::uint8_t>& mask = options.clip_mask;
   const bool fits = clips.rank() == 3 && e1.shape() == clips.without(1) && e2.shape() == e1.shape() &&
-                    static_cast<Index>(labels.size()) == clips[0] &&
-                    (!mask.defined() || mask.shape() == clips.first(2));
+                    static_cast<Index>(labels.size()) == clips[0];
   if (!fits)
     throw ShapeError(detail::text("multi_stage_loss: clip logits ", clips, ", e1 ", e1.shape(), ", e2 ", e2.shape(),
-                                  ", ", labels.size(), " labels, clip mask ",
-                                  mask.defined() ? mask.shape().to_string() : "none"));
+                                  ", ", labels.size(), " labels"));
+  ops::require_lengths("multi_stage_loss", clips, options.lengths);
 
   // No label of a class is ever negative, so that one is free to mark what does not count.
   constexpr Index ignored = -1;
@@ -55,10 +54,10 @@ Variable<T, Device> multi_stage_loss(const Variable<T, Device>& clip_logits, con
     }
   }
   std::vector<Index> clip_labels;
-  for (Index video = 0; video < clips[0]; ++video)
-    for (Index clip = 0; clip < clips[1]; ++clip)
-      clip_labels.push_back(mask.defined() && mask(video, clip) == 0 ? ignored
-                                                                     : video_labels[static_cast<std::size_t>(video)]);
+  for (std::size_t video = 0; video < labels.size(); ++video) {
+    const Index length = options.lengths.empty() ? clips[1] : options.lengths[video];
+    for (Index clip = 0; clip < clips[1]; ++clip) clip_labels.push_back(clip < length ? video_labels[video] : ignored);
+  }
 
   return cross_entropy(clip_logits, clip_labels, shared) +
          scale(cross_entropy(e1, video_labels, shared), static_cast<T>(options.lambda)) +
