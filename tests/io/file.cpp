@@ -1,0 +1,153 @@
+#include <mien/io/file.hpp>
+
+#include <doctest/doctest.h>
+
+#include <csignal>
+#include <cstddef>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "io/message.hpp"
+#include "io/temporary_folder.hpp"
+
+using namespace mien;
+namespace fs = std::filesystem;
+
+namespace {
+
+std::size_t entries(const fs::path& folder) {
+  return static_cast<std::size_t>(std::distance(fs::directory_iterator(folder), fs::directory_iterator()));
+}
+
+/// Makes writing beyond `bytes` fail as a full disk does, until the end of the scope.
+class FileSizeLimit {
+ public:
+  explicit FileSizeLimit(rlim_t bytes) : old_handler_(std::signal(SIGXFSZ, SIG_IGN)) {
+    ::getrlimit(RLIMIT_FSIZE, &old_);
+    const rlimit limited{bytes, old_.rlim_max};
+    ::setrlimit(RLIMIT_FSIZE, &limited);
+  }
+  FileSizeLimit(const FileSizeLimit&) = delete;
+  FileSizeLimit& operator=(const FileSizeLimit&) = delete;
+  ~FileSizeLimit() {
+    ::setrlimit(RLIMIT_FSIZE, &old_);
+    std::signal(SIGXFSZ, old_handler_);
+  }
+
+ private:
+  void (*old_handler_)(int);
+  rlimit old_{};
+};
+
+}  // namespace
+
+TEST_CASE("what is written is read again, whatever the size and the name") {
+  const TemporaryFolder folder;
+  const fs::path place = folder / "データ é ü, with spaces";
+  fs::create_directories(place);
+  for (const std::size_t size : {0, 1, 7, 65, 100'003}) {
+    std::string content;
+    for (std::size_t i = 0; i < size; ++i) content += static_cast<char>(i * 31 % 256);
+    const fs::path file = place / ("größe " + std::to_string(size));
+    io::write_file(file, content);
+    CHECK(io::read_text(file) == content);
+    const auto bytes = io::read_file(file);
+    CHECK(std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()) == content);
+  }
+  CHECK(entries(place) == 5);
+}
+
+TEST_CASE("names as long as the file system allows can be written") {
+  const TemporaryFolder folder;
+  const fs::path file = folder / std::string(255, 'n');
+  io::write_file(file, "content");
+  CHECK(io::read_text(file) == "content");
+}
+
+TEST_CASE("a file without a folder in its name goes into the current folder") {
+  const TemporaryFolder folder;
+  const fs::path before = fs::current_path();
+  fs::current_path(folder.path());
+  io::write_file("plain", "content");
+  fs::current_path(before);
+  CHECK(io::read_text(folder / "plain") == "content");
+}
+
+TEST_CASE("files that cannot be read are named with the reason") {
+  const TemporaryFolder folder;
+  const fs::path missing = folder / "missing";
+  const std::string said = message_of<FileError>([&] { io::read_file(missing); });
+  CHECK(contains(said, missing.string()));
+  CHECK(contains(said, "No such file"));
+
+  CHECK(contains(message_of<FileError>([&] { io::read_file(folder.path()); }), "a folder"));
+
+  const fs::path pipe = folder / "pipe";
+  REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+  CHECK(contains(message_of<FileError>([&] { io::read_file(pipe); }), "a pipe"));
+  CHECK(contains(message_of<FileError>([&] { io::read_file("/dev/zero"); }), "a device"));
+
+  const fs::path large = folder / "large";
+  io::write_file(large, std::string(1001, 'x'));
+  CHECK(io::read_file(large, 1001).size() == 1001);
+  const std::string too_large = message_of<FileError>([&] { io::read_file(large, 1000); });
+  CHECK(contains(too_large, "1001 bytes"));
+  CHECK(contains(too_large, "at most 1000"));
+}
+
+TEST_CASE("a file that may not be read is named with the reason") {
+  // Root may read everything.
+  if (::geteuid() == 0) return;
+  const TemporaryFolder folder;
+  const fs::path locked = folder / "locked";
+  io::write_file(locked, "secret");
+  fs::permissions(locked, fs::perms::none);
+  CHECK(contains(message_of<FileError>([&] { io::read_file(locked); }), "Permission denied"));
+}
+
+TEST_CASE("a failed write leaves the old file and no temporary one") {
+  const TemporaryFolder folder;
+  const fs::path file = folder / "model";
+  io::write_file(file, "the good one");
+  {
+    const FileSizeLimit limit(4096);
+    const std::string said = message_of<FileError>([&] { io::write_file(file, std::string(100'000, 'x')); });
+    CHECK(contains(said, file.string()));
+    CHECK(contains(said, "too large"));
+  }
+  CHECK(io::read_text(file) == "the good one");
+  CHECK(entries(folder.path()) == 1);
+}
+
+TEST_CASE("targets that are no files are left alone") {
+  const TemporaryFolder folder;
+  CHECK_THROWS_AS(io::write_file(folder / "no such folder/file", "x"), FileError);
+  CHECK(contains(message_of<FileError>([&] { io::write_file(folder.path(), "x"); }), "a folder"));
+  const fs::path pipe = folder / "pipe";
+  REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+  CHECK_THROWS_AS(io::write_file(pipe, "x"), FileError);
+  CHECK(fs::is_fifo(pipe));
+  CHECK(entries(folder.path()) == 1);
+}
+
+TEST_CASE("replacing keeps permissions and follows a symbolic link") {
+  const TemporaryFolder folder;
+  fs::create_directories(folder / "elsewhere");
+  const fs::path real = folder / "elsewhere/real";
+  const fs::path link = folder / "link";
+  io::write_file(real, "old");
+  fs::permissions(real, fs::perms::owner_read | fs::perms::owner_write);
+  fs::create_symlink(real, link);
+  io::write_file(link, "replaced");
+  CHECK(fs::is_symlink(link));
+  CHECK(io::read_text(real) == "replaced");
+  CHECK(fs::status(real).permissions() == (fs::perms::owner_read | fs::perms::owner_write));
+}
