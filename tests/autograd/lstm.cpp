@@ -40,10 +40,10 @@ TEST_CASE("gradients of the LSTM for input, parameters and initial states") {
   for (const auto& [batch, steps, in, hidden] :
        std::vector<std::array<Index, 4>>{{1, 1, 1, 1}, {2, 5, 3, 2}, {3, 2, 1, 3}, {1, 7, 2, 1}}) {
     for (const bool reverse : {false, true}) {
-      CAPTURE(batch);
       CAPTURE(reverse);
-      const auto result = gradient_check([&](Variables& v) { return flat_lstm(v, {.reverse = reverse}); },
-                                         random_inputs(batch, steps, in, hidden));
+      const Variables inputs = random_inputs(batch, steps, in, hidden);
+      CAPTURE(inputs[0].shape().to_string());
+      const auto result = gradient_check([&](Variables& v) { return flat_lstm(v, {.reverse = reverse}); }, inputs);
       CHECK_MESSAGE(result, result.where);
     }
   }
