@@ -1,0 +1,293 @@
+#pragma once
+
+/// Models as .safetensors files: parameters and buffers under their names, in PyTorch's axis order, so that files of
+/// other programs load and ours load there.
+///
+///     io::save(face, "face.safetensors", {.metadata = {{"classes", "joy,fear"}}});
+///     io::load(face, "face.safetensors");
+///     io::load(face, "resnet18.safetensors", {.strict = false, .allow_other_head = {"fc."}});
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <filesystem>
+#include <functional>
+#include <limits>
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "mien/io/safetensors.hpp"
+#include "mien/nn/module.hpp"
+#include "mien/version.hpp"
+
+namespace mien::io {
+
+template <class T>
+struct SaveOptions {
+  Metadata metadata = {};
+  /// A small input and what the model in evaluation makes of it, kept as they are in memory, so that whoever loads the
+  /// file can see that the model computes the same; see `LoadOptions::self_check`. Both or neither.
+  Tensor<T> check_input = {};
+  Tensor<T> check_output = {};
+};
+
+/// Names in the file that begin with `from` are read as if they began with `to`. {"module.", ""} takes a prefix away,
+/// {"", "backbone."} puts one before every name.
+struct PrefixRename {
+  std::string from;
+  std::string to;
+};
+
+template <class T>
+struct LoadOptions {
+  /// Whatever is missing in the file, or is in the file but not in the model, is an error.
+  bool strict = true;
+  /// For each name the first rule that fits.
+  std::vector<PrefixRename> rename = {};
+  /// Beginnings of names, such as "fc.", of a head that may be of another shape in the file, or missing. Such
+  /// parameters stay as they are and are listed in the report.
+  std::vector<std::string> allow_other_head = {};
+  /// Runs the model, in evaluation, on the input that the file carries; what comes out must be the output that the file
+  /// carries, up to `tolerance` times the greatest of its values. Files without a check pass.
+  std::function<Tensor<T>(const Tensor<T>& input)> self_check = {};
+  double tolerance = 1e-4;
+};
+
+/// A parameter whose shape in the file is not the model's, both in the file's axis order.
+struct ReshapedParameter {
+  std::string name;
+  Shape file;
+  Shape model;
+};
+
+/// What came of a load.
+struct LoadReport {
+  std::vector<std::string> loaded;
+  std::vector<std::string> missing;     ///< in the model, not in the file; kept as they were
+  std::vector<std::string> unexpected;  ///< in the file, not in the model
+  std::vector<ReshapedParameter> reshaped;
+  bool self_checked = false;
+  Metadata metadata;
+
+  /// The three lists of what does not fit, each with its first names; empty if all fits.
+  std::string to_string() const {
+    std::vector<std::string> shapes;
+    for (const auto& [name, file, model] : reshaped)
+      shapes.push_back(mien::detail::text(name, " ", file, " instead of ", model));
+    return listed("missing in the file", missing) + listed("unexpected in the file", unexpected) +
+           listed("of another shape in the file", shapes);
+  }
+
+ private:
+  static std::string listed(const char* what, const std::vector<std::string>& names) {
+    constexpr std::size_t most = 8;
+    if (names.empty()) return "";
+    std::string out = mien::detail::text("\n  ", what, " (", names.size(), "): ");
+    for (std::size_t i = 0; i < std::min(most, names.size()); ++i) out += (i > 0 ? ", " : "") + names[i];
+    return names.size() > most ? out + ", ..." : out;
+  }
+};
+
+namespace detail {
+
+inline constexpr std::string_view check_input_name = "self_check.input";
+inline constexpr std::string_view check_output_name = "self_check.output";
+
+/// A parameter or buffer by its name in files, seen in the files' axis order; shares the module's memory.
+template <class T>
+struct NamedTensor {
+  std::string name;
+  Tensor<T> tensor;
+};
+
+/// [height, width, in, out] as [out, in, height, width].
+template <class T>
+Tensor<T> in_file_order(const Tensor<T>& tensor, nn::ParameterLayout layout) {
+  return layout == nn::ParameterLayout::convolution ? tensor.permute({3, 2, 0, 1}) : tensor;
+}
+
+template <class Module>
+std::vector<NamedTensor<typename Module::Element>> named_tensors(Module& module) {
+  using T = typename Module::Element;
+  std::vector<NamedTensor<T>> out;
+  for (const auto& [name, variable, layout] : module.named_parameters())
+    out.push_back({name, in_file_order(variable.value(), layout)});
+  for (const auto& [name, tensor] : module.named_buffers()) out.push_back({name, tensor});
+  return out;
+}
+
+inline bool begins_with_any(std::string_view name, const std::vector<std::string>& prefixes) {
+  return std::any_of(prefixes.begin(), prefixes.end(), [&](const auto& prefix) { return name.starts_with(prefix); });
+}
+
+inline std::string renamed(const std::string& name, const std::vector<PrefixRename>& rules) {
+  for (const PrefixRename& rule : rules)
+    if (name.starts_with(rule.from)) return rule.to + name.substr(rule.from.size());
+  return name;
+}
+
+/// PyTorch counts the batches that a batch norm has seen; nothing is computed from it.
+inline bool is_ignored(std::string_view name) {
+  return name.ends_with("num_batches_tracked") || name == check_input_name || name == check_output_name;
+}
+
+/// Which well-known network has such names; empty if none is recognised.
+inline std::string_view architecture_of(const std::vector<std::string>& names) {
+  const auto has = [&](std::string_view part) {
+    return std::any_of(names.begin(), names.end(), [&](const auto& name) { return name.find(part) != name.npos; });
+  };
+  if (has("layer1.0.conv2.fc.")) return "a SISTCM-ResNet";
+  if (has("layer1.0.conv3.")) return has("layer3.6.") ? "a ResNet-101 or larger" : "a ResNet-50";
+  if (has("layer1.0.conv1.")) return has("layer1.2.") ? "a ResNet-34" : "a ResNet-18";
+  if (has("denseblock4.denselayer32.")) return "a DenseNet-201";
+  if (has("denseblock1.")) return "a DenseNet";
+  if (has("encoder_layer_0.") || has("attn.qkv.")) return "a vision transformer";
+  if (has("channelwise.weight")) return "an ACCM";
+  return "";
+}
+
+/// A rule that would make names of the file fit, if they differ from the model's by what stands before them.
+inline std::string suggested_rename(const LoadReport& report) {
+  for (const auto& missing : report.missing) {
+    for (const auto& unexpected : report.unexpected) {
+      const bool longer = unexpected.size() > missing.size();
+      const std::string& whole = longer ? unexpected : missing;
+      const std::string& end = longer ? missing : unexpected;
+      const std::string prefix = whole.substr(0, whole.size() - end.size());
+      if (!prefix.ends_with('.') || !whole.ends_with(end)) continue;
+      return mien::detail::text("\n  names would fit with .rename = {{\"", longer ? prefix : "", "\", \"",
+                                longer ? "" : prefix, "\"}}");
+    }
+  }
+  return "";
+}
+
+/// A module's tensors as they were, put back unless the new ones are kept.
+template <class T>
+class Restorer {
+ public:
+  explicit Restorer(const std::vector<NamedTensor<T>>& tensors) {
+    for (const auto& [name, tensor] : tensors) saved_.emplace_back(tensor, tensor.clone());
+  }
+  Restorer(const Restorer&) = delete;
+  Restorer& operator=(const Restorer&) = delete;
+  ~Restorer() {
+    for (auto& [tensor, before] : saved_) tensor.copy_from(before);
+  }
+  void keep() { saved_.clear(); }
+
+ private:
+  std::vector<std::pair<Tensor<T>, Tensor<T>>> saved_;
+};
+
+/// Throws FileError unless the model makes of the file's input what the file says.
+template <class T>
+void run_self_check(const Safetensors& file, const std::string& path, const LoadOptions<T>& options) {
+  const auto expected = file.tensor<T>(check_output_name);
+  const Tensor<T> found = options.self_check(file.tensor<T>(check_input_name)).contiguous();
+  if (found.shape() != expected.shape())
+    throw FileError(path, "self-check", mien::detail::text("an output ", found.shape()), expected.shape().to_string());
+  double greatest = 0;
+  double difference = 0;
+  for (std::size_t i = 0; i < expected.span().size(); ++i) {
+    const auto want = static_cast<double>(expected.span()[i]);
+    const auto have = static_cast<double>(found.span()[i]);
+    greatest = std::max(greatest, std::abs(want));
+    // Not a number is greater than any tolerance.
+    difference =
+        std::isnan(have - want) ? std::numeric_limits<double>::infinity() : std::max(difference, std::abs(have - want));
+  }
+  if (difference > options.tolerance * greatest)
+    throw FileError(
+        path, "self-check", mien::detail::text("an output that differs by ", difference),
+        mien::detail::text("at most ", options.tolerance * greatest, ": the model computes something else"));
+}
+
+}  // namespace detail
+
+/// Writes all parameters and buffers, whole or not at all (see `write_file`). Throws FileError; ValueError if only one
+/// of the check's two tensors is given.
+template <class Module>
+void save(Module& module, const std::filesystem::path& path,
+          const SaveOptions<typename Module::Element>& options = {}) {
+  if (options.check_input.defined() != options.check_output.defined())
+    throw ValueError("io::save: a self-check needs an input and an output");
+  SafetensorsWriter writer;
+  writer.set_metadata("writer", std::string("mien ") + std::string(version()));
+  writer.set_metadata(options.metadata);
+  for (const auto& [name, tensor] : detail::named_tensors(module)) writer.add(name, tensor);
+  if (options.check_input.defined()) {
+    writer.add(std::string(detail::check_input_name), options.check_input);
+    writer.add(std::string(detail::check_output_name), options.check_output);
+  }
+  writer.write(path);
+}
+
+/// Fills a module from a file that was opened already; `load` says how.
+template <class Module>
+LoadReport load_from(Module& module, const Safetensors& file, const std::string& path,
+                     const LoadOptions<typename Module::Element>& options = {}) {
+  using T = typename Module::Element;
+  std::map<std::string, std::string> stored;  // the model's name to the file's
+  for (const std::string& name : file.names()) {
+    if (detail::is_ignored(name)) continue;
+    const auto [entry, is_new] = stored.emplace(detail::renamed(name, options.rename), name);
+    if (!is_new)
+      throw FileError(path, "", mien::detail::text(entry->second, " and ", name, ", both renamed to ", entry->first),
+                      "rules that keep names apart");
+  }
+  LoadReport report;
+  report.metadata = file.metadata();
+  const auto wanted = detail::named_tensors(module);
+  std::vector<std::pair<Tensor<T>, Tensor<T>>> copies;
+  bool fits = true;
+  for (const auto& [name, tensor] : wanted) {
+    const bool may_differ = detail::begins_with_any(name, options.allow_other_head);
+    const auto found = stored.find(name);
+    if (found == stored.end()) {
+      report.missing.push_back(name);
+      fits = fits && (may_differ || !options.strict);
+    } else if (file.shape(found->second) != tensor.shape()) {
+      report.reshaped.push_back({name, file.shape(found->second), tensor.shape()});
+      fits = fits && may_differ;
+    } else {
+      report.loaded.push_back(name);
+      copies.emplace_back(tensor, file.tensor<T>(found->second));
+    }
+    if (found != stored.end()) stored.erase(found);
+  }
+  for (const auto& [name, in_file] : stored) {
+    report.unexpected.push_back(name);
+    fits = fits && (!options.strict || detail::begins_with_any(name, options.allow_other_head));
+  }
+  const bool nothing_fits = report.loaded.empty() && !wanted.empty();
+  if (!fits || nothing_fits) {
+    const auto looks_like = detail::architecture_of(file.names());
+    throw FileError(mien::detail::text(path, ": does not fit the model", report.to_string(),
+                                       looks_like.empty() ? "" : "\n  the file looks like ", looks_like,
+                                       detail::suggested_rename(report)));
+  }
+  detail::Restorer<T> before(wanted);
+  for (auto& [tensor, value] : copies) tensor.copy_from(value);
+  if (options.self_check && file.contains(detail::check_input_name)) {
+    detail::run_self_check(file, path, options);
+    report.self_checked = true;
+  }
+  before.keep();
+  return report;
+}
+
+/// Fills a module's parameters and buffers from a file. Nothing changes if anything is wrong: then FileError lists what
+/// is missing, unexpected and of another shape, and what the file looks like. A shape that differs is an error even
+/// where `strict` is off, unless the parameter belongs to a head that may differ; so is a file of which nothing fits.
+/// PyTorch's `num_batches_tracked` is ignored. Numbers of other types are converted (see `Safetensors::tensor`).
+template <class Module>
+LoadReport load(Module& module, const std::filesystem::path& path,
+                const LoadOptions<typename Module::Element>& options = {}) {
+  return load_from(module, read_safetensors(path), path.string(), options);
+}
+
+}  // namespace mien::io
