@@ -36,19 +36,19 @@ struct JointTableColumns {
   std::string sequence = "sequence";  ///< rows with the same text here are one recording
   std::string frame = "frame";        ///< an integer that orders a recording's rows; empty: as they stand
   std::string label = "label";
-  std::string subject;  ///< optional
-  std::string split;    ///< optional
+  std::string subject = {};  ///< optional
+  std::string split = {};    ///< optional
 
   /// Columns of the joints, in the order of the joints. Left empty, they are x0, x1, ..., y0, ..., and c0, ... if the
   /// table has them.
-  std::vector<std::string> x;
-  std::vector<std::string> y;
-  std::vector<std::string> confidence;  ///< optional: without, every joint that has numbers counts as seen
+  std::vector<std::string> x = {};
+  std::vector<std::string> y = {};
+  std::vector<std::string> confidence = {};  ///< optional: without, every joint that has numbers counts as seen
 };
 
 /// How numbers of a table become joints.
 struct JointTableOptions {
-  JointTableColumns columns;
+  JointTableColumns columns = {};
   gesture::JointLayout layout = gesture::JointLayout::body_25;
   double coordinate_scale = 1;  ///< x and y are multiplied by it
   double confidence_scale = 1;

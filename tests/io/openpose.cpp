@@ -1,0 +1,175 @@
+#include <mien/io/openpose.hpp>
+
+#include <doctest/doctest.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "io/message.hpp"
+#include "io/temporary_folder.hpp"
+
+using namespace mien;
+using io::FrameGaps;
+using io::PersonPolicy;
+
+namespace {
+
+/// A list of `joints` keypoints around (x, y), all with the same confidence.
+std::string keypoints(int joints, double x, double y, double confidence) {
+  std::string out = "[";
+  for (int i = 0; i < joints; ++i) out += mien::detail::text(i > 0 ? "," : "", x + i, ",", y + 2 * i, ",", confidence);
+  return out + "]";
+}
+
+std::string person(const std::string& pose, int id = -1) {
+  return mien::detail::text("{\"person_id\":[", id, "],\"pose_keypoints_2d\":", pose,
+                            ",\"face_keypoints_2d\":[],\"hand_left_keypoints_2d\":[]}");
+}
+
+std::string frame(const std::vector<std::string>& people) {
+  std::string out = "{\"version\":1.3,\"people\":[";
+  for (std::size_t i = 0; i < people.size(); ++i) out += (i > 0 ? "," : "") + people[i];
+  return out + "]}";
+}
+
+void write_frame(const TemporaryFolder& folder, int number, const std::vector<std::string>& people,
+                 const std::string& video = "clip_1") {
+  char digits[16];
+  std::snprintf(digits, sizeof digits, "%012d", number);
+  io::write_file(folder / (video + "_" + digits + "_keypoints.json"), frame(people));
+}
+
+std::string refusal(const std::string& content) {
+  return message_of<FileError>([&] { io::parse_openpose_frame(content, "f.json"); });
+}
+
+}  // namespace
+
+TEST_CASE("people of a frame are read with all their parts") {
+  const auto people = io::parse_openpose_frame(
+      "{\"people\":[{\"pose_keypoints_2d\":" + keypoints(25, 10, 20, 0.5) +
+      ",\"face_keypoints_2d\":" + keypoints(70, 0, 0, 1) + ",\"hand_left_keypoints_2d\":" + keypoints(21, 0, 0, 1) +
+      ",\"hand_right_keypoints_2d\":[],\"pose_keypoints_3d\":[]}," + person(keypoints(18, 1, 2, 0.25), 7) + "]}");
+  REQUIRE(people.size() == 2);
+  CHECK(people[0].pose.size() == 25);
+  CHECK(people[0].pose[3].x == 13);
+  CHECK(people[0].pose[3].y == 26);
+  CHECK(people[0].pose[3].confidence == 0.5f);
+  CHECK(people[0].face.size() == 70);
+  CHECK(people[0].left_hand.size() == 21);
+  CHECK(people[0].right_hand.empty());
+  CHECK(people[0].id == -1);
+  CHECK(people[0].confidence() == 12.5f);
+  CHECK(people[1].pose.size() == 18);
+  CHECK(people[1].id == 7);
+  CHECK(io::parse_openpose_frame(frame({})).empty());
+}
+
+TEST_CASE("a joint of confidence 0 is missing, whatever x and y say") {
+  const auto people = io::parse_openpose_frame(frame({person(keypoints(25, 10, 20, 0))}));
+  CHECK(people[0].pose[4].x == 0);
+  CHECK(people[0].pose[4].y == 0);
+  CHECK(people[0].confidence() == 0);
+}
+
+TEST_CASE("other files and other lengths are refused with what was expected") {
+  const std::string said = refusal(frame({person(keypoints(24, 0, 0, 1))}));
+  CHECK(contains(said, "f.json"));
+  CHECK(contains(said, "person 0"));
+  CHECK(contains(said, "72 numbers"));
+  CHECK(contains(said, "BODY_25"));
+  CHECK(contains(said, "COCO"));
+  for (const std::string bad : {"", "[]", "{}", "{\"people\":{}}", "{\"people\":[1]}", "{\"people\":[{}]}",
+                                "{\"people\":[{\"pose_keypoints_2d\":7}]}"})
+    CHECK(refusal(bad) != "nothing thrown");
+  std::string pose = keypoints(25, 1, 1, 1);
+  CHECK(refusal(frame({person("[null" + pose.substr(2))})) != "nothing thrown");
+  CHECK(refusal(frame({person("[\"1\"" + pose.substr(2))})) != "nothing thrown");
+  CHECK(contains(refusal(frame({person("[1e300" + pose.substr(2))})), "joint 0"));
+  CHECK(refusal(frame({person("[nan" + pose.substr(2))})) != "nothing thrown");
+  CHECK(contains(
+      refusal("{\"people\":[{\"pose_keypoints_2d\":[],\"face_keypoints_2d\":" + keypoints(69, 0, 0, 1) + "}]}"),
+      "210"));
+}
+
+TEST_CASE("a folder is read in the order of its frame numbers; other files are skipped") {
+  const TemporaryFolder folder;
+  for (const int number : {12, 10, 11}) write_frame(folder, number, {person(keypoints(25, number, 0, 0.5))});
+  io::write_file(folder / "notes.txt", "x");
+  io::write_file(folder / ".hidden_000000000001_keypoints.json", "x");
+  const auto sequence = io::read_openpose_folder(folder.path());
+  CHECK(sequence.name == "clip_1");
+  CHECK(sequence.layout == gesture::JointLayout::body_25);
+  REQUIRE(sequence.joints.shape() == Shape{3, 25, 3});
+  for (Index i = 0; i < 3; ++i) CHECK(sequence.joints(i, 0, 0) == static_cast<float>(10 + i));
+  CHECK(sequence.joints(2, 24, 1) == 48);
+  CHECK(sequence.joints(2, 24, 2) == 0.5f);
+  CHECK(sequence.frames_without_person == 0);
+  CHECK(sequence.frames_with_several_people == 0);
+}
+
+TEST_CASE("skipped frame numbers are missing frames, closed up, or an error") {
+  const TemporaryFolder folder;
+  write_frame(folder, 3, {person(keypoints(25, 3, 0, 1))});
+  write_frame(folder, 4, {});
+  write_frame(folder, 7, {person(keypoints(25, 7, 0, 1))});
+  const auto missing = io::read_openpose_folder(folder.path());
+  REQUIRE(missing.frames() == 5);
+  CHECK(missing.joints(4, 0, 0) == 7);
+  for (const Index gap : {1, 2, 3}) CHECK(missing.joints(gap, 0, 2) == 0);
+  CHECK(missing.frames_without_person == 3);
+  const auto closed = io::read_openpose_folder(folder.path(), {.gaps = FrameGaps::closed});
+  REQUIRE(closed.frames() == 3);
+  CHECK(closed.joints(2, 0, 0) == 7);
+  CHECK(closed.frames_without_person == 1);
+  CHECK_THROWS_AS(io::read_openpose_folder(folder.path(), {.gaps = FrameGaps::error}), FileError);
+  CHECK_NOTHROW(io::read_openpose_folder(folder.path(), {.max_frames = 5}));
+  CHECK_THROWS_AS(io::read_openpose_folder(folder.path(), {.max_frames = 4}), FileError);
+}
+
+TEST_CASE("one of several people is chosen as asked") {
+  const TemporaryFolder folder;
+  // Somebody at 100 who stays; somebody at 900 who is seen better from the second frame on, and stands first there.
+  write_frame(folder, 0, {person(keypoints(25, 100, 0, 0.8), 1)});
+  write_frame(folder, 1, {person(keypoints(25, 900, 0, 0.9), 2), person(keypoints(25, 104, 0, 0.5), 1)});
+  write_frame(folder, 2, {person(keypoints(25, 108, 0, 0.5), 1), person(keypoints(25, 904, 0, 0.9), 2)});
+  const auto places = [&](PersonPolicy policy, Index id = 0) {
+    const auto sequence = io::read_openpose_folder(folder.path(), {.person = policy, .person_id = id});
+    CHECK(sequence.frames_with_several_people == 2);
+    return std::vector<float>{sequence.joints(0, 0, 0), sequence.joints(1, 0, 0), sequence.joints(2, 0, 0)};
+  };
+  CHECK(places(PersonPolicy::nearest) == std::vector<float>{100, 104, 108});
+  CHECK(places(PersonPolicy::most_confident) == std::vector<float>{100, 900, 904});
+  CHECK(places(PersonPolicy::first) == std::vector<float>{100, 900, 108});
+  CHECK(places(PersonPolicy::by_id, 2) == std::vector<float>{0, 900, 904});
+  CHECK(
+      io::read_openpose_folder(folder.path(), {.person = PersonPolicy::by_id, .person_id = 2}).frames_without_person ==
+      1);
+  CHECK_THROWS_AS(io::read_openpose_folder(folder.path(), {.person = PersonPolicy::by_id, .person_id = 3}), FileError);
+}
+
+TEST_CASE("a stray joint close by does not pass for the person, nor an empty pose") {
+  const TemporaryFolder folder;
+  write_frame(folder, 0, {person(keypoints(25, 100, 0, 0.8))});
+  std::string stray = "[100,0,0.9";
+  for (int i = 1; i < 25; ++i) stray += ",0,0,0";
+  write_frame(folder, 1, {person(stray + "]"), person("[]"), person(keypoints(25, 110, 0, 0.8))});
+  const auto sequence = io::read_openpose_folder(folder.path());
+  CHECK(sequence.joints(1, 0, 0) == 110);
+}
+
+TEST_CASE("folders that cannot be one person's sequence are refused") {
+  const TemporaryFolder folder;
+  CHECK_THROWS_AS(io::read_openpose_folder(folder / "missing"), FileError);
+  CHECK(contains(message_of<FileError>([&] { io::read_openpose_folder(folder.path()); }), "_keypoints.json"));
+  write_frame(folder, 0, {});
+  CHECK(contains(message_of<FileError>([&] { io::read_openpose_folder(folder.path()); }), "no person in 1 frames"));
+  write_frame(folder, 1, {person(keypoints(18, 1, 1, 1))});
+  CHECK(contains(message_of<FileError>([&] { io::read_openpose_folder(folder.path()); }), "BODY_25"));
+  CHECK(io::read_openpose_folder(folder.path(), {.layout = gesture::JointLayout::coco_18}).joint_count() == 18);
+  CHECK_THROWS_AS(io::read_openpose_folder(folder.path(), {.layout = gesture::JointLayout::other}), ValueError);
+  write_frame(folder, 2, {}, "clip_2");
+  CHECK(contains(message_of<FileError>([&] { io::read_openpose_folder(folder.path()); }), "`clip_2`"));
+}
