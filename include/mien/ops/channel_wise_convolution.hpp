@@ -29,19 +29,23 @@ inline backend::ConvolutionWindow channel_wise_window(const Shape& weight,
   return convolution_window(weight, {options.stride, options.padding, 1});
 }
 
+inline backend::ChannelWiseShape channel_wise_shape(const Shape& x, const Shape& y) {
+  return {x.first(x.rank() - 3).elements(), x[-3], x[-2], x[-1], y[-3], y[-2]};
+}
+
 }  // namespace detail
 
 template <class T>
 Tensor<T> channel_wise_convolution(const Tensor<T>& x, const Tensor<T>& weight,
                                    const ChannelWiseConvolutionOptions& options = {}) {
   Tensor<T> y(detail::channel_wise_output(x.shape(), weight.shape(), options));
-  backend::channel_wise_convolution(x.contiguous().data(), x.shape().first(x.rank() - 3).elements(), x.size(-3),
-                                    x.size(-2), x.size(-1), weight.contiguous().data(),
-                                    detail::channel_wise_window(weight.shape(), options), y.size(-3), y.size(-2),
-                                    y.data());
+  backend::channel_wise_convolution(x.contiguous().data(), weight.contiguous().data(),
+                                    detail::channel_wise_window(weight.shape(), options),
+                                    detail::channel_wise_shape(x.shape(), y.shape()), y.data());
   return y;
 }
 
+/// The gradient for x, of the given shape.
 template <class T>
 Tensor<T> channel_wise_convolution_input_gradient(const Tensor<T>& upstream, const Tensor<T>& weight, const Shape& x,
                                                   const ChannelWiseConvolutionOptions& options = {}) {
@@ -49,11 +53,12 @@ Tensor<T> channel_wise_convolution_input_gradient(const Tensor<T>& upstream, con
                        detail::channel_wise_output(x, weight.shape(), options));
   Tensor<T> gradient(x);
   backend::channel_wise_convolution_input_gradient(
-      upstream.contiguous().data(), x.first(x.rank() - 3).elements(), x[-3], x[-2], x[-1], weight.contiguous().data(),
-      detail::channel_wise_window(weight.shape(), options), upstream.size(-3), upstream.size(-2), gradient.data());
+      upstream.contiguous().data(), weight.contiguous().data(), detail::channel_wise_window(weight.shape(), options),
+      detail::channel_wise_shape(x, upstream.shape()), gradient.data());
   return gradient;
 }
 
+/// The gradient for a weight of the given shape.
 template <class T>
 Tensor<T> channel_wise_convolution_weight_gradient(const Tensor<T>& x, const Tensor<T>& upstream, const Shape& weight,
                                                    const ChannelWiseConvolutionOptions& options = {}) {
@@ -61,9 +66,8 @@ Tensor<T> channel_wise_convolution_weight_gradient(const Tensor<T>& x, const Ten
                        detail::channel_wise_output(x.shape(), weight, options));
   Tensor<T> gradient(weight);
   backend::channel_wise_convolution_weight_gradient(
-      x.contiguous().data(), upstream.contiguous().data(), x.shape().first(x.rank() - 3).elements(), x.size(-3),
-      x.size(-2), x.size(-1), detail::channel_wise_window(weight, options), upstream.size(-3), upstream.size(-2),
-      gradient.data());
+      x.contiguous().data(), upstream.contiguous().data(), detail::channel_wise_window(weight, options),
+      detail::channel_wise_shape(x.shape(), upstream.shape()), gradient.data());
   return gradient;
 }
 

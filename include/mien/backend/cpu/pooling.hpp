@@ -2,7 +2,8 @@
 
 #include <limits>
 
-#include "mien/backend/cpu/convolution.hpp"
+#include "mien/backend/cpu/arithmetic.hpp"
+#include "mien/backend/cpu/image_grid.hpp"
 
 namespace mien::backend {
 
