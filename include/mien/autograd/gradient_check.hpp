@@ -79,7 +79,7 @@ inline GradientCheckResult gradient_check(
           numeric += upstreams[r].data()[k] * (above.data()[k] - below.data()[k]) / (2 * options.step);
         const double expected = analytic[r][i].data()[element];
         const double error = std::abs(expected - numeric) / std::max({1.0, std::abs(expected), std::abs(numeric)});
-        if (!(error <= result.largest_error)) {
+        if (!(error <= result.largest_error) && !std::isnan(result.largest_error)) {
           result.largest_error = error;
           result.where = detail::text("input ", i, " ", inputs[i].shape(), " element ", element, ", output ", row,
                                       ": gradient ", expected, ", difference ", numeric);

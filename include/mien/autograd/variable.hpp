@@ -136,7 +136,7 @@ class Variable {
   Tensor<T, Device>& gradient() { return require_node("gradient").gradient; }
   void zero_gradient() { require_node("zero_gradient").gradient = Tensor<T, Device>(); }
 
-  /// Keeps the gradient of a variable that is not a leaf, to look at after `backward`.
+  /// Keeps the gradient of a variable that is not a leaf, to look at after `backward`; that of the last call.
   void retain_gradient() { require_node("retain_gradient").keeps_gradient = true; }
 
   /// The same value, cut off from what it was computed from.
@@ -221,9 +221,14 @@ void backward(const Variable<T, Device>& result, const Tensor<T, Device>& upstre
   if (!result.requires_gradient())
     throw ValueError(detail::text("backward: variable ", result.shape(), " depends on nothing that wants a gradient"));
   const NoGradient not_recorded;
-  result.node()->add(upstream);
-  for (const auto& node : detail::order_of_backward(result.node())) {
+  const auto order = detail::order_of_backward(result.node());
+  for (const auto& node : order) {
     if (node->released) throw ValueError("backward: this graph was released by an earlier call; retain_graph keeps it");
+    // What an earlier call left between the leaves must not be passed on again.
+    if (node->backward) node->gradient = Tensor<T, Device>();
+  }
+  result.node()->add(upstream);
+  for (const auto& node : order) {
     if (node->backward && node->gradient.defined()) {
       Gradients<T, Device> inputs(node->inputs);
       node->backward(node->gradient, inputs);

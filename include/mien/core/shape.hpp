@@ -96,7 +96,7 @@ class Shape {
   void check_overflow() const {
     Index product = 1;
     for (const Index extent : *this) {
-      if (extent == 0) return;
+      if (extent == 0) continue;
       if (product > std::numeric_limits<Index>::max() / 64 / extent)
         throw ShapeError(detail::text("shape ", *this, " has too many elements"));
       product *= extent;

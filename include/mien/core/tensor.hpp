@@ -163,8 +163,10 @@ class Tensor<T, Cpu> {
       throw IndexError(detail::text("Tensor::slice: [", begin, ", ", end, ") by ", step, " of axis ", axis,
                                     " of shape ", shape_));
     Tensor out = *this;
-    out.shape_ = shape_.with(sliced, (end - begin + step - 1) / step);
-    out.strides_[static_cast<std::size_t>(sliced)] *= step;
+    const Index length = end - begin;
+    const Index taken = std::min(step, std::max<Index>(1, length));
+    out.shape_ = shape_.with(sliced, (length + taken - 1) / taken);
+    out.strides_[static_cast<std::size_t>(sliced)] *= taken;
     if (!out.empty()) out.data_ += begin * stride(sliced);
     return out;
   }
@@ -241,9 +243,10 @@ class Tensor<T, Cpu> {
 
   /// Replaces an extent of -1 by what the number of elements leaves for it.
   Shape resolve(std::span<const Index> extents) const {
-    Index known = 1;
+    Shape given;
     for (const Index extent : extents)
-      if (extent != -1) known *= extent;
+      if (extent != -1) given.append(extent);
+    const Index known = given.elements();
     Shape shape;
     bool inferred = false;
     for (const Index extent : extents) {

@@ -145,6 +145,7 @@ inline Index chunk_count(Index length, Index grain) { return (length + grain - 1
 /// Calls `body(first, last)` for the chunks of [begin, end), `grain` long each but for the last one, on all threads.
 template <class Body>
 void parallel_for(Index begin, Index end, Index grain, Body&& body) {
+  if (grain < 1) throw ValueError(detail::text("parallel_for: grain ", grain, " is not positive"));
   if (begin >= end) return;
   if (end - begin <= grain) {
     body(begin, end);
