@@ -39,7 +39,10 @@ class ImageReader {
 
   std::size_t position() const { return position_; }
   std::size_t left() const { return bytes_.size() - position_; }
-  void seek(std::size_t position) { position_ = position; }
+  void seek(std::size_t position) {
+    if (position > bytes_.size()) fail("the end of the file", text("data at byte ", position));
+    position_ = position;
+  }
 
   std::uint32_t u8() { return big_endian(1); }
   std::uint32_t u16() { return big_endian(2); }

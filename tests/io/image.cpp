@@ -1,0 +1,371 @@
+#include <mien/io/image.hpp>
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <limits>
+#include <numeric>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <zlib.h>
+
+#include <mien/core/random.hpp>
+
+#include "io/message.hpp"
+#include "io/temporary_folder.hpp"
+
+using namespace mien;
+using io::Image;
+
+namespace {
+
+const std::filesystem::path data_folder = std::filesystem::path(MIEN_TEST_DATA_DIR) / "io";
+
+std::vector<std::byte> bytes_of(std::string_view text) {
+  const auto bytes = std::as_bytes(std::span(text));
+  return {bytes.begin(), bytes.end()};
+}
+
+Image decode(std::string_view text, const io::ImageOptions& options = {}) {
+  return io::decode_image(bytes_of(text), options);
+}
+
+std::string refusal(std::string_view text, const std::string& name = "a.png", const io::ImageOptions& options = {}) {
+  return message_of<FileError>([&] { io::decode_image(bytes_of(text), options, name); });
+}
+
+std::string big_endian(std::uint32_t value) {
+  std::string out;
+  for (const int shift : {24, 16, 8, 0}) out += static_cast<char>(value >> shift & 0xff);
+  return out;
+}
+
+std::string little_endian(std::uint32_t value, int bytes = 4) {
+  std::string out;
+  for (int i = 0; i < bytes; ++i) out += static_cast<char>(value >> 8 * i & 0xff);
+  return out;
+}
+
+std::string chunk(const std::string& type, const std::string& content) {
+  const std::string checked = type + content;
+  const auto sum = ::crc32_z(0, reinterpret_cast<const Bytef*>(checked.data()), checked.size());
+  return big_endian(static_cast<std::uint32_t>(content.size())) + checked + big_endian(static_cast<std::uint32_t>(sum));
+}
+
+std::string png_header(std::uint32_t width, std::uint32_t height, int bits, int colour) {
+  const std::string kinds = {static_cast<char>(bits), static_cast<char>(colour), 0, 0, 0};
+  return "\x89PNG\r\n\x1a\n" + chunk("IHDR", big_endian(width) + big_endian(height) + kinds);
+}
+
+/// A PNG of rows that are given with their leading filter bytes.
+std::string png(std::uint32_t width, std::uint32_t height, int bits, int colour, const std::string& rows,
+                const std::string& before_data = "") {
+  std::string packed(::compressBound(rows.size()), '\0');
+  uLongf size = packed.size();
+  REQUIRE(::compress(reinterpret_cast<Bytef*>(packed.data()), &size, reinterpret_cast<const Bytef*>(rows.data()),
+                     rows.size()) == Z_OK);
+  packed.resize(size);
+  return png_header(width, height, bits, colour) + before_data + chunk("IDAT", packed) + chunk("IEND", "");
+}
+
+std::string bmp(std::int32_t width, std::int32_t height, std::uint32_t bits, const std::string& palette,
+                const std::string& pixels) {
+  const auto offset = static_cast<std::uint32_t>(54 + palette.size());
+  return "BM" + little_endian(0) + little_endian(0) + little_endian(offset) + little_endian(40) +
+         little_endian(static_cast<std::uint32_t>(width)) + little_endian(static_cast<std::uint32_t>(height)) +
+         little_endian(1, 2) + little_endian(bits, 2) + std::string(24, '\0') + palette + pixels;
+}
+
+Image random_image(Index width, Index height, Index channels) {
+  Generator generator(7);
+  Image image(width, height, channels);
+  for (auto& value : image.pixels) value = static_cast<std::uint8_t>(generator.below(256));
+  return image;
+}
+
+/// The picture that tests/data/io holds in several forms.
+Image pattern() {
+  Image image(19, 13, 3, 128);
+  for (Index y = 0; y < 13; ++y)
+    for (Index x = 0; x < 19; ++x) {
+      image.at(x, y)[0] = static_cast<std::uint8_t>(x * 255 / 18);
+      image.at(x, y)[1] = static_cast<std::uint8_t>(y * 255 / 12);
+    }
+  return image;
+}
+
+int greatest_difference(const Image& a, const Image& b) {
+  REQUIRE(a.pixels.size() == b.pixels.size());
+  int greatest = 0;
+  for (std::size_t i = 0; i < a.pixels.size(); ++i) greatest = std::max(greatest, std::abs(a.pixels[i] - b.pixels[i]));
+  return greatest;
+}
+
+std::string file_text(const std::string& name) { return io::read_text(data_folder / name); }
+
+}  // namespace
+
+TEST_CASE("a PNG that is written is read again to the bit") {
+  const TemporaryFolder folder;
+  for (const Index channels : {1, 3})
+    for (const auto& [width, height] : {std::pair<Index, Index>{1, 1}, {1, 7}, {65, 31}, {300, 2}}) {
+      const Image image = random_image(width, height, channels);
+      const auto path = folder / "é a.png";
+      io::write_png(path, image);
+      const Image read = io::read_image(path, {.channels = channels});
+      CHECK(read.width == width);
+      CHECK(read.height == height);
+      CHECK(read.channels == channels);
+      CHECK(read.pixels == image.pixels);
+    }
+}
+
+TEST_CASE("JPEGs of all common forms are read") {
+  const Image expected = pattern();
+  for (const auto* name : {"baseline.jpg", "restart.jpg", "progressive.jpg"}) {
+    CAPTURE(name);
+    const Image image = io::read_image(data_folder / name);
+    CHECK(image.width == 19);
+    CHECK(image.height == 13);
+    CHECK(greatest_difference(image, expected) < 24);
+  }
+  const Image grey = io::read_image(data_folder / "grey.jpg", {.channels = 1});
+  CHECK(std::abs(*grey.at(18, 5) - 255) < 8);
+  CHECK(std::abs(*grey.at(9, 12) - 127) < 8);
+  CHECK(contains(message_of<FileError>([] { io::read_image(data_folder / "cmyk.jpg"); }), "CMYK"));
+}
+
+TEST_CASE("a JPEG that is written is read again nearly as it was") {
+  const Image image = pattern();
+  const Image fine = io::decode_image(io::encode_jpeg(image, 98));
+  CHECK(greatest_difference(fine, image) < 12);
+  CHECK(io::encode_jpeg(random_image(65, 31, 3), 20).size() < io::encode_jpeg(random_image(65, 31, 3), 95).size());
+  CHECK(io::decode_image(io::encode_jpeg(random_image(7, 1, 1)), {.channels = 1}).width == 7);
+  CHECK_THROWS_AS(io::encode_jpeg(image, 0), ValueError);
+  CHECK_THROWS_AS(io::encode_jpeg(image, 101), ValueError);
+}
+
+TEST_CASE("PNGs of other kinds become grey or RGB, transparency over black") {
+  using namespace std::string_literals;
+  const auto grey16 = decode(png(2, 1, 16, 0, "\0\x80\x12\xff\xff"s));
+  CHECK(grey16.pixels == std::vector<std::uint8_t>{0x80, 0x80, 0x80, 0xff, 0xff, 0xff});
+  const auto grey_alpha = decode(png(2, 1, 8, 4, "\0\xc8\x80\xc8\xff"s));
+  CHECK(grey_alpha.pixels == std::vector<std::uint8_t>{100, 100, 100, 200, 200, 200});
+  const auto rgba = decode(png(1, 2, 8, 6, "\0\x0a\x14\x1e\x00\0\x0a\x14\x1e\xff"s));
+  CHECK(rgba.pixels == std::vector<std::uint8_t>{0, 0, 0, 10, 20, 30});
+  const auto palette = decode(png(2, 1, 8, 3, "\0\1\0"s, chunk("PLTE", "\x01\x02\x03\xc8\x64\x32")));
+  CHECK(palette.pixels == std::vector<std::uint8_t>{200, 100, 50, 1, 2, 3});
+  const auto grey = decode(png(1, 1, 8, 2, "\0\xc8\x64\x32"s), {.channels = 1});
+  CHECK(grey.pixels ==
+        std::vector<std::uint8_t>{static_cast<std::uint8_t>(0.299 * 200 + 0.587 * 100 + 0.114 * 50 + 0.5)});
+}
+
+TEST_CASE("BMP and PNM are read") {
+  using namespace std::string_literals;
+  const auto rgb = decode(bmp(1, 2, 24, "", "\x1e\x14\x0a\0\x03\x02\x01\0"s));
+  CHECK(rgb.pixels == std::vector<std::uint8_t>{1, 2, 3, 10, 20, 30});
+  const auto downwards = decode(bmp(1, -2, 24, "", "\x1e\x14\x0a\0\x03\x02\x01\0"s));
+  CHECK(downwards.pixels == std::vector<std::uint8_t>{10, 20, 30, 1, 2, 3});
+  const auto palette = decode(bmp(3, 1, 8, "\x03\x02\x01\0\x1e\x14\x0a\0"s, "\1\0\1\0"s));
+  CHECK(palette.pixels == std::vector<std::uint8_t>{10, 20, 30, 1, 2, 3, 10, 20, 30});
+  CHECK(decode("P6 # a comment\n1 1\n255\n\x0a\x14\x1e").pixels == std::vector<std::uint8_t>{10, 20, 30});
+  CHECK(decode("P5\n2 1\n100\n\x32\x64", {.channels = 1}).pixels == std::vector<std::uint8_t>{128, 255});
+  CHECK(decode("P5 1 1 65535\n\x80\x80", {.channels = 1}).pixels == std::vector<std::uint8_t>{128});
+}
+
+TEST_CASE("what is no image is told apart, and a name that lies is named") {
+  CHECK(contains(refusal("<!DOCTYPE html><html>", "photo.jpg"), "HTML"));
+  CHECK(contains(refusal("\n <HTML>", "photo.jpg"), "HTML"));
+  CHECK(contains(refusal("<!DOCTYPE html><html>", "photo.jpg"), "under the extension .jpg"));
+  CHECK(contains(refusal("GIF89a"), "GIF"));
+  CHECK(contains(refusal(""), "empty"));
+  CHECK(contains(refusal("plain text"), "no image"));
+  const TemporaryFolder folder;
+  const auto png_named_jpg = folder / "a.jpg";
+  io::write_png(png_named_jpg, Image(3, 2, 3, 9));
+  CHECK(io::read_image(png_named_jpg).width == 3);
+  CHECK(contains(message_of<FileError>([&] { io::read_image(folder / "b.jpg"); }), "b.jpg"));
+  CHECK_THROWS_AS(io::read_image(png_named_jpg, {.channels = 4}), ValueError);
+}
+
+TEST_CASE("sizes are checked before anything is decoded") {
+  const std::string tall = png(40, 50, 8, 0, std::string(41 * 50, '\0'));
+  CHECK(decode(tall, {.max_pixels = 2000}).height == 50);
+  CHECK(contains(refusal(tall, "a.png", {.max_pixels = 1999}), "40 x 50"));
+  CHECK(contains(refusal(tall, "a.png", {.max_pixels = 1999}), "max_pixels"));
+  CHECK(refusal(png(16385, 1, 8, 0, "")) != "nothing thrown");
+  CHECK(refusal(png(0, 1, 8, 0, "")) != "nothing thrown");
+  CHECK(refusal(png(16384, 16384, 8, 6, "")) != "nothing thrown");
+  CHECK(refusal("P6 16384 16384 255\n") != "nothing thrown");
+  CHECK(refusal("P6 99999999999 1 255\n") != "nothing thrown");
+  CHECK(refusal(bmp(std::numeric_limits<std::int32_t>::min(), 1, 24, "", "")) != "nothing thrown");
+  CHECK(refusal(bmp(1, std::numeric_limits<std::int32_t>::min(), 24, "", "")) != "nothing thrown");
+}
+
+TEST_CASE("PNG chunks are checked") {
+  const std::string good = png(2, 2, 8, 0, std::string(6, '\0'));
+  CHECK(refusal(good) == "nothing thrown");
+  const std::string header = png_header(2, 2, 8, 0);
+  const std::string end = chunk("IEND", "");
+  // A chunk that says two gigabytes made the decoder ask for as much.
+  CHECK(refusal(header + big_endian(0x7fffffff) + "IDAT") != "nothing thrown");
+  CHECK(contains(refusal(header + end), "IDAT"));
+  CHECK(refusal(header + chunk("IDAT", "x")) != "nothing thrown");
+  CHECK(refusal(header + chunk("IDAT", "x") + end) != "nothing thrown");
+  CHECK(refusal("\x89PNG\r\n\x1a\n" + chunk("IDAT", "x") + end) != "nothing thrown");
+  CHECK(refusal(png(2, 2, 8, 0, std::string(6, '\0'), header.substr(8))) != "nothing thrown");
+  CHECK(refusal(png(2, 2, 8, 3, std::string(6, '\0'), chunk("PLTE", std::string(771, '\0')))) != "nothing thrown");
+  CHECK(refusal(png(2, 2, 8, 0, std::string(3, '\0'))) != "nothing thrown");
+  auto damaged = good;
+  damaged[damaged.size() - 20] ^= 1;
+  CHECK(contains(refusal(damaged), "checksum"));
+}
+
+TEST_CASE("JPEG tables are checked") {
+  const std::string good = file_text("baseline.jpg");
+  const std::size_t tables = good.find("\xff\xc4");
+  REQUIRE(tables != std::string::npos);
+  auto too_many = good;
+  for (std::size_t i = 0; i < 16; ++i) too_many[tables + 5 + i] = '\xff';
+  CHECK(contains(refusal(too_many, "a.jpg"), "Huffman"));
+  auto no_prefix_code = good;
+  no_prefix_code[tables + 5] = 3;
+  CHECK(contains(refusal(no_prefix_code, "a.jpg"), "Huffman"));
+
+  const std::size_t scan = good.find("\xff\xda");
+  CHECK(contains(refusal(good.substr(0, tables) + good.substr(scan), "a.jpg"), "tables"));
+  const std::size_t frame = good.find("\xff\xc0");
+  CHECK(refusal(good.substr(0, frame) + good.substr(scan), "a.jpg") != "nothing thrown");
+  const std::string frame_segment = good.substr(frame, 19);
+  CHECK(contains(refusal(good.substr(0, scan) + frame_segment + good.substr(scan), "a.jpg"), "second frame"));
+  CHECK(contains(refusal(good.substr(0, good.size() - 2), "a.jpg"), "too early"));
+  CHECK(refusal("\xff" + good, "a.jpg") != "nothing thrown");
+}
+
+TEST_CASE("images cut or damaged anywhere never do more than throw") {
+  std::vector<std::string> files;
+  for (const auto* name : {"baseline.jpg", "progressive.jpg", "restart.jpg", "grey.jpg"})
+    files.push_back(file_text(name));
+  const auto written = io::encode_png(random_image(9, 7, 3));
+  files.emplace_back(reinterpret_cast<const char*>(written.data()), written.size());
+  files.push_back(bmp(3, 1, 8, std::string(8, '\1'), std::string(4, '\1')));
+  files.push_back("P6 1 1 255\nabc");
+  Generator generator(3);
+  int refused = 0;
+  for (const std::string& file : files) {
+    for (std::size_t size = 0; size < file.size(); ++size)
+      CHECK_THROWS_AS(decode(std::string_view(file).substr(0, size)), FileError);
+    for (int trial = 0; trial < 500; ++trial) {
+      auto damaged = file;
+      for (Index i = 1 + generator.below(4); i > 0; --i)
+        damaged[static_cast<std::size_t>(generator.below(static_cast<Index>(file.size())))] =
+            static_cast<char>(generator.below(256));
+      try {
+        const Image image = decode(damaged, {.max_pixels = 1 << 16});
+        CHECK(static_cast<Index>(image.pixels.size()) == image.width * image.height * 3);
+      } catch (const FileError&) {
+        ++refused;
+      }
+    }
+  }
+  CHECK(refused > 500);
+}
+
+TEST_CASE("resizing keeps a plain colour and, when it grows, what bilinear interpolation gives") {
+  const Image plain(31, 7, 3, 201);
+  for (const auto& [width, height] : {std::pair<Index, Index>{1, 1}, {65, 3}, {7, 31}, {62, 14}}) {
+    const Image resized = io::resize(plain, width, height);
+    CHECK(resized.width == width);
+    CHECK(resized.height == height);
+    CHECK(std::all_of(resized.pixels.begin(), resized.pixels.end(), [](std::uint8_t v) { return v == 201; }));
+  }
+  Image ramp(2, 1, 1);
+  ramp.pixels = {0, 100};
+  CHECK(io::resize(ramp, 4, 1).pixels == std::vector<std::uint8_t>{0, 25, 75, 100});
+  const Image same = random_image(7, 5, 3);
+  CHECK(io::resize(same, 7, 5).pixels == same.pixels);
+}
+
+TEST_CASE("shrinking counts every pixel and treats both axes and all channels alike") {
+  // A chess board of 0 and 255 becomes even grey, where picking pixels would show patterns.
+  Image board(64, 64, 1);
+  for (Index y = 0; y < 64; ++y)
+    for (Index x = 0; x < 64; ++x) *board.at(x, y) = (x + y) % 2 == 0 ? 0 : 255;
+  for (const std::uint8_t value : io::resize(board, 7, 9).pixels) CHECK(std::abs(value - 127) <= 4);
+
+  const Image image = random_image(31, 13, 3);
+  Image turned(13, 31, 3);
+  for (Index y = 0; y < 13; ++y)
+    for (Index x = 0; x < 31; ++x)
+      for (Index c = 0; c < 3; ++c) turned.at(y, x)[2 - c] = image.at(x, y)[c];
+  const Image small = io::resize(image, 11, 5);
+  const Image small_turned = io::resize(turned, 5, 11);
+  for (Index y = 0; y < 5; ++y)
+    for (Index x = 0; x < 11; ++x)
+      for (Index c = 0; c < 3; ++c) CHECK(std::abs(small.at(x, y)[c] - small_turned.at(y, x)[2 - c]) <= 1);
+
+  // Four pixels to two: the triangle over a target pixel weighs 3, 3 and 1 of the left half's neighbourhood.
+  Image four(4, 1, 1);
+  four.pixels = {70, 0, 0, 0};
+  CHECK(io::resize(four, 2, 1).pixels == std::vector<std::uint8_t>{30, 0});
+}
+
+TEST_CASE("cropping fills what the image does not cover with black") {
+  const Image image = pattern();
+  const Image inside = io::crop(image, 4, 2, 5, 3);
+  CHECK(inside.width == 5);
+  CHECK(inside.height == 3);
+  for (Index y = 0; y < 3; ++y)
+    for (Index x = 0; x < 5; ++x)
+      for (Index c = 0; c < 3; ++c) CHECK(inside.at(x, y)[c] == image.at(x + 4, y + 2)[c]);
+  const Image over = io::crop(image, -3, -2, 40, 31);
+  CHECK(over.at(2, 2)[2] == 0);
+  CHECK(over.at(3, 1)[2] == 0);
+  CHECK(over.at(3, 2)[2] == 128);
+  CHECK(over.at(21, 14)[0] == 255);
+  CHECK(over.at(22, 14)[2] == 0);
+  CHECK(over.at(21, 15)[2] == 0);
+  constexpr Index far = std::numeric_limits<Index>::max();
+  for (const auto& [x, y] : {std::pair<Index, Index>{19, 0}, {0, 13}, {-5, 0}, {far, far}, {-far - 1, -far - 1}}) {
+    const Image outside = io::crop(image, x, y, 5, 3);
+    CHECK(std::accumulate(outside.pixels.begin(), outside.pixels.end(), 0) == 0);
+  }
+  CHECK_THROWS_AS(io::crop(image, 0, 0, 0, 3), ValueError);
+  CHECK_THROWS_AS(io::crop(image, 0, 0, far, far), ValueError);
+}
+
+TEST_CASE("tensors are [height, width, channels] in 0..1 and come back as the same image") {
+  const Image image = random_image(7, 5, 3);
+  const auto tensor = io::to_tensor(image);
+  CHECK(tensor.shape() == Shape{5, 7, 3});
+  CHECK(tensor(4, 6, 2) == static_cast<float>(image.at(6, 4)[2]) / 255.0f);
+  CHECK(io::to_image(tensor).pixels == image.pixels);
+  CHECK(io::to_image(tensor.permute({1, 0, 2})).at(4, 6)[2] == image.at(6, 4)[2]);
+  CHECK(io::to_image(Tensor<float>::from({1, 3, 1}, {-7.0f, 0.5f, 1e30f})).pixels ==
+        std::vector<std::uint8_t>{0, 128, 255});
+  CHECK_THROWS_AS(io::to_image(Tensor<float>({1, 1, 1}, std::nanf(""))), ValueError);
+  CHECK_THROWS_AS(io::to_image(Tensor<float>({2, 2}, 0)), ShapeError);
+  CHECK_THROWS_AS(io::to_image(Tensor<float>({2, 2, 4}, 0)), ShapeError);
+  CHECK_THROWS_AS(io::to_image(Tensor<float>({0, 2, 3}, 0)), ShapeError);
+}
+
+TEST_CASE("images that contradict themselves are refused") {
+  CHECK_THROWS_AS(Image(0, 1, 3), ValueError);
+  CHECK_THROWS_AS(Image(1, 1, 2), ValueError);
+  CHECK_THROWS_AS(Image(1 << 20, 1 << 20, 3), ValueError);
+  Image wrong(2, 2, 3);
+  wrong.pixels.pop_back();
+  CHECK_THROWS_AS(io::encode_png(wrong), ValueError);
+  CHECK_THROWS_AS(io::resize(wrong, 1, 1), ValueError);
+  CHECK_THROWS_AS(io::to_tensor(wrong), ValueError);
+  CHECK_THROWS_AS(io::encode_png(Image()), ValueError);
+}
