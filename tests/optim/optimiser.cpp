@@ -149,14 +149,14 @@ TEST_CASE("frozen parameters are left out") {
 
 TEST_CASE("the same bits for any number of threads") {
   const int before = thread_count();
-  for (const auto& [name, make] : makers()) {
-    CAPTURE(name);
+  for (const auto& maker : makers()) {
+    CAPTURE(maker.first);
     std::vector<nn::ParameterList<float>> results;
     for (const int threads : {1, 2, 5}) {
       set_thread_count(threads);
       auto parameters = parameters_of_all_sizes();
       const auto start = parameters[3].value().clone();
-      const auto optimiser = make(parameters);
+      const auto optimiser = maker.second(parameters);
       for (int step = 0; step < 3; ++step) {
         compute_gradients(*optimiser);
         optimiser->step();
@@ -179,21 +179,21 @@ TEST_CASE("training that goes on from a saved state gives the bits of training w
       optimiser.step();
     }
   };
-  for (const auto& [name, make] : makers()) {
-    CAPTURE(name);
+  for (const auto& maker : makers()) {
+    CAPTURE(maker.first);
     auto whole = parameters_of_all_sizes();
-    const auto uninterrupted = make(whole);
+    const auto uninterrupted = maker.second(whole);
     train(*uninterrupted, 0, 5);
 
     auto broken = parameters_of_all_sizes();
-    const auto first = make(broken);
+    const auto first = maker.second(broken);
     train(*first, 0, 3);
     const auto state = first->state();
     auto resumed = parameters_of_all_sizes();
     for (std::size_t p = 0; p < resumed.size(); ++p) resumed[p].value().copy_from(broken[p].value());
     train(*first, 3, 4);  // The state is a copy, which this must not change.
 
-    const auto second = make(resumed);
+    const auto second = maker.second(resumed);
     second->set_state(state);
     CHECK(second->learning_rate() == 2e-3 / 3);
     train(*second, 3, 5);
