@@ -32,9 +32,11 @@
 #include "mien/backend/cpu/batch_norm.hpp"
 #include "mien/backend/cpu/channel_wise_convolution.hpp"
 #include "mien/backend/cpu/convolution.hpp"
+#include "mien/backend/cpu/convolution_kernel.hpp"
 #include "mien/backend/cpu/cross_entropy.hpp"
 #include "mien/backend/cpu/dropout.hpp"
 #include "mien/backend/cpu/eigen.hpp"
+#include "mien/backend/cpu/image_grid.hpp"
 #include "mien/backend/cpu/layer_norm.hpp"
 #include "mien/backend/cpu/lstm.hpp"
 #include "mien/backend/cpu/matrix_product.hpp"
@@ -107,7 +109,9 @@
 #include "mien/optim/sgd.hpp"
 #include "mien/report/html.hpp"
 #include "mien/report/svg.hpp"
+#include "mien/train/history.hpp"
 #include "mien/train/metrics.hpp"
+#include "mien/train/progress.hpp"
 #include "mien/version.hpp"
 
 #ifdef MIEN_WITH_IO
