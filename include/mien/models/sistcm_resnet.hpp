@@ -19,7 +19,7 @@ namespace mien::models {
 /// How a network begins.
 enum class Stem {
   imagenet,  ///< 7x7 convolution, stride 2, and 3x3 max pooling, stride 2: for frames of 112 pixels and more
-  small      ///< 3x3 convolution, stride 1, no pooling: for faces of about 48 pixels
+  small      ///< 3x3 convolution, stride 1, and 2x2 max pooling: for faces of about 48 pixels
 };
 
 struct SistcmResNet18Options {
@@ -32,7 +32,7 @@ struct SistcmResNet18Options {
   Index channels = 3;  ///< of the frames
 };
 
-/// The form for faces of 48 pixels: same blocks, a stem that keeps the size, a quarter of the channels.
+/// The form for faces of 48 pixels: the same blocks behind a gentler stem, with fewer channels.
 inline SistcmResNet18Options small_sistcm_resnet18(Index classes, Index channels = 1) {
   SistcmResNet18Options options;
   options.classes = classes;
@@ -136,7 +136,8 @@ class SistcmResNet18 : public nn::Module<SistcmResNet18<T>, T> {
     const Variable<T> clips =
         videos ? reshape(frames, {shape[0] * shape[1], shape[2], shape[3], shape[4], shape[5]}) : frames;
     Variable<T> x = relu(bn1(conv1(clips)));
-    if (stem_ == Stem::imagenet) x = max_pool(x, {.kernel = 3, .stride = 2, .padding = 1});
+    x = max_pool(x, stem_ == Stem::imagenet ? PoolingOptions{.kernel = 3, .stride = 2, .padding = 1}
+                                            : PoolingOptions{.kernel = 2, .stride = 2});
     for (auto& stage : stages) x = stage(x);
     const Variable<T> features = mean_of_positions(x);
     const Variable<T> logits = fc(dropout(features));

@@ -17,42 +17,58 @@ namespace mien::backend {
 /// cache, few enough that small maps keep several threads busy.
 inline constexpr Index band_pixels = 192;
 
+/// A kernel's taps lie in runs of inputs that are next to each other in a row: its whole rows, or, where groups of
+/// channels stand between one tap and the next, single taps.
+inline Index tap_runs(const ConvolutionWindow& window) { return window.groups == 1 ? window.height : window.taps(); }
+inline Index run_length(const ConvolutionWindow& window, Index group_inputs) {
+  return window.groups == 1 ? window.width * group_inputs : group_inputs;
+}
+
 /// Rows of output, counted over all images, with the padded input rows that they read.
 template <class T>
 class InputBand {
  public:
-  /// The output rows [first, last) of `output_height` x `output_width` images.
-  InputBand(const ImageGrid& input, const T* x, const ConvolutionWindow& window, Index output_height,
-            Index output_width, Index first, Index last)
-      : row_length_((input.width() + 2 * window.padding_width) * input.channels) {
+  /// For the output rows [first, last).
+  InputBand(const ImageGrid& input, const T* x, const ConvolutionWindow& window, const ImageGrid& output, Index first,
+            Index last)
+      : columns_((output.width() - 1) * window.stride_width + window.width), row_length_(columns_ * input.channels) {
     // A kernel may read as many channels as it has sums, past the last pixel's own.
     constexpr Index slack = broadcasts_for<1>;
+    const auto pixels = static_cast<std::size_t>((last - first) * output.width());
+    pixels_.reserve(pixels);
+    places_.reserve(pixels);
     Index rows = 0;
-    for_each_image(output_height, first, last, [&](Index, Index begin, Index end) {
+    for_each_image(output.height(), first, last, [&](Index, Index begin, Index end) {
       rows += (end - begin - 1) * window.stride_height + window.height;
     });
     rows_ = Tensor<T>({rows * row_length_ + slack});
     std::fill_n(rows_.data() + rows * row_length_, slack, T{0});
     T* to = rows_.data();
-    for_each_image(output_height, first, last, [&](Index image, Index begin, Index end) {
+    for_each_image(output.height(), first, last, [&](Index image, Index begin, Index end) {
       for (Index row = begin; row < end; ++row)
-        for (Index column = 0; column < output_width; ++column)
+        for (Index column = 0; column < output.width(); ++column) {
           pixels_.push_back(to + (row - begin) * window.stride_height * row_length_ +
                             column * window.stride_width * input.channels);
+          places_.push_back(output.offset(image, row, column));
+        }
       const Index top = begin * window.stride_height - window.padding_height;
       const Index count = (end - begin - 1) * window.stride_height + window.height;
       for (Index row = top; row < top + count; ++row, to += row_length_)
         copy_row(input, x, image, row, window.padding_width, to);
     });
-    for (Index tap = 0; tap < window.taps(); ++tap)
-      tap_offsets_.push_back(tap / window.width * row_length_ + tap % window.width * input.channels);
+    for (Index run = 0; run < tap_runs(window); ++run)
+      run_offsets_.push_back(window.groups == 1 ? run * row_length_
+                                                : run / window.width * row_length_ + run % window.width * input.channels);
   }
 
   Index count() const { return static_cast<Index>(pixels_.size()); }
 
-  /// Where each output pixel's window begins, and from there each tap.
+  /// Where each output pixel's window begins, and from there each run of taps.
   const std::vector<const T*, PooledAllocator<const T*>>& pixels() const { return pixels_; }
-  const std::vector<Index, PooledAllocator<Index>>& tap_offsets() const { return tap_offsets_; }
+  const std::vector<Index, PooledAllocator<Index>>& run_offsets() const { return run_offsets_; }
+
+  /// Where output pixel `i` of the band lies in the output.
+  Index place(Index i) const { return places_[static_cast<std::size_t>(i)]; }
 
  private:
   template <class Visit>
@@ -65,27 +81,27 @@ class InputBand {
     }
   }
 
-  static void copy_row(const ImageGrid& input, const T* x, Index image, Index row, Index padding, T* to) {
-    const Index channels = input.channels;
-    const Index length = input.width() * channels;
-    if (row < 0 || row >= input.height()) {
-      std::fill_n(to, length + 2 * padding * channels, T{0});
-      return;
-    }
-    to = std::fill_n(to, padding * channels, T{0});
-    if (input.has_adjacent_columns()) {
-      to = std::copy_n(x + input.offset(image, row, 0), length, to);
+  /// A row of the image from column -padding on, zero wherever there is no image.
+  void copy_row(const ImageGrid& input, const T* x, Index image, Index row, Index padding, T* to) const {
+    const bool inside = row >= 0 && row < input.height();
+    const Index first = inside ? std::clamp<Index>(padding, 0, columns_) : columns_;
+    const Index last = std::clamp<Index>(input.width() + padding, first, columns_);
+    to = std::fill_n(to, first * input.channels, T{0});
+    if (input.has_adjacent_columns() && first < last) {
+      to = std::copy_n(x + input.offset(image, row, first - padding), (last - first) * input.channels, to);
     } else {
-      for (Index column = 0; column < input.width(); ++column)
-        to = std::copy_n(x + input.offset(image, row, column), channels, to);
+      for (Index column = first; column < last; ++column)
+        to = std::copy_n(x + input.offset(image, row, column - padding), input.channels, to);
     }
-    std::fill_n(to, padding * channels, T{0});
+    std::fill_n(to, (columns_ - last) * input.channels, T{0});
   }
 
+  Index columns_;
   Index row_length_;
   Tensor<T> rows_;
   std::vector<const T*, PooledAllocator<const T*>> pixels_;
-  std::vector<Index, PooledAllocator<Index>> tap_offsets_;
+  std::vector<Index, PooledAllocator<Index>> run_offsets_;
+  std::vector<Index, PooledAllocator<Index>> places_;
 };
 
 /// Calls `block.template operator()<vectors>(first channel, channels)` for blocks of up to four vectors of channels.
@@ -143,7 +159,7 @@ void convolution(const ImageGrid& input, const T* x, const T* weight, const Conv
   const Index rows = output.images * output.height();
   if (output.pixels() == 0) return;
   parallel_for(0, rows, band_rows(output.width()), [&](Index first, Index last) {
-    const InputBand<T> band(input, x, window, output.height(), output.width(), first, last);
+    const InputBand<T> band(input, x, window, output, first, last);
     for (Index group = 0; group < window.groups; ++group)
       for_each_channel_block<T>(outputs, [&]<Index vectors>(Index channel, Index count) {
         constexpr Index together = broadcasts_for<vectors>;
@@ -153,81 +169,76 @@ void convolution(const ImageGrid& input, const T* x, const T* weight, const Conv
           for (Index p = 0; p < together; ++p)
             pixels[p] = band.pixels()[static_cast<std::size_t>(std::min(start + p, band.count() - 1))] + group * inputs;
           alignas(vector_bytes) T sums[together * vectors * lanes];
-          convolve_pixels<T, vectors>(pixels, band.tap_offsets().data(), window.taps(), inputs, block, sums);
-          for (Index p = 0; p < std::min(together, band.count() - start); ++p) {
-            const Index pixel = first * output.width() + start + p;
-            T* to = y + output.offset(pixel / (output.height() * output.width()),
-                                      pixel / output.width() % output.height(), pixel % output.width());
-            std::copy_n(sums + p * vectors * lanes, count, to + group * outputs + channel);
-          }
+          convolve_pixels<T, vectors>(pixels, band.run_offsets().data(), tap_runs(window), run_length(window, inputs),
+                                      block, sums);
+          for (Index p = 0; p < std::min(together, band.count() - start); ++p)
+            std::copy_n(sums + p * vectors * lanes, count, y + band.place(start + p) + group * outputs + channel);
         }
       });
   });
 }
 
-/// The kernel that turns the gradient of a convolution's output into that of its input, for stride 1: taps in reverse,
-/// inputs and outputs swapped.
+/// The taps of one axis that an input position r = s q + `phase` meets, where s is the stride: `first`, `first` + s and
+/// so on, and how far before output q the outputs begin that they lead to.
+struct PhaseTaps {
+  Index first, count, padding;
+};
+
+inline PhaseTaps phase_taps(Index phase, Index kernel, Index stride, Index padding) {
+  const Index first = (phase + padding) % stride;
+  const Index count = first < kernel ? chunk_count(kernel - first, stride) : 0;
+  return {first, count, count - 1 - (phase + padding - first) / stride};
+}
+
+/// Those taps of a kernel in reverse, inputs and outputs swapped: [taps, outputs / groups, inputs].
 template <class T>
-Tensor<T> reversed_kernel(const T* weight, const ConvolutionWindow& window, Index inputs, Index outputs) {
+Tensor<T> reversed_kernel(const T* weight, const ConvolutionWindow& window, const PhaseTaps& rows,
+                          const PhaseTaps& columns, Index inputs, Index outputs) {
   const Index group_inputs = inputs / window.groups;
   const Index group_outputs = outputs / window.groups;
-  Tensor<T> out({window.taps(), group_outputs, inputs});
-  parallel_for(0, window.taps(), 1, [&](Index tap, Index) {
+  Tensor<T> out({rows.count * columns.count, group_outputs, inputs});
+  parallel_for(0, rows.count * columns.count, 1, [&](Index tap, Index) {
+    const Index a = rows.first + (rows.count - 1 - tap / columns.count) * window.stride_height;
+    const Index b = columns.first + (columns.count - 1 - tap % columns.count) * window.stride_width;
     for (Index group = 0; group < window.groups; ++group)
       matrix(out.data() + tap * group_outputs * inputs + group * group_inputs, group_outputs, group_inputs, inputs) =
-          matrix(weight + (window.taps() - 1 - tap) * group_inputs * outputs + group * group_outputs, group_inputs,
+          matrix(weight + (a * window.width + b) * group_inputs * outputs + group * group_outputs, group_inputs,
                  group_outputs, outputs)
               .transpose();
   });
   return out;
 }
 
-/// The input's gradient for any stride: what each output passes back to the pixels under its window is added there, an
-/// image a thread.
-template <class T>
-void convolution_input_gradient_by_scatter(const ImageGrid& output, const T* upstream, const T* weight,
-                                           const ConvolutionWindow& window, const ImageGrid& input, T* gradient) {
-  const Index inputs = input.channels / window.groups;
-  const Index outputs = output.channels / window.groups;
-  const Index depth = window.taps() * inputs;
-  parallel_for(0, input.images, 1, [&](Index image, Index) {
-    for (Index row = 0; row < input.height(); ++row)
-      for (Index column = 0; column < input.width(); ++column)
-        std::fill_n(gradient + input.offset(image, row, column), input.channels, T{0});
-    Tensor<T> line({output.width(), output.channels});
-    Tensor<T> patches({output.width(), depth});
-    for (Index i = 0; i < output.height(); ++i) {
-      for (Index j = 0; j < output.width(); ++j)
-        std::copy_n(upstream + output.offset(image, i, j), output.channels, line.data() + j * output.channels);
-      for (Index group = 0; group < window.groups; ++group) {
-        matrix_product_serial<T>(output.width(), depth, outputs, {line.data() + group * outputs, output.channels},
-                                 {weight + group * outputs, output.channels, true}, patches.data(), depth, false);
-        for (Index j = 0; j < output.width(); ++j)
-          for (Index tap = 0; tap < window.taps(); ++tap) {
-            const Index row = i * window.stride_height - window.padding_height + tap / window.width;
-            const Index column = j * window.stride_width - window.padding_width + tap % window.width;
-            if (row < 0 || row >= input.height() || column < 0 || column >= input.width()) continue;
-            array(gradient + input.offset(image, row, column) + group * inputs, inputs) +=
-                array(patches.data() + j * depth + tap * inputs, inputs);
-          }
-      }
-    }
-  });
+/// Every `step`-th row and column of a grid.
+inline ImageGrid grid_phase(const ImageGrid& grid, Index row, Index row_step, Index column, Index column_step) {
+  ImageGrid out{grid.images, grid.channels, grid.image_stride, {}, {}};
+  for (Index i = row; i < grid.height(); i += row_step) out.rows.push_back(grid.rows[static_cast<std::size_t>(i)]);
+  for (Index i = column; i < grid.width(); i += column_step)
+    out.columns.push_back(grid.columns[static_cast<std::size_t>(i)]);
+  return out;
 }
 
+/// The gradient for x. Inputs that are a stride apart meet the same taps, so for each phase of the strides it is a
+/// convolution of `upstream`, of stride one, by those taps.
 template <class T>
 void convolution_input_gradient(const ImageGrid& output, const T* upstream, const T* weight,
                                 const ConvolutionWindow& window, const ImageGrid& input, T* gradient) {
-  const bool unit_stride = window.stride_height == 1 && window.stride_width == 1;
-  if (!unit_stride || window.padding_height >= window.height || window.padding_width >= window.width) {
-    convolution_input_gradient_by_scatter(output, upstream, weight, window, input, gradient);
-    return;
-  }
-  const Tensor<T> reversed = reversed_kernel(weight, window, input.channels, output.channels);
-  ConvolutionWindow backwards = window;
-  backwards.padding_height = window.height - 1 - window.padding_height;
-  backwards.padding_width = window.width - 1 - window.padding_width;
-  convolution(output, upstream, reversed.data(), backwards, input, gradient);
+  for (Index i = 0; i < window.stride_height; ++i)
+    for (Index j = 0; j < window.stride_width; ++j) {
+      const ImageGrid pixels = grid_phase(input, i, window.stride_height, j, window.stride_width);
+      const PhaseTaps rows = phase_taps(i, window.height, window.stride_height, window.padding_height);
+      const PhaseTaps columns = phase_taps(j, window.width, window.stride_width, window.padding_width);
+      if (rows.count == 0 || columns.count == 0) {
+        for (Index image = 0; image < pixels.images; ++image)
+          for (Index row = 0; row < pixels.height(); ++row)
+            for (Index column = 0; column < pixels.width(); ++column)
+              std::fill_n(gradient + pixels.offset(image, row, column), pixels.channels, T{0});
+        continue;
+      }
+      const Tensor<T> taps = reversed_kernel(weight, window, rows, columns, input.channels, output.channels);
+      const ConvolutionWindow backwards{rows.count, columns.count, 1, 1, rows.padding, columns.padding, window.groups};
+      convolution(output, upstream, taps.data(), backwards, pixels, gradient);
+    }
 }
 
 /// Adds a band's part to gradient [taps, inputs, all outputs].
@@ -240,14 +251,15 @@ void add_weight_gradient(const InputBand<T>& band, const T* upstream, Index upst
   for (Index group = 0; group < window.groups; ++group)
     for_each_channel_block<T>(outputs, [&]<Index vectors>(Index channel, Index count) {
       constexpr Index together = broadcasts_for<vectors>;
-      for (Index tap = 0; tap < window.taps(); ++tap)
-        for (Index c = 0; c < inputs; c += together) {
+      const Index length = run_length(window, inputs);
+      for (Index run = 0; run < tap_runs(window); ++run)
+        for (Index c = 0; c < length; c += together) {
           alignas(vector_bytes) T sums[together * vectors * lanes];
           correlate_pixels<T, vectors>(band.pixels().data(),
-                                       band.tap_offsets()[static_cast<std::size_t>(tap)] + group * inputs + c,
+                                       band.run_offsets()[static_cast<std::size_t>(run)] + group * inputs + c,
                                        band.count(), upstream + group * padded + channel, upstream_stride, sums);
-          for (Index i = 0; i < std::min(together, inputs - c); ++i)
-            array(gradient + (tap * inputs + c + i) * all_outputs + group * outputs + channel, count) +=
+          for (Index i = 0; i < std::min(together, length - c); ++i)
+            array(gradient + (run * length + c + i) * all_outputs + group * outputs + channel, count) +=
                 array(sums + i * vectors * lanes, count);
         }
     });
@@ -274,12 +286,10 @@ void convolution_weight_gradient(const ImageGrid& input, const T* x, const Image
     for (Index i = bands * part / parts; i < bands * (part + 1) / parts; ++i) {
       const Index first = i * band_rows(output.width());
       const Index last = std::min(rows, first + band_rows(output.width()));
-      const InputBand<T> band(input, x, window, output.height(), output.width(), first, last);
+      const InputBand<T> band(input, x, window, output, first, last);
       Tensor<T> block({band.count(), stride});
       for (Index p = 0; p < band.count(); ++p) {
-        const Index pixel = first * output.width() + p;
-        const T* from = upstream + output.offset(pixel / (output.height() * output.width()),
-                                                 pixel / output.width() % output.height(), pixel % output.width());
+        const T* from = upstream + band.place(p);
         for (Index group = 0; group < window.groups; ++group) {
           T* end = std::copy_n(from + group * outputs, outputs, block.data() + p * stride + group * padded);
           std::fill(end, block.data() + p * stride + (group + 1) * padded, T{0});

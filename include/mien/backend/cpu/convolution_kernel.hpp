@@ -39,20 +39,20 @@ inline constexpr Index broadcasts_for = vectors == 4 ? 6 : vectors == 2 ? 8 : 12
 /// The largest of the block sizes 4, 2 and 1 that fits so many vectors.
 inline Index vectors_at_a_time(Index left) { return left >= 4 ? 4 : left >= 2 ? 2 : 1; }
 
-/// out[p][lane] = sum over taps t and channels c of pixels[p][tap_offsets[t] + c] * weight[t, c][lane], for
-/// broadcasts_for<vectors> pixels; weight [taps, channels, vectors * lanes], out likewise [pixels, vectors * lanes].
+/// out[p][lane] = sum over runs r and inputs c of pixels[p][run_offsets[r] + c] * weight[r, c][lane], for
+/// broadcasts_for<vectors> pixels; weight [runs, length, vectors * lanes], out [pixels, vectors * lanes].
 template <class T, Index vectors>
-void convolve_pixels(const T* const* pixels, const Index* tap_offsets, Index taps, Index channels, const T* weight,
+void convolve_pixels(const T* const* pixels, const Index* run_offsets, Index runs, Index length, const T* weight,
                      T* out) {
   using V = Vector<T>;
   constexpr Index count = broadcasts_for<vectors>;
   constexpr Index lanes = vector_lanes<T>;
   typename V::Aligned sums[count][vectors] = {};
-  for (Index tap = 0; tap < taps; ++tap) {
+  for (Index run = 0; run < runs; ++run) {
     const T* from[count];
 #pragma GCC unroll 12
-    for (Index p = 0; p < count; ++p) from[p] = pixels[p] + tap_offsets[tap];
-    for (Index c = 0; c < channels; ++c) {
+    for (Index p = 0; p < count; ++p) from[p] = pixels[p] + run_offsets[run];
+    for (Index c = 0; c < length; ++c) {
       typename V::Aligned factors[vectors];
 #pragma GCC unroll 4
       for (Index v = 0; v < vectors; ++v) factors[v] = V::load(weight + v * lanes);
