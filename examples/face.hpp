@@ -1,0 +1,467 @@
+#pragma once
+
+/// The face branch of the example programs: frames in, SISTCM-ResNet18 with or without the two-stream LSTM, model files
+/// that say what they are.
+
+#include <array>
+#include <cstddef>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "gesture.hpp"
+#include "mien/autograd/multi_stage_loss.hpp"
+#include "mien/data/face_clips.hpp"
+#include "mien/data/frame_folders.hpp"
+#include "mien/models/sistcm_resnet.hpp"
+#include "mien/models/two_stream_lstm.hpp"
+
+namespace mien::examples {
+
+// --- options -----------------------------------------------------------------------------------------------------------
+
+/// Where frames are.
+struct FaceDataOptions {
+  std::string videos = {};
+  std::string images = {};
+  std::string subjects = {};
+  std::string sheet = {};
+  std::string sheet_root = {};
+  std::string path_column = "path";
+  std::string label_column = "label";
+  std::string subject_column = {};
+  Index path_components = 0;
+  std::string extension = {};
+  std::string class_names = {};
+  std::string classes = {};
+  bool allow_missing = false;
+};
+
+/// `prefix` goes before every option's name, for programs that read two kinds of data.
+inline void add_face_data_options(CLI::App& app, FaceDataOptions& options, const std::string& prefix = "") {
+  const std::string group = "Frames";
+  const auto name = [&](const char* option) { return "--" + prefix + option; };
+  app.add_option(name("videos"), options.videos, "folder with <class>/<video>/<frames>")->group(group);
+  app.add_option(name("images"), options.images, "folder with <class>/<picture>")->group(group);
+  app.add_option(name("subjects"), options.subjects, "folder with <class>/<subject>_<sequence>_<frame>.png, as in CK+")
+      ->group(group);
+  app.add_option(name("sheet"), options.sheet, "CSV table with a row a picture")->group(group);
+  app.add_option(name("sheet-root"), options.sheet_root, "folder of the sheet's pictures; its own unless given")
+      ->group(group);
+  app.add_option(name("path-column"), options.path_column, "of the sheet")->group(group);
+  app.add_option(name("label-column"), options.label_column, "of the sheet")->group(group);
+  app.add_option(name("subject-column"), options.subject_column, "of the sheet")->group(group);
+  app.add_option(name("path-components"), options.path_components, "last parts of the sheet's paths that count, 0: all")
+      ->check(CLI::NonNegativeNumber)
+      ->group(group);
+  app.add_option(name("extension"), options.extension, "that stands for the one of the sheet's paths, as in .jpg")
+      ->group(group);
+  app.add_option(name("class-names"), options.class_names,
+                 "all classes in the order of their labels, as in neutral,happy,sad; needed where labels are numbers")
+      ->group(group);
+  app.add_option(name("classes"), options.classes, "these classes alone, in this order")->group(group);
+  app.add_flag(name("allow-missing"), options.allow_missing, "skips rows of the sheet without their picture")
+      ->group(group);
+}
+
+/// The form of the network and of its input.
+struct FaceModelOptions {
+  Index clips = 1;
+  Index frames = 8;
+  data::FrameOptions frame = {};
+  models::SistcmResNet18Options network{};
+  bool lstm = false;
+  Index feature_hidden = 256;
+  Index emotion_hidden = 64;
+  double lambda = 1;
+  double mu = 1;
+};
+
+namespace detail {
+
+inline const std::map<std::string, SuperImageLayout>& super_image_layouts() {
+  static const std::map<std::string, SuperImageLayout> names{{"stacked", SuperImageLayout::stacked},
+                                                             {"interleaved", SuperImageLayout::interleaved}};
+  return names;
+}
+
+inline const std::map<std::string, ViewFusion>& view_fusions() {
+  static const std::map<std::string, ViewFusion> names{{"channel", ViewFusion::channel}, {"view", ViewFusion::view},
+                                                       {"sum", ViewFusion::sum},         {"height", ViewFusion::height},
+                                                       {"width", ViewFusion::width},     {"none", ViewFusion::none}};
+  return names;
+}
+
+inline const std::map<std::string, data::Normalisation>& normalisations() {
+  static const std::map<std::string, data::Normalisation> names{
+      {"imagenet", data::imagenet_normalisation},
+      {"centred", {{0.5F, 0.5F, 0.5F}, {0.25F, 0.25F, 0.25F}}},
+      {"none", {}}};
+  return names;
+}
+
+inline const std::map<std::string, data::Fit>& fits() {
+  static const std::map<std::string, data::Fit> names{
+      {"crop", data::Fit::crop}, {"letterbox", data::Fit::letterbox}, {"stretch", data::Fit::stretch}};
+  return names;
+}
+
+}  // namespace detail
+
+/// The command line's words for a network, before they become its form.
+struct FaceFormOptions {
+  FaceModelOptions model = {};
+  bool small = false;
+  std::vector<Index> widths = {};
+  Index side = 0;  ///< 0: 112, or 48 for the small form
+};
+
+inline void add_face_model_options(CLI::App& app, FaceFormOptions& options, const std::string& prefix = "") {
+  const std::string group = "Face model";
+  const auto name = [&](const char* option) { return "--" + prefix + option; };
+  FaceModelOptions& model = options.model;
+  app.add_option(name("clips"), model.clips, "K: parts of a video, with a clip each")
+      ->check(CLI::PositiveNumber)
+      ->group(group);
+  app.add_option(name("frames"), model.frames, "T: frames of a clip")->check(CLI::PositiveNumber)->group(group);
+  app.add_option(name("side"), options.side, "rows and columns of a frame; 0: 112, or 48 with --small")
+      ->check(CLI::NonNegativeNumber)
+      ->group(group);
+  app.add_option(name("channels"), model.frame.channels, "3 for colour, 1 for grey")
+      ->check(CLI::IsMember({1, 3}))
+      ->group(group);
+  app.add_option(name("zoom"), model.frame.zoom, "enlarges pictures about their middle")
+      ->check(CLI::PositiveNumber)
+      ->group(group);
+  app.add_option_function<std::string>(
+         name("normalisation"),
+         [&model](const std::string& word) { model.frame.normalisation = detail::normalisations().at(word); },
+         "of values 0 to 1: imagenet (its mean and deviation), centred (about 1/2, deviation 1/4), none")
+      ->default_str("imagenet")
+      ->check(CLI::IsMember({"imagenet", "centred", "none"}))
+      ->group(group);
+  detail::add_choice(app, name("fit"), model.frame.fit, detail::fits(), "how pictures become squares")->group(group);
+  detail::add_choice(app, name("layout"), model.network.layout, detail::super_image_layouts(), "of the super images")
+      ->group(group);
+  detail::add_choice(app, name("fusion"), model.network.fusion, detail::view_fusions(), "of the two views")
+      ->group(group);
+  app.add_flag(name("small"), options.small, "the form for faces of about 48 pixels: stem without stride, few channels")
+      ->group(group);
+  app.add_option(name("widths"), options.widths, "channels of the four stages, as in 16,32,64,128")
+      ->delimiter(',')
+      ->expected(4)
+      ->group(group);
+  app.add_option(name("dropout"), model.network.dropout, "before the classifier")->check(CLI::Range(0.0, 0.99))->group(group);
+  app.add_flag(name("lstm"), model.lstm, "two-stream LSTM over the clips, trained with multi-stage supervision")
+      ->group(group);
+  app.add_option(name("feature-hidden"), model.feature_hidden, "hidden units of the LSTM over features")
+      ->check(CLI::PositiveNumber)
+      ->group(group);
+  app.add_option(name("emotion-hidden"), model.emotion_hidden, "hidden units of the LSTM over emotions")
+      ->check(CLI::PositiveNumber)
+      ->group(group);
+  app.add_option(name("lambda"), model.lambda, "weight of the loss of E1")->check(CLI::NonNegativeNumber)->group(group);
+  app.add_option(name("mu"), model.mu, "weight of the loss of E2")->check(CLI::NonNegativeNumber)->group(group);
+}
+
+inline void add_clip_augmentation_options(CLI::App& app, data::ClipAugmentation& options,
+                                          const std::string& prefix = "") {
+  const std::string group = "Clip augmentation";
+  const auto add = [&](const char* option, double& value, const char* words) {
+    app.add_option("--" + prefix + option, value, words)->check(CLI::NonNegativeNumber)->group(group);
+  };
+  add("mirror", options.mirror, "probability that left and right change places");
+  add("rotation", options.rotation, "degrees either way");
+  add("scale", options.scale, "part larger or smaller");
+  add("shift", options.shift, "part of the side, along each axis");
+  add("brightness", options.brightness, "added or taken away, 1 being white");
+  add("contrast", options.contrast, "part more or less");
+  add("drift", options.drift,
+      "moving crop: from first to last frame pictures move by up to this part of the side. Makes clips of single "
+      "pictures, in evaluation as in training; the motion is ours, not the data's");
+}
+
+inline data::ClipAugmentation usual_clip_augmentation() {
+  return {.mirror = 0.5, .rotation = 8, .scale = 0.1, .shift = 0.06, .brightness = 0.1, .contrast = 0.2};
+}
+
+// --- data --------------------------------------------------------------------------------------------------------------
+
+/// Reads what the options name. Throws UsageError unless that is one thing.
+inline data::FrameSequences read_face_data(const FaceDataOptions& options, const std::string& split_column,
+                                           const std::string& subject_column) {
+  const int sources = !options.videos.empty() + !options.images.empty() + !options.subjects.empty() +
+                      !options.sheet.empty();
+  if (sources != 1) throw UsageError("frames come from one of --videos, --images, --subjects and --sheet");
+  const data::FolderOptions folders{.class_names = split_list(options.class_names)};
+  data::FrameSequences all;
+  if (!options.videos.empty()) {
+    all = data::frame_sequences(options.videos, folders);
+  } else if (!options.images.empty()) {
+    all = data::image_folder(options.images, folders);
+  } else if (!options.subjects.empty()) {
+    all = data::subject_sequences(options.subjects, folders);
+  } else {
+    const std::filesystem::path sheet = options.sheet;
+    all = data::from_sheet(sheet, options.sheet_root.empty() ? sheet.parent_path() : std::filesystem::path(options.sheet_root),
+                           {.path = options.path_column,
+                            .label = options.label_column,
+                            .subject = subject_column,
+                            .split = split_column,
+                            .class_names = folders.class_names,
+                            .path_components = options.path_components,
+                            .extension = options.extension,
+                            .allow_missing = options.allow_missing});
+  }
+  if (!split_column.empty() && options.sheet.empty())
+    throw UsageError("--split-column needs --sheet: folders have no columns");
+  return only_classes(std::move(all), split_list(options.classes));
+}
+
+// --- the network -------------------------------------------------------------------------------------------------------
+
+/// Clips' network and, if wanted, the LSTM over them. Names "face.*" and "reader.*" in checkpoints.
+struct FaceNetwork : nn::Module<FaceNetwork, float> {
+  explicit FaceNetwork(const FaceModelOptions& options) : face(options.network), options_(options) {
+    if (options.lstm)
+      reader.emplace(models::TwoStreamLstmOptions{.features = options.network.widths[3],
+                                                  .classes = options.network.classes,
+                                                  .feature_hidden = options.feature_hidden,
+                                                  .emotion_hidden = options.emotion_hidden});
+  }
+
+  struct Output {
+    Variable<float> features;     ///< [B, K, F]
+    Variable<float> clip_logits;  ///< [B, K, classes]
+    std::optional<models::TwoStreamLogits<float>> video;
+  };
+
+  /// Frames [B, K, T, side, side, channels].
+  Output operator()(const Variable<float>& frames) {
+    auto [features, logits] = face(frames);
+    Output out{features, logits, {}};
+    if (reader) out.video = (*reader)(features, softmax(logits));
+    return out;
+  }
+
+  /// The loss of videos, one label a video.
+  Variable<float> loss(const Output& output, const std::vector<Index>& labels, const CrossEntropyOptions& options) const {
+    if (output.video)
+      return multi_stage_loss(output.clip_logits, output.video->e1, output.video->e2, labels,
+                              {.lambda = options_.lambda,
+                               .mu = options_.mu,
+                               .class_weights = options.class_weights,
+                               .label_smoothing = options.label_smoothing});
+    std::vector<Index> clip_labels;
+    for (const Index label : labels)
+      clip_labels.insert(clip_labels.end(), static_cast<std::size_t>(output.clip_logits.shape()[1]), label);
+    return cross_entropy(output.clip_logits, clip_labels, options);
+  }
+
+  /// Probabilities [B, classes]: the video's emotion by all three answers, or the softmax of the clips' mean logits.
+  static Tensor<float> emotion(const Output& output) {
+    if (output.video) return models::video_emotion(output.clip_logits, output.video->e1, output.video->e2).value();
+    return softmax(mean_of_positions(output.clip_logits)).value();
+  }
+
+  void visit(auto&& child) {
+    child("face", face);
+    if (reader) child("reader", *reader);
+  }
+
+  models::SistcmResNet18<float> face;
+  std::optional<models::TwoStreamLstm<float>> reader;
+
+ private:
+  FaceModelOptions options_;
+};
+
+/// A network with all that is needed to use it.
+struct FaceModel {
+  FaceModelOptions options;
+  std::vector<std::string> class_names;
+  FaceNetwork network;
+
+  FaceModel(const FaceModelOptions& form, std::vector<std::string> names)
+      : options(form), class_names(std::move(names)), network(options) {}
+
+  /// Probabilities [B, classes] of frames [B, K, T, side, side, channels].
+  Tensor<float> probabilities(const Tensor<float>& frames) {
+    const NoGradient not_recorded;
+    network.evaluate();
+    return FaceNetwork::emotion(network(Variable<float>(frames)));
+  }
+};
+
+/// The form for these classes.
+inline FaceModelOptions fitted(const FaceFormOptions& options, Index classes) {
+  FaceModelOptions out = options.model;
+  out.frame.side = options.side > 0 ? options.side : options.small ? 48 : 112;
+  if (options.small) {
+    const auto small = models::small_sistcm_resnet18(classes);
+    out.network.stem = small.stem;
+    out.network.widths = small.widths;
+  }
+  if (!options.widths.empty()) std::copy_n(options.widths.begin(), 4, out.network.widths.begin());
+  out.network.classes = classes;
+  out.network.channels = out.frame.channels;
+  return out;
+}
+
+// --- model files -------------------------------------------------------------------------------------------------------
+
+inline io::Metadata face_metadata(const FaceModel& model) {
+  const auto& options = model.options;
+  const Json form = {{"clips", options.clips},
+                     {"frames", options.frames},
+                     {"side", options.frame.side},
+                     {"channels", options.frame.channels},
+                     {"fit", detail::name_of(detail::fits(), options.frame.fit)},
+                     {"zoom", options.frame.zoom},
+                     {"mean", options.frame.normalisation.mean},
+                     {"deviation", options.frame.normalisation.deviation},
+                     {"layout", detail::name_of(detail::super_image_layouts(), options.network.layout)},
+                     {"fusion", detail::name_of(detail::view_fusions(), options.network.fusion)},
+                     {"small_stem", options.network.stem == models::Stem::small},
+                     {"widths", options.network.widths},
+                     {"lstm", options.lstm},
+                     {"feature_hidden", options.feature_hidden},
+                     {"emotion_hidden", options.emotion_hidden}};
+  return {{"model", "sistcm_resnet18"}, {"class_names", Json(model.class_names).dump()}, {"options", form.dump()}};
+}
+
+inline void save_face_model(FaceModel& model, const std::filesystem::path& path) {
+  const auto& frame = model.options.frame;
+  Tensor<float> input({1, model.options.clips, model.options.frames, frame.side, frame.side, frame.channels});
+  Generator(1).fill_uniform(input, -1, 1);
+  const Tensor<float> output = model.probabilities(input);
+  io::save(model.network, path, {.metadata = face_metadata(model), .check_input = input, .check_output = output});
+}
+
+/// Throws FileError for a file that is none of ours, or damaged.
+inline FaceModel load_face_model(const std::filesystem::path& path) {
+  const io::Safetensors file = io::read_safetensors(path);
+  const std::string name = path.string();
+  const Json stored = detail::model_options(file.metadata(), name, "sistcm_resnet18");
+  const auto class_names = detail::model_class_names(file.metadata(), name);
+  FaceModelOptions options;
+  try {
+    options.clips = stored.at("clips");
+    options.frames = stored.at("frames");
+    options.frame = {.side = stored.at("side"),
+                     .channels = stored.at("channels"),
+                     .fit = detail::fits().at(stored.at("fit")),
+                     .zoom = stored.at("zoom"),
+                     .normalisation = {stored.at("mean").get<std::array<float, 3>>(),
+                                       stored.at("deviation").get<std::array<float, 3>>()}};
+    options.network = {.classes = static_cast<Index>(class_names.size()),
+                       .layout = detail::super_image_layouts().at(stored.at("layout")),
+                       .fusion = detail::view_fusions().at(stored.at("fusion")),
+                       .stem = stored.at("small_stem").get<bool>() ? models::Stem::small : models::Stem::imagenet,
+                       .widths = stored.at("widths").get<std::array<Index, 4>>(),
+                       .channels = options.frame.channels};
+    options.lstm = stored.at("lstm");
+    options.feature_hidden = stored.at("feature_hidden");
+    options.emotion_hidden = stored.at("emotion_hidden");
+  } catch (const std::exception& error) {
+    throw FileError(name, "__metadata__: options", error.what(), "the form of a SISTCM-ResNet18");
+  }
+  FaceModel model(options, class_names);
+  io::load_from(model.network, file, name,
+                {.self_check = [&](const Tensor<float>& input) { return model.probabilities(input); }});
+  return model;
+}
+
+/// Takes weights over from a file of ours, or from any ResNet-18 that names them as torchvision does; a classifier for
+/// other classes stays as it is. Says on standard error what did not fit.
+inline void start_from(FaceNetwork& network, const std::filesystem::path& path) {
+  const auto report = io::load(network.face, path,
+                               {.strict = false, .rename = {{"face.", ""}}, .allow_other_head = {"fc."}});
+  std::cerr << path.string() << ": " << report.loaded.size() << " tensors loaded" << report.to_string() << "\n";
+}
+
+// --- training ----------------------------------------------------------------------------------------------------------
+
+inline data::FaceClips face_clips(const data::FrameSequences& videos, const FaceModelOptions& form,
+                                  data::ClipSampling sampling, const data::ClipAugmentation& augmentation) {
+  return data::FaceClips(videos, {.clips = form.clips,
+                                  .frames = form.frames,
+                                  .sampling = sampling,
+                                  .side = form.frame.side,
+                                  .channels = form.frame.channels,
+                                  .fit = form.frame.fit,
+                                  .zoom = form.frame.zoom,
+                                  .normalisation = form.frame.normalisation,
+                                  .augmentation = augmentation});
+}
+
+/// What changes in evaluation as well: the moving crop, without which a single picture's clip stands still.
+inline data::ClipAugmentation evaluation_augmentation(const data::ClipAugmentation& augmentation) {
+  return {.drift = augmentation.drift};
+}
+
+struct TrainedFace {
+  FaceModel model;
+  train::History history;
+};
+
+inline TrainedFace train_face(const data::FrameSequences& data, const Parts& parts, const RunPlace& place,
+                              const FaceModelOptions& form, const data::ClipAugmentation& augmentation,
+                              const TrainingOptions& training, const std::filesystem::path& weights,
+                              const Program& program) {
+  set_seed(place.seed);
+  FaceModel model(form, data.class_names);
+  if (!weights.empty()) start_from(model.network, weights);
+  const auto train_data = data.subset(parts.train);
+  const auto loader =
+      training_loader(face_clips(train_data, form, data::ClipSampling::random, augmentation), training, place.seed);
+  const auto validation = evaluation_loader(face_clips(data.subset(watched_samples(parts)), form,
+                                                       data::ClipSampling::centred, evaluation_augmentation(augmentation)),
+                                            training, place.seed);
+  const CrossEntropyOptions loss = loss_options(training, train_data.labels(), data.classes());
+  auto history = train_network(
+      model.network, loader, validation,
+      [&](const data::FaceBatch& batch) {
+        const auto output = model.network(Variable<float>(batch.frames));
+        const auto emotion = [&] {
+          const NoGradient not_recorded;
+          return FaceNetwork::emotion(output);
+        }();
+        return train::BatchOutput<float>{model.network.loss(output, batch.labels, loss), emotion, batch.labels};
+      },
+      training, place, !parts.validation.empty(), program, data.class_names);
+  return {std::move(model), std::move(history)};
+}
+
+/// Probabilities of some samples; `alpha`, if given, becomes the mean weight of the height view in each block.
+inline Predictions predict_face(FaceModel& model, const data::FrameSequences& data, const std::vector<Index>& samples,
+                                const data::ClipAugmentation& augmentation, const TrainingOptions& training,
+                                std::uint64_t seed, std::vector<double>* alpha = nullptr) {
+  const auto subset = data.subset(samples);
+  const auto plain = evaluation_loader(
+      face_clips(subset, model.options, data::ClipSampling::centred, evaluation_augmentation(augmentation)), training,
+      seed);
+  const auto varied = evaluation_loader(
+      face_clips(subset, model.options, data::ClipSampling::random, augmentation), training, seed);
+  const double rows = static_cast<double>(subset.size() * training.test_time_augmentation);
+  if (alpha) alpha->clear();
+  return predict(plain, varied, training.test_time_augmentation, [&](const data::FaceBatch& batch) {
+    const Tensor<float> out = model.probabilities(batch.frames);
+    if (!alpha) return out;
+    const auto blocks = model.network.face.alpha();
+    alpha->resize(blocks.size(), 0.0);
+    for (std::size_t block = 0; block < blocks.size(); ++block) {
+      if (!blocks[block].defined()) continue;
+      const Tensor<float> height = blocks[block].select(1, 0).contiguous();
+      double sum = 0;
+      for (const float weight : height.span()) sum += static_cast<double>(weight);
+      (*alpha)[block] += sum / static_cast<double>(height.elements()) * static_cast<double>(out.size(0)) / rows;
+    }
+    return out;
+  });
+}
+
+}  // namespace mien::examples

@@ -1,0 +1,487 @@
+#pragma once
+
+/// The body branch of the example programs: joint recordings in, ACCM, model files that say what they are.
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <filesystem>
+#include <map>
+#include <numbers>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "experiment.hpp"
+#include "mien/autograd/softmax.hpp"
+#include "mien/data/gesture_maps.hpp"
+#include "mien/data/gesture_sequences.hpp"
+#include "mien/data/loader.hpp"
+#include "mien/data/natural_order.hpp"
+#include "mien/io/joint_table.hpp"
+#include "mien/io/json.hpp"
+#include "mien/io/model_file.hpp"
+#include "mien/io/openpose.hpp"
+#include "mien/models/accm.hpp"
+
+namespace mien::examples {
+
+// --- options -----------------------------------------------------------------------------------------------------------
+
+inline gesture::JointLayout parse_layout(const std::string& name) {
+  static const std::map<std::string, gesture::JointLayout> layouts{{"body_25", gesture::JointLayout::body_25},
+                                                                   {"coco_18", gesture::JointLayout::coco_18},
+                                                                   {"other", gesture::JointLayout::other}};
+  return layouts.at(name);
+}
+
+/// Where joint recordings are, and how their numbers are meant.
+struct GestureDataOptions {
+  std::string recordings = {};
+  std::string table = {};
+  std::string openpose = {};
+  std::string classes = {};
+  std::string layout = "body_25";
+  std::string label_column = "label";
+  std::string subject_column = "subject";
+  std::string sequence_column = "sequence";
+  std::string frame_column = "frame";
+  double coordinate_scale = 0.1;
+  double confidence_scale = 0.001;
+  std::string third = "confidence";
+  double yaw = 0;
+  bool y_upwards = false;
+};
+
+/// `prefix` goes before every option's name, for programs that read two kinds of data.
+inline void add_gesture_data_options(CLI::App& app, GestureDataOptions& options, const std::string& prefix = "") {
+  const std::string group = "Joint recordings";
+  const auto name = [&](const char* option) { return "--" + prefix + option; };
+  app.add_option(name("recordings"), options.recordings, "folder with joints.npy or joints.npy.gz and sequences.csv")
+      ->group(group);
+  app.add_option(name("table"), options.table, "CSV table with a row a frame")->group(group);
+  app.add_option(name("openpose"), options.openpose, "folder with <class>/<recording>/*_keypoints.json")->group(group);
+  app.add_option(name("classes"), options.classes, "these labels alone, in this order, as in angry,happy,sad")
+      ->group(group);
+  app.add_option(name("layout"), options.layout, "body_25, coco_18 or other")
+      ->check(CLI::IsMember({"body_25", "coco_18", "other"}))
+      ->group(group);
+  app.add_option(name("label-column"), options.label_column, "of the list or table")->group(group);
+  app.add_option(name("subject-column"), options.subject_column, "of the list or table")->group(group);
+  app.add_option(name("sequence-column"), options.sequence_column, "of the table")->group(group);
+  app.add_option(name("frame-column"), options.frame_column, "of the table")->group(group);
+  app.add_option(name("coordinate-scale"), options.coordinate_scale, "of the array's x and y")->group(group);
+  app.add_option(name("confidence-scale"), options.confidence_scale, "of the array's confidences")->group(group);
+  app.add_option(name("third"), options.third, "what an array's third number is: confidence or depth")
+      ->check(CLI::IsMember({"confidence", "depth"}))
+      ->group(group);
+  app.add_option(name("yaw"), options.yaw, "degrees by which recordings with depth are turned")->group(group);
+  app.add_flag(name("y-upwards"), options.y_upwards, "y grows upwards, as in motion capture")->group(group);
+}
+
+/// The form of ACCM and of its input.
+struct GestureModelOptions {
+  gesture::RepresentationOptions representation{
+      .size = 32, .sigma = 1, .weight = gesture::TimeWeight::linear, .square_root = true};
+  models::AccmOptions network{.width = 64, .dropout = 0.3};
+  bool upper_body = false;
+};
+
+namespace detail {
+
+inline const std::map<std::string, gesture::TimeWeight>& time_weights() {
+  static const std::map<std::string, gesture::TimeWeight> names{{"linear", gesture::TimeWeight::linear},
+                                                                {"quadratic", gesture::TimeWeight::quadratic},
+                                                                {"uniform", gesture::TimeWeight::uniform},
+                                                                {"normalised", gesture::TimeWeight::normalised}};
+  return names;
+}
+
+inline const std::map<std::string, gesture::Scale>& scales() {
+  static const std::map<std::string, gesture::Scale> names{{"none", gesture::Scale::none},
+                                                           {"weight-sum", gesture::Scale::by_weight_sum},
+                                                           {"maximum", gesture::Scale::by_maximum}};
+  return names;
+}
+
+inline const std::map<std::string, gesture::Box>& boxes() {
+  static const std::map<std::string, gesture::Box> names{{"sequence", gesture::Box::sequence},
+                                                         {"per-frame", gesture::Box::per_frame}};
+  return names;
+}
+
+inline const std::map<std::string, models::Aggregate>& aggregates() {
+  static const std::map<std::string, models::Aggregate> names{{"concatenate", models::Aggregate::concatenate},
+                                                              {"sum", models::Aggregate::sum}};
+  return names;
+}
+
+template <class Value>
+std::string name_of(const std::map<std::string, Value>& names, Value value) {
+  for (const auto& [name, known] : names)
+    if (known == value) return name;
+  return "";
+}
+
+/// An option that takes the names of `names`.
+template <class Value>
+CLI::Option* add_choice(CLI::App& app, const std::string& name, Value& value, const std::map<std::string, Value>& names,
+                        const std::string& description) {
+  std::string list;
+  for (const auto& [word, unused] : names) list += (list.empty() ? "" : ", ") + word;
+  std::vector<std::string> words;
+  for (const auto& [word, unused] : names) words.push_back(word);
+  return app
+      .add_option_function<std::string>(
+          name, [&value, &names](const std::string& word) { value = names.at(word); }, description + ": " + list)
+      ->default_str(name_of(names, value))
+      ->check(CLI::IsMember(words));
+}
+
+}  // namespace detail
+
+inline void add_gesture_model_options(CLI::App& app, GestureModelOptions& options, const std::string& prefix = "") {
+  const std::string group = "Gesture model";
+  const auto name = [&](const char* option) { return "--" + prefix + option; };
+  app.add_option(name("size"), options.representation.size, "rows and columns of a joint's map")
+      ->check(CLI::Range(4, 1024))
+      ->group(group);
+  app.add_option(name("sigma"), options.representation.sigma, "of the Gaussian about a joint, 0 for one pixel")
+      ->check(CLI::NonNegativeNumber)
+      ->group(group);
+  detail::add_choice(app, name("time-weight"), options.representation.weight, detail::time_weights(), "W(t)")
+      ->group(group);
+  detail::add_choice(app, name("map-scale"), options.representation.scale, detail::scales(), "what maps are divided by")
+      ->group(group);
+  detail::add_choice(app, name("box"), options.representation.box, detail::boxes(), "what lies in one square")
+      ->group(group);
+  app.add_option(name("square-root"), options.representation.square_root, "of the maps' values: true or false")
+      ->group(group);
+  app.add_option(name("width"), options.network.width, "channels of the blocks")->check(CLI::PositiveNumber)->group(group);
+  detail::add_choice(app, name("aggregate"), options.network.aggregate, detail::aggregates(), "the two branches")
+      ->group(group);
+  app.add_option(name("dropout"), options.network.dropout, "before the classifier")->check(CLI::Range(0.0, 0.99))->group(group);
+  app.add_flag(name("upper-body"), options.upper_body, "head, shoulders and arms alone")->group(group);
+}
+
+inline gesture::JointAugmentation usual_joint_augmentation() {
+  return {.rotation = 8, .scale = 0.1, .shear = 0.1, .crop = 0.3, .joint_dropout = 0.05, .noise = 0.01};
+}
+
+inline void add_joint_augmentation_options(CLI::App& app, gesture::JointAugmentation& options,
+                                           const std::string& prefix = "") {
+  const std::string group = "Joint augmentation";
+  const auto add = [&](const char* option, double& value, const char* words) {
+    app.add_option("--" + prefix + option, value, words)->check(CLI::NonNegativeNumber)->group(group);
+  };
+  add("mirror", options.mirror, "probability that left and right change places");
+  add("rotation", options.rotation, "degrees either way");
+  add("scale", options.scale, "part more or less, by axis");
+  add("shear", options.shear, "x by so much of y");
+  add("crop-time", options.crop, "part of the frames cut off the ends");
+  add("speed", options.speed, "part faster or slower");
+  add("joint-dropout", options.joint_dropout, "probability that a joint is absent throughout");
+  add("frame-dropout", options.frame_dropout, "probability that a joint is absent in a frame");
+  add("noise", options.noise, "deviation on x and y, as a part of the body");
+}
+
+// --- data --------------------------------------------------------------------------------------------------------------
+
+namespace detail {
+
+/// `root/<class>/<recording>/*_keypoints.json`
+inline std::vector<io::JointRecording> read_openpose_root(const std::filesystem::path& root,
+                                                          gesture::JointLayout layout) {
+  std::error_code problem;
+  const auto folders_in = [&](const std::filesystem::path& folder) {
+    std::vector<std::string> names;
+    for (const auto& entry : std::filesystem::directory_iterator(folder, problem))
+      if (entry.is_directory()) names.push_back(entry.path().filename().string());
+    if (problem) throw FileError(folder.string(), "", problem.message(), "a folder that can be read");
+    std::sort(names.begin(), names.end(), data::natural_less);
+    return names;
+  };
+  std::vector<io::JointRecording> out;
+  for (const std::string& label : folders_in(root))
+    for (const std::string& recording : folders_in(root / label)) {
+      io::JointRecording one;
+      one.sequence = io::read_openpose_folder(root / label / recording, {.layout = layout});
+      one.sequence.name = label + "/" + recording;
+      one.label = label;
+      out.push_back(std::move(one));
+    }
+  if (out.empty()) throw FileError(root.string(), "", "no recordings", "<class>/<recording>/*_keypoints.json");
+  return out;
+}
+
+}  // namespace detail
+
+/// Reads what the options name. Throws UsageError unless that is one thing.
+inline data::GestureSequences read_gesture_data(const GestureDataOptions& options, const std::string& split_column,
+                                                const std::string& subject_column) {
+  const int sources = !options.recordings.empty() + !options.table.empty() + !options.openpose.empty();
+  if (sources != 1) throw UsageError("joints come from one of --recordings, --table and --openpose");
+  const gesture::JointLayout layout = parse_layout(options.layout);
+  std::vector<io::JointRecording> recordings;
+  if (!options.recordings.empty()) {
+    io::JointRecordingsOptions read{.coordinate_scale = options.coordinate_scale,
+                                    .confidence_scale = options.confidence_scale,
+                                    .yaw = options.yaw * std::numbers::pi / 180,
+                                    .y_upwards = options.y_upwards,
+                                    .layout = layout,
+                                    .label = options.label_column,
+                                    .subject = subject_column};
+    if (options.third == "depth") read.third = io::ThirdNumber::depth;
+    if (!split_column.empty()) read.split = split_column;
+    recordings = io::read_joint_recordings(options.recordings, read);
+  } else if (!options.table.empty()) {
+    const io::CsvTable table = io::read_csv(options.table);
+    io::JointTableOptions read{.columns = {.sequence = options.sequence_column,
+                                           .frame = options.frame_column,
+                                           .label = options.label_column,
+                                           .split = split_column},
+                               .layout = layout};
+    if (table.find_column(subject_column)) read.columns.subject = subject_column;
+    recordings = io::read_joint_table(table, read);
+  } else {
+    recordings = detail::read_openpose_root(options.openpose, layout);
+  }
+  return only_classes(data::gesture_sequences(std::move(recordings)), split_list(options.classes));
+}
+
+// --- model files -------------------------------------------------------------------------------------------------------
+
+/// An ACCM with all that is needed to use it.
+struct GestureModel {
+  GestureModelOptions options;
+  std::vector<std::string> class_names;
+  models::Accm<float> network;
+
+  GestureModel(const GestureModelOptions& form, std::vector<std::string> names)
+      : options(form), class_names(std::move(names)), network(options.network) {}
+
+  /// Probabilities [B, classes] of maps [B, S, S, J].
+  Tensor<float> probabilities(const Tensor<float>& maps) {
+    const NoGradient not_recorded;
+    network.evaluate();
+    return softmax(network(Variable<float>(maps))).value();
+  }
+};
+
+/// What `load_gesture_model` reads again, as text.
+inline io::Metadata gesture_metadata(const GestureModel& model) {
+  const auto& representation = model.options.representation;
+  const auto& network = model.options.network;
+  const Json options = {{"joints", network.joints},
+                        {"drawn_joints", representation.joints},
+                        {"width", network.width},
+                        {"aggregate", detail::name_of(detail::aggregates(), network.aggregate)},
+                        {"size", representation.size},
+                        {"sigma", representation.sigma},
+                        {"time_weight", detail::name_of(detail::time_weights(), representation.weight)},
+                        {"scale", detail::name_of(detail::scales(), representation.scale)},
+                        {"square_root", representation.square_root},
+                        {"box", detail::name_of(detail::boxes(), representation.box)},
+                        {"margin", representation.margin}};
+  return {{"model", "accm"}, {"class_names", Json(model.class_names).dump()}, {"options", options.dump()}};
+}
+
+inline void save_gesture_model(GestureModel& model, const std::filesystem::path& path) {
+  const Index size = model.options.representation.size;
+  Tensor<float> input({1, size, size, model.options.network.joints});
+  Generator(1).fill_uniform(input, 0, 1);
+  const NoGradient not_recorded;
+  model.network.evaluate();
+  const Tensor<float> output = model.network(Variable<float>(input)).value();
+  io::save(model.network, path,
+           {.metadata = gesture_metadata(model), .check_input = input, .check_output = output});
+}
+
+namespace detail {
+
+/// A model file's own words about itself. Throws FileError if they are missing.
+inline Json model_options(const io::Metadata& metadata, const std::string& path, const char* model) {
+  const auto kind = metadata.find("model");
+  if (kind == metadata.end() || kind->second != model)
+    throw FileError(path, "__metadata__", kind == metadata.end() ? "no `model`" : "model `" + kind->second + "`",
+                    text("a model `", model, "` that one of the training programs saved"));
+  const auto words = metadata.find("options");
+  if (words == metadata.end()) throw FileError(path, "__metadata__", "no `options`", "the model's form");
+  return Json::parse(words->second);
+}
+
+inline std::vector<std::string> model_class_names(const io::Metadata& metadata, const std::string& path) {
+  const auto words = metadata.find("class_names");
+  if (words == metadata.end()) throw FileError(path, "__metadata__", "no `class_names`", "the classes' names");
+  return Json::parse(words->second).get<std::vector<std::string>>();
+}
+
+}  // namespace detail
+
+/// Throws FileError for a file that is none of ours, or damaged.
+inline GestureModel load_gesture_model(const std::filesystem::path& path) {
+  const io::Safetensors file = io::read_safetensors(path);
+  const std::string name = path.string();
+  const Json stored = detail::model_options(file.metadata(), name, "accm");
+  const auto class_names = detail::model_class_names(file.metadata(), name);
+  GestureModelOptions options;
+  auto& representation = options.representation;
+  try {
+    representation.size = stored.at("size");
+    representation.sigma = stored.at("sigma");
+    representation.weight = detail::time_weights().at(stored.at("time_weight"));
+    representation.scale = detail::scales().at(stored.at("scale"));
+    representation.square_root = stored.at("square_root");
+    representation.box = detail::boxes().at(stored.at("box"));
+    representation.margin = stored.at("margin");
+    representation.joints = stored.at("drawn_joints").get<std::vector<Index>>();
+    options.network = {.joints = stored.at("joints"),
+                       .classes = static_cast<Index>(class_names.size()),
+                       .width = stored.at("width"),
+                       .aggregate = detail::aggregates().at(stored.at("aggregate"))};
+  } catch (const std::exception& error) {
+    throw FileError(name, "__metadata__: options", error.what(), "the form of an ACCM");
+  }
+  GestureModel model(options, class_names);
+  io::load_from(model.network, file, name, {.self_check = [&](const Tensor<float>& input) {
+                  const NoGradient not_recorded;
+                  model.network.evaluate();
+                  return model.network(Variable<float>(input)).value();
+                }});
+  return model;
+}
+
+// --- training ----------------------------------------------------------------------------------------------------------
+
+/// The options' form for these data. Throws UsageError if they do not fit.
+inline GestureModelOptions fitted(GestureModelOptions options, const data::GestureSequences& data) {
+  const auto& first = data.samples.front().joints;
+  options.network.classes = data.classes();
+  options.network.joints = first.joint_count();
+  if (options.upper_body) {
+    options.representation.joints = gesture::upper_body(first.layout);
+    if (options.representation.joints.empty()) throw UsageError("--upper-body needs the layout body_25 or coco_18");
+    options.network.joints = static_cast<Index>(options.representation.joints.size());
+  }
+  return options;
+}
+
+struct TrainedGesture {
+  GestureModel model;
+  train::History history;
+};
+
+/// A number of training samples by which a run without validation is watched; nothing is chosen by them.
+inline std::vector<Index> watched_samples(const Parts& parts) {
+  if (!parts.validation.empty()) return parts.validation;
+  return {parts.train.begin(), parts.train.begin() + std::min<std::ptrdiff_t>(64, std::ssize(parts.train))};
+}
+
+inline TrainedGesture train_gesture(const data::GestureSequences& data, const Parts& parts, const RunPlace& place,
+                                    const GestureModelOptions& form, const gesture::JointAugmentation& augmentation,
+                                    const TrainingOptions& training, const Program& program) {
+  set_seed(place.seed);
+  GestureModel model(fitted(form, data), data.class_names);
+  const auto& representation = model.options.representation;
+  const auto train_data = data.subset(parts.train);
+  const auto loader =
+      training_loader(data::GestureMaps(train_data, {representation, augmentation}), training, place.seed);
+  const auto validation = evaluation_loader(
+      data::GestureMaps(data.subset(watched_samples(parts)), {representation, {}}), training, place.seed);
+  const CrossEntropyOptions loss = loss_options(training, train_data.labels(), data.classes());
+  auto history = train_network(
+      model.network, loader, validation,
+      [&](const data::GestureBatch& batch) {
+        const Variable<float> logits = model.network(Variable<float>(batch.maps));
+        return train::BatchOutput<float>{cross_entropy(logits, batch.labels, loss), logits.value(), batch.labels};
+      },
+      training, place, !parts.validation.empty(), program, data.class_names);
+  return {std::move(model), std::move(history)};
+}
+
+/// Probabilities of some samples; `attention`, if given, becomes the mean weight of each joint over them.
+inline Predictions predict_gesture(GestureModel& model, const data::GestureSequences& data,
+                                   const std::vector<Index>& samples, const gesture::JointAugmentation& augmentation,
+                                   const TrainingOptions& training, std::uint64_t seed,
+                                   std::vector<double>* attention = nullptr) {
+  const auto& representation = model.options.representation;
+  const auto subset = data.subset(samples);
+  const auto plain = evaluation_loader(data::GestureMaps(subset, {representation, {}}), training, seed);
+  const auto varied = evaluation_loader(data::GestureMaps(subset, {representation, augmentation}), training, seed);
+  if (attention) attention->assign(static_cast<std::size_t>(model.options.network.joints), 0.0);
+  const double rows = static_cast<double>(subset.size() * training.test_time_augmentation);
+  return predict(plain, varied, training.test_time_augmentation, [&](const data::GestureBatch& batch) {
+    const Tensor<float> out = model.probabilities(batch.maps);
+    if (attention) {
+      const Tensor<float>& weights = model.network.joint_weights();
+      for (Index i = 0; i < weights.size(0); ++i)
+        for (Index joint = 0; joint < weights.size(1); ++joint)
+          (*attention)[static_cast<std::size_t>(joint)] += static_cast<double>(weights(i, joint)) / rows;
+    }
+    return out;
+  });
+}
+
+// --- nearest neighbour -------------------------------------------------------------------------------------------------
+
+namespace detail {
+
+/// All joints of 16 frames, [16 * J * 2]: relative to the middle of the recording's square box, in sides of it; absent
+/// joints in the middle.
+inline std::vector<float> plain_coordinates(const gesture::JointSequence& sequence) {
+  constexpr Index frames = 16;
+  const Tensor<float> joints = gesture::resample_time(sequence.joints, frames);
+  const auto extent = gesture::detail::extent_of(sequence.joints.contiguous());
+  const double side = std::max(extent.side, 1e-6);
+  std::vector<float> out;
+  for (Index frame = 0; frame < frames; ++frame)
+    for (Index joint = 0; joint < joints.size(1); ++joint) {
+      const bool present = joints(frame, joint, 2) > 0;
+      out.push_back(present ? static_cast<float>((static_cast<double>(joints(frame, joint, 0)) - extent.x) / side) : 0);
+      out.push_back(present ? static_cast<float>((static_cast<double>(joints(frame, joint, 1)) - extent.y) / side) : 0);
+    }
+  return out;
+}
+
+inline double squared_distance(const std::vector<float>& a, const std::vector<float>& b) {
+  float sum = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) sum += (a[i] - b[i]) * (a[i] - b[i]);
+  return static_cast<double>(sum);
+}
+
+}  // namespace detail
+
+/// What k nearest neighbours make of plain coordinates, without any learning: each recording in 16 frames, its joints
+/// relative to the middle of its square box and in sides of it, absent joints in the middle; Euclidean distance; the
+/// label most neighbours have, of equals the nearest one's.
+inline metrics::ConfusionMatrix nearest_neighbours(const data::GestureSequences& data, const std::vector<Index>& train,
+                                                   const std::vector<Index>& test, Index neighbours) {
+  const auto coordinates_of = [&](const std::vector<Index>& samples) {
+    std::vector<std::vector<float>> out;
+    for (const Index i : samples)
+      out.push_back(detail::plain_coordinates(data.samples[static_cast<std::size_t>(i)].joints));
+    return out;
+  };
+  const auto known = coordinates_of(train);
+  const auto asked = coordinates_of(test);
+  const auto labels = data.labels();
+  metrics::ConfusionMatrix confusion(data.classes());
+  for (std::size_t i = 0; i < asked.size(); ++i) {
+    std::vector<std::pair<double, Index>> near;
+    for (std::size_t j = 0; j < known.size(); ++j)
+      near.emplace_back(detail::squared_distance(asked[i], known[j]), labels[static_cast<std::size_t>(train[j])]);
+    const auto count = std::min<std::ptrdiff_t>(neighbours, std::ssize(near));
+    std::partial_sort(near.begin(), near.begin() + count, near.end());
+    std::vector<Index> votes(static_cast<std::size_t>(data.classes()), 0);
+    for (std::ptrdiff_t j = 0; j < count; ++j) ++votes[static_cast<std::size_t>(near[static_cast<std::size_t>(j)].second)];
+    const Index most = *std::max_element(votes.begin(), votes.end());
+    const auto winner = std::find_if(near.begin(), near.end(), [&](const auto& neighbour) {
+      return votes[static_cast<std::size_t>(neighbour.second)] == most;
+    });
+    confusion.add(labels[static_cast<std::size_t>(test[i])], winner->second);
+  }
+  return confusion;
+}
+
+}  // namespace mien::examples

@@ -1,0 +1,187 @@
+#pragma once
+
+/// What all example programs share: common options, exit codes, Ctrl-C, and where words go. Results are written to
+/// standard output, everything else to standard error.
+
+#include <algorithm>
+#include <atomic>
+#include <csignal>
+#include <cstdint>
+#include <cstdio>
+#include <exception>
+#include <filesystem>
+#include <functional>
+#include <iostream>
+#include <limits>
+#include <map>
+#include <sstream>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "mien/core/error.hpp"
+#include "mien/core/random.hpp"
+#include "mien/core/threads.hpp"
+#include "mien/version.hpp"
+
+namespace mien::examples {
+
+/// Keeps the order in which keys are added.
+using Json = nlohmann::ordered_json;
+
+/// Options that exclude each other, or one that is missing: the command line is wrong, not the data.
+class UsageError : public Error {
+ public:
+  using Error::Error;
+};
+
+/// Ctrl-C was pressed, and everything that has to be kept is saved.
+struct Interrupted {};
+
+enum ExitCode : int { success = 0, failure = 1, wrong_usage = 2, interrupted = 130 };
+
+namespace detail {
+
+using mien::detail::text;
+
+inline volatile std::sig_atomic_t stop_signal = 0;
+
+inline void remember_signal(int) { stop_signal = 1; }
+
+}  // namespace detail
+
+/// Whether Ctrl-C was pressed. A second Ctrl-C ends the program at once.
+inline bool stop_requested() { return detail::stop_signal != 0; }
+
+/// Throws Interrupted if Ctrl-C was pressed.
+inline void check_stop() {
+  if (stop_requested()) throw Interrupted{};
+}
+
+struct CommonOptions {
+  std::uint64_t seed = 1;
+  int threads = 0;  ///< 0: one for each core
+  std::filesystem::path work_dir = {};
+  bool resume = false;
+  bool json = false;
+  bool dry_run = false;
+};
+
+/// A command line and a main function.
+///
+///     int main(int count, char** arguments) {
+///       examples::Program program("Trains something.", "work/something");
+///       Index epochs = 20;
+///       program.app().add_option("--epochs", epochs, "runs over the data");
+///       return program.run(count, arguments, [&] { ... });
+///     }
+class Program {
+ public:
+  /// `work_dir` is the folder that the program writes into unless told otherwise; empty: it writes none.
+  Program(const std::string& description, std::filesystem::path work_dir) : app_(description) {
+    common_.work_dir = std::move(work_dir);
+    app_.set_version_flag("--version", std::string("mien ") + std::string(version()));
+    app_.option_defaults()->always_capture_default();
+    app_.add_option("--seed", common_.seed, "of everything that is random");
+    app_.add_option("--threads", common_.threads, "threads, 0 for one a core; results do not depend on it")
+        ->check(CLI::Range(0, 1024));
+    app_.add_option("--work-dir", common_.work_dir, "folder for what the program writes");
+    app_.add_option("--resume", resume_path_, "goes on where an earlier run stopped, in this folder or in --work-dir")
+        ->expected(0, 1)
+        ->type_name("[PATH]");
+    app_.add_flag("--json", common_.json, "the result as one JSON object on standard output");
+    app_.add_flag("--dry-run", common_.dry_run, "reads and checks the data, prints what it holds, and ends");
+  }
+
+  CLI::App& app() { return app_; }
+  const CommonOptions& common() const { return common_; }
+
+  /// Whether an option was given on the command line.
+  bool given(const std::string& option) const { return app_.count(option) > 0; }
+
+  /// All options that decide about the result, by name, as text: a run may only be resumed with the same ones.
+  std::map<std::string, std::string> settings() const {
+    static const std::vector<std::string> others{"help",    "version", "threads", "work-dir", "resume",
+                                                 "json",    "dry-run", "epochs",  "seeds",    "fold",
+                                                 "baseline"};
+    std::map<std::string, std::string> out;
+    for (const CLI::Option* option : app_.get_options()) {
+      const std::string name = option->get_single_name();
+      if (std::find(others.begin(), others.end(), name) != others.end()) continue;
+      out[name] = option->count() > 0 ? CLI::detail::join(option->results(), ",") : option->get_default_str();
+    }
+    return out;
+  }
+
+  /// Reads the command line and calls `body`, which prints its result. Returns the program's exit code: 0, 2 for a
+  /// command line that is wrong, 130 after Ctrl-C, 1 for everything else; each but 0 with a line on standard error.
+  template <class Body>
+  int run(int count, char** arguments, const Body& body) {
+    try {
+      app_.parse(count, arguments);
+    } catch (const CLI::ParseError& error) {
+      return app_.exit(error, std::cout, std::cerr) == 0 ? success : wrong_usage;
+    }
+    try {
+      take_over();
+      body();
+      std::cout << std::flush;
+      return success;
+    } catch (const UsageError& error) {
+      std::cerr << error.what() << "\nRun with --help for more information.\n";
+      return wrong_usage;
+    } catch (const Interrupted&) {
+      std::cerr << "interrupted" << (common_.work_dir.empty() ? "" : "; --resume goes on from here") << "\n";
+      return interrupted;
+    } catch (const std::exception& error) {
+      std::cerr << "error: " << error.what() << "\n";
+      return failure;
+    }
+  }
+
+ private:
+  void take_over() {
+    common_.resume = app_.count("--resume") > 0;
+    if (!resume_path_.empty()) common_.work_dir = resume_path_;
+    if (common_.resume && common_.work_dir.empty()) throw UsageError("--resume needs a folder, its own or --work-dir");
+    if (common_.threads > 0) set_thread_count(common_.threads);
+    set_seed(common_.seed);
+    struct sigaction action {};
+    action.sa_handler = detail::remember_signal;
+    action.sa_flags = static_cast<int>(SA_RESETHAND);
+    ::sigaction(SIGINT, &action, nullptr);
+  }
+
+  CLI::App app_;
+  CommonOptions common_;
+  std::string resume_path_;
+};
+
+/// "a,b,c" as its parts.
+inline std::vector<std::string> split_list(const std::string& list) {
+  std::vector<std::string> parts;
+  std::stringstream stream(list);
+  for (std::string part; std::getline(stream, part, ',');) parts.push_back(part);
+  return parts;
+}
+
+/// A field of a CSV file, in quotes where it needs them.
+inline std::string csv_field(const std::string& field) {
+  if (field.find_first_of(",\"\r\n") == std::string::npos) return field;
+  std::string out = "\"";
+  for (const char letter : field) out += letter == '"' ? std::string("\"\"") : std::string(1, letter);
+  return out + "\"";
+}
+
+/// "87.5 %"
+inline std::string percent(double share) {
+  char out[32];
+  std::snprintf(out, sizeof out, "%.1f %%", 100 * share);
+  return out;
+}
+
+}  // namespace mien::examples

@@ -1,0 +1,285 @@
+/// Reads emotion, or whatever a model was trained on, from frames or joints: one row a window of time.
+///
+///     recognise --model face.safetensors frames                   a folder of frames, or of such folders
+///     recognise --model gesture.safetensors openpose_output       a folder of *_keypoints.json, or of such folders
+///     recognise --model gesture.safetensors joints_social --json  a folder with joints.npy and sequences.csv
+///
+/// The model file says which kind it is. Columns: source, start and end (the first and last frame, counted from 0),
+/// emotion, and a probability for each class. All but source, start and end is empty where nobody was seen.
+
+#include "face.hpp"
+
+namespace {
+
+using namespace mien;
+namespace fs = std::filesystem;
+
+struct Options {
+  fs::path model;
+  fs::path input;
+  Index frames = 0;
+  Index step = 0;
+  std::vector<Index> crop;
+  examples::GestureDataOptions joints;
+};
+
+/// One window of time; nothing was recognised if there are no probabilities.
+struct Row {
+  std::string source;
+  Index start = 0;
+  Index end = 0;
+  std::vector<double> probabilities = {};
+};
+
+/// First and one past the last frame of every window. What is left over at the end, or a recording that is shorter than
+/// a window, is a window of its own if no other one has its frames.
+std::vector<std::pair<Index, Index>> windows(Index length, Index frames, Index step) {
+  std::vector<std::pair<Index, Index>> out;
+  Index start = 0;
+  for (; start + frames <= length; start += step) out.emplace_back(start, start + frames);
+  if (out.empty() || out.back().second < length) out.emplace_back(std::min(start, length - 1), length);
+  return out;
+}
+
+std::vector<double> first_row(const Tensor<float>& probabilities) {
+  const auto values = probabilities.span();
+  return {values.begin(), values.end()};
+}
+
+std::vector<fs::path> folders_in(const fs::path& root) {
+  std::vector<fs::path> out;
+  for (const auto& entry : fs::directory_iterator(root))
+    if (entry.is_directory()) out.push_back(entry.path());
+  std::sort(out.begin(), out.end(),
+            [](const auto& a, const auto& b) { return data::natural_less(a.string(), b.string()); });
+  return out;
+}
+
+/// The folder itself if it holds what is looked for, or else those of its folders, at any depth, that do.
+template <class Holds>
+void collect(const fs::path& folder, const Holds& holds, std::vector<fs::path>& out) {
+  if (holds(folder)) {
+    out.push_back(folder);
+    return;
+  }
+  for (const fs::path& inner : folders_in(folder)) collect(inner, holds, out);
+}
+
+std::string source_name(const fs::path& root, const fs::path& folder) {
+  const std::string relative = fs::relative(folder, root).string();
+  if (relative != ".") return relative;
+  const fs::path normal = fs::weakly_canonical(folder);
+  return normal.filename().string();
+}
+
+/// The windows of one video, each recognised as a video of its own.
+std::vector<Row> recognise_frames(examples::FaceModel& model, const std::vector<fs::path>& paths,
+                                  const std::string& source, const Options& options) {
+  const auto& form = model.options;
+  const Index wanted = options.frames > 0 ? options.frames : form.clips * form.frames;
+  const Index elements = form.frame.side * form.frame.side * form.frame.channels;
+  std::map<Index, Tensor<float>> decoded;
+  const auto frame = [&](Index i) -> const Tensor<float>& {
+    Tensor<float>& place = decoded[i];
+    if (!place.defined()) {
+      const fs::path& path = paths[static_cast<std::size_t>(i)];
+      io::Image image = io::read_image(path, {.channels = form.frame.channels});
+      if (!options.crop.empty()) {
+        const auto& box = options.crop;
+        if (box[0] + box[2] > image.width || box[1] + box[3] > image.height)
+          throw FileError(path.string(), "", mien::detail::text(image.width, " x ", image.height, " pixels"),
+                          mien::detail::text("room for --crop ", box[0], ",", box[1], ",", box[2], ",", box[3]));
+        image = io::crop(image, box[0], box[1], box[2], box[3]);
+      }
+      place = data::input_frame(image, form.frame);
+    }
+    return place;
+  };
+  std::vector<Row> rows;
+  for (const auto& [start, end] : windows(static_cast<Index>(paths.size()), wanted, options.step > 0 ? options.step : wanted)) {
+    examples::check_stop();
+    Generator unused;
+    const auto picked = data::clip_frames(end - start, {.clips = form.clips, .frames = form.frames}, unused);
+    Tensor<float> input({1, form.clips, form.frames, form.frame.side, form.frame.side, form.frame.channels});
+    for (std::size_t i = 0; i < picked.size(); ++i)
+      std::copy_n(frame(start + picked[i]).data(), elements, input.data() + static_cast<Index>(i) * elements);
+    rows.push_back({source, start, end - 1, first_row(model.probabilities(input))});
+    decoded.erase(decoded.begin(), decoded.lower_bound(start));
+  }
+  return rows;
+}
+
+std::vector<Row> recognise_joints(examples::GestureModel& model, const gesture::JointSequence& sequence,
+                                  const std::string& source, const Options& options) {
+  const Index wanted = options.frames > 0 ? options.frames : std::max<Index>(1, sequence.frames());
+  std::vector<Row> rows;
+  for (const auto& [start, end] : windows(sequence.frames(), wanted, options.step > 0 ? options.step : wanted)) {
+    examples::check_stop();
+    const Tensor<float> joints = sequence.joints.slice(0, start, end).contiguous();
+    Row row{source, start, end - 1};
+    bool is_anybody = false;
+    for (Index i = 0; i < joints.size(0) * joints.size(1); ++i) is_anybody = is_anybody || joints.data()[3 * i + 2] > 0;
+    if (is_anybody) {
+      const Tensor<float> map = gesture::represent(joints, model.options.representation);
+      row.probabilities = first_row(model.probabilities(map.view({1, map.size(0), map.size(1), map.size(2)})));
+    }
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+bool has_pictures(const fs::path& folder) {
+  data::SkippedFiles unused;
+  return !data::detail::list_folder(folder, {}, unused).pictures.empty();
+}
+
+std::vector<Row> recognise_faces(const Options& options) {
+  auto model = examples::load_face_model(options.model);
+  std::vector<fs::path> videos;
+  collect(options.input, has_pictures, videos);
+  if (videos.empty()) throw FileError(options.input.string(), "", "no pictures", "a folder of frames, or of such folders");
+  std::vector<Row> rows;
+  for (const fs::path& video : videos) {
+    data::SkippedFiles unused;
+    std::vector<fs::path> frames;
+    for (const std::string& name : data::detail::list_folder(video, {}, unused).pictures) frames.push_back(video / name);
+    const std::string source = source_name(options.input, video);
+    std::cerr << source << ": " << frames.size() << " frames\n";
+    for (Row& row : recognise_frames(model, frames, source, options)) rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+bool has_keypoints(const fs::path& folder) {
+  for (const auto& entry : fs::directory_iterator(folder))
+    if (entry.path().filename().string().ends_with("_keypoints.json")) return true;
+  return false;
+}
+
+std::vector<gesture::JointSequence> read_joints(const Options& options) {
+  const gesture::JointLayout layout = examples::parse_layout(options.joints.layout);
+  std::vector<gesture::JointSequence> out;
+  if (fs::exists(options.input / "sequences.csv")) {
+    auto joints = options.joints;
+    joints.recordings = options.input.string();
+    for (auto& sample : examples::read_gesture_data(joints, "", joints.subject_column).samples)
+      out.push_back(std::move(sample.joints));
+    return out;
+  }
+  std::vector<fs::path> folders;
+  collect(options.input, has_keypoints, folders);
+  if (folders.empty())
+    throw FileError(options.input.string(), "", "no *_keypoints.json and no sequences.csv",
+                    "OpenPose's folder of a recording, or of such folders; or joints.npy with sequences.csv");
+  for (const fs::path& folder : folders) {
+    out.push_back(io::read_openpose_folder(folder, {.layout = layout}));
+    out.back().name = source_name(options.input, folder);
+  }
+  return out;
+}
+
+std::vector<Row> recognise_gestures(const Options& options) {
+  auto model = examples::load_gesture_model(options.model);
+  std::vector<Row> rows;
+  for (const gesture::JointSequence& sequence : read_joints(options)) {
+    const auto& drawn = model.options.representation.joints;
+    if (drawn.empty() && sequence.joint_count() != model.options.network.joints)
+      throw ValueError(mien::detail::text("`", sequence.name, "` has ", sequence.joint_count(), " joints, the model ",
+                                          model.options.network.joints));
+    for (Row& row : recognise_joints(model, sequence, sequence.name, options)) rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+std::string emotion_of(const Row& row, const std::vector<std::string>& class_names) {
+  const auto best = std::max_element(row.probabilities.begin(), row.probabilities.end());
+  return class_names[static_cast<std::size_t>(best - row.probabilities.begin())];
+}
+
+std::string to_csv(const std::vector<Row>& rows, const std::vector<std::string>& class_names) {
+  std::ostringstream out;
+  out << "source,start,end,emotion";
+  for (const std::string& name : class_names) out << "," << examples::csv_field("probability_" + name);
+  out << "\n";
+  for (const Row& row : rows) {
+    out << examples::csv_field(row.source) << "," << row.start << "," << row.end << ",";
+    if (!row.probabilities.empty()) out << examples::csv_field(emotion_of(row, class_names));
+    for (std::size_t c = 0; c < class_names.size(); ++c) {
+      out << ",";
+      if (!row.probabilities.empty()) out << row.probabilities[c];
+    }
+    out << "\n";
+  }
+  return out.str();
+}
+
+examples::Json to_json(const std::vector<Row>& rows, const std::vector<std::string>& class_names) {
+  examples::Json clips = examples::Json::array();
+  for (const Row& row : rows) {
+    examples::Json clip = {{"source", row.source}, {"start", row.start}, {"end", row.end}};
+    clip["emotion"] = nullptr;
+    clip["probabilities"] = nullptr;
+    if (!row.probabilities.empty()) {
+      clip["emotion"] = emotion_of(row, class_names);
+      clip["probabilities"] = examples::Json::object();
+      for (std::size_t c = 0; c < class_names.size(); ++c) clip["probabilities"][class_names[c]] = row.probabilities[c];
+    }
+    clips.push_back(clip);
+  }
+  return {{"class_names", class_names}, {"clips", clips}};
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  examples::Program program("Recognises emotions in frames or joints, window by window.", "");
+  Options options;
+  CLI::App& app = program.app();
+  app.add_option("input", options.input, "folder of frames, of OpenPose's JSON, of joints.npy; or of such folders")
+      ->required();
+  app.add_option("--model", options.model, "model.safetensors of train_face or train_gesture")->required();
+  app.add_option("--frames", options.frames,
+                 "frames of a window; 0: as many as the face model looks at, or a whole recording of joints")
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--step", options.step, "frames from one window's start to the next; 0: a window's length")
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--crop", options.crop, "x,y,width,height of the face in each frame; unless given the middle square")
+      ->delimiter(',')
+      ->expected(4)
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--layout", options.joints.layout, "of joints: body_25, coco_18 or other")
+      ->check(CLI::IsMember({"body_25", "coco_18", "other"}));
+  app.add_option("--label-column", options.joints.label_column, "of sequences.csv, beside joints.npy");
+  app.add_option("--coordinate-scale", options.joints.coordinate_scale, "of x and y in joints.npy");
+  app.add_option("--confidence-scale", options.joints.confidence_scale, "of confidences in joints.npy");
+  app.add_option("--third", options.joints.third, "what the third number in joints.npy is: confidence or depth")
+      ->check(CLI::IsMember({"confidence", "depth"}));
+  app.add_option("--yaw", options.joints.yaw, "degrees by which recordings with depth are turned");
+  app.add_flag("--y-upwards", options.joints.y_upwards, "y grows upwards, as in motion capture");
+
+  return program.run(count, arguments, [&] {
+    if (!fs::is_directory(options.input))
+      throw FileError(options.input.string(), "", "no such folder", "a folder that can be read");
+    const io::Safetensors file = io::read_safetensors(options.model);
+    const auto kind = file.metadata().find("model");
+    if (kind == file.metadata().end())
+      throw FileError(options.model.string(), "__metadata__", "no `model`", "a file that a training program saved");
+    const auto class_names = examples::detail::model_class_names(file.metadata(), options.model.string());
+    const bool is_face = kind->second == "sistcm_resnet18";
+    if (program.common().dry_run) {
+      std::cout << options.model.string() << ": " << kind->second << ", " << class_names.size() << " classes\n";
+      return;
+    }
+    const auto rows = is_face ? recognise_faces(options) : recognise_gestures(options);
+    const std::string csv = to_csv(rows, class_names);
+    if (!program.common().work_dir.empty()) {
+      fs::create_directories(program.common().work_dir);
+      io::write_file(program.common().work_dir / "recognised.csv", csv);
+    }
+    if (program.common().json) {
+      std::cout << to_json(rows, class_names).dump(2) << "\n";
+    } else {
+      std::cout << csv;
+    }
+  });
+}
