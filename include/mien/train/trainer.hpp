@@ -1,0 +1,389 @@
+#pragma once
+
+/// The usual loop of training a classifier. Whoever needs another one writes it from the same parts: optimisers,
+/// `Checkpoints`, `Progress` and `History` know nothing of it.
+///
+///     train::Trainer<float> trainer(adam, {.epochs = 20, .seed = 1, .work_dir = "work", .resume = true,
+///                                          .progress = {.stream = &std::cerr}});
+///     trainer.add_model("model", accm);
+///     trainer.set_schedule(schedule, train::ScheduleStep::batch);
+///     const auto result = trainer.fit(train_loader, validation_loader, [&](const data::GestureBatch& batch) {
+///       const Variable<float> logits = accm(batch.maps);
+///       return train::BatchOutput<float>{cross_entropy(logits, batch.labels), logits.value(), batch.labels};
+///     });
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "mien/autograd/variable.hpp"
+#include "mien/optim/gradient_clipping.hpp"
+#include "mien/train/checkpoint.hpp"
+#include "mien/train/metrics.hpp"
+#include "mien/train/progress.hpp"
+
+namespace mien::train {
+
+/// What a model makes of a batch.
+template <class T>
+struct BatchOutput {
+  Variable<T> loss;           ///< one element, the mean over the samples
+  Tensor<T> logits;           ///< [samples, classes]
+  std::vector<Index> labels;  ///< one a sample
+};
+
+/// What makes one epoch better than another, on validation data.
+enum class Criterion { mean_recall, accuracy, loss };
+
+/// When a schedule goes on: after each batch, or after each epoch. ReduceOnPlateau watches the validation loss.
+enum class ScheduleStep { batch, epoch };
+
+/// How good a model is on a data set.
+struct Evaluation {
+  double loss = 0;  ///< mean over the samples
+  metrics::ConfusionMatrix confusion;
+};
+
+struct TrainerOptions {
+  Index epochs = 20;
+  /// Of what is drawn while training, such as dropout. The loader has a seed of its own.
+  std::uint64_t seed = 0;
+  /// For checkpoints and history.csv; nothing is written if it is empty.
+  std::filesystem::path work_dir = {};
+  /// Goes on from the work folder's newest checkpoint if there is one; the result is the same to the bit as without the
+  /// interruption. More epochs or another patience may be asked for than before; all other settings must be the same.
+  bool resume = false;
+  Criterion criterion = Criterion::mean_recall;
+  /// Epochs without improvement after which training ends; 0 never ends early.
+  Index early_stop_patience = 0;
+  /// Greatest norm of all gradients together; 0 leaves them as they are.
+  double gradient_clip = 0;
+  /// Batches between two checkpoints within an epoch; 0 saves after epochs alone.
+  Index checkpoint_batches = 0;
+  /// Puts the best epoch's weights into the models when training is over.
+  bool restore_best = true;
+  std::vector<std::string> class_names = {};
+  /// Whatever else must be the same for training to be resumed: options of the data and of the model.
+  std::map<std::string, std::string> settings = {};
+  ProgressOptions progress = {};
+  /// Asked after each batch; true saves a checkpoint and ends training. A program sets it from its signal handler.
+  std::function<bool()> stop_requested = {};
+  /// Called after each epoch, when everything is saved.
+  std::function<void(const TrainingState&, const Evaluation&)> on_epoch = {};
+};
+
+struct TrainingResult {
+  TrainingState state;
+  bool interrupted = false;    ///< by `stop_requested`
+  bool stopped_early = false;  ///< by the patience
+  std::vector<std::string> notes = {};
+};
+
+namespace detail {
+
+inline std::string_view criterion_name(Criterion criterion) {
+  switch (criterion) {
+    case Criterion::mean_recall:
+      return "mean recall";
+    case Criterion::accuracy:
+      return "accuracy";
+    case Criterion::loss:
+      break;
+  }
+  return "loss";
+}
+
+/// The first samples' names, if the batch knows them, for a message.
+template <class Batch>
+std::string samples_of(const Batch& batch) {
+  std::string out;
+  if constexpr (requires { batch.names.begin(); }) {
+    for (std::size_t i = 0; i < std::min<std::size_t>(batch.names.size(), 8); ++i)
+      out += text(i == 0 ? ", samples " : ", ", batch.names[i]);
+    if (batch.names.size() > 8) out += ", ...";
+  }
+  return out;
+}
+
+}  // namespace detail
+
+template <class T>
+class Trainer {
+ public:
+  /// Throws ValueError for options that make no sense.
+  Trainer(optim::Optimiser<T>& optimiser, TrainerOptions options)
+      : optimiser_(optimiser),
+        options_(std::move(options)),
+        checkpoints_(options_.work_dir, {options_.settings, options_.class_names}) {
+    if (options_.epochs < 0 || options_.early_stop_patience < 0 || options_.checkpoint_batches < 0 ||
+        !(options_.gradient_clip >= 0))
+      throw ValueError(detail::text("Trainer: epochs ", options_.epochs, ", patience ", options_.early_stop_patience,
+                                    ", checkpoint batches ", options_.checkpoint_batches, ", gradient clip ",
+                                    options_.gradient_clip, "; none may be negative"));
+    checkpoints_.add_optimiser("optimiser", optimiser_);
+    checkpoints_.add_generator("random", default_generator());
+    checkpoints_.set("trainer seed", std::to_string(options_.seed));
+    checkpoints_.set("trainer gradient clip", detail::exact_digits(options_.gradient_clip));
+    checkpoints_.set("trainer criterion", std::string(detail::criterion_name(options_.criterion)));
+  }
+  Trainer(const Trainer&) = delete;
+  Trainer& operator=(const Trainer&) = delete;
+
+  /// A network that is trained, or only used: its weights and buffers are kept in checkpoints, and it is told when
+  /// training and when evaluation begins.
+  template <class Module>
+  void add_model(const std::string& name, Module& module) {
+    checkpoints_.add_model(name, module);
+    modes_.push_back([&module](bool training) { module.train(training); });
+  }
+
+  /// Throws ValueError if there is a schedule already.
+  template <class Schedule>
+  void set_schedule(Schedule& schedule, ScheduleStep when) {
+    checkpoints_.add_schedule("schedule", schedule);
+    schedule.apply_to(optimiser_);
+    schedule_step_ = when;
+    checkpoints_.set("trainer schedule", when == ScheduleStep::batch ? "by batch" : "by epoch");
+    if constexpr (requires { schedule.step(); }) {
+      advance_schedule_ = [this, &schedule](double) {
+        schedule.step();
+        schedule.apply_to(optimiser_);
+      };
+    } else {
+      if (when == ScheduleStep::batch)
+        throw ValueError("Trainer: a schedule that watches the validation loss can only go on by epoch");
+      advance_schedule_ = [this, &schedule](double validation_loss) {
+        schedule.step(validation_loss);
+        schedule.apply_to(optimiser_);
+      };
+    }
+  }
+
+  Checkpoints& checkpoints() { return checkpoints_; }
+
+  /// Trains on `loader`, validates after each epoch. A loader has `batches()` and `epoch(number, first_batch)`, a range
+  /// of batches; `step(batch)` returns a BatchOutput. Throws Error that names epoch and batch if a loss or a gradient
+  /// is not finite: the parameters and the newest checkpoint are then those before that batch. Models are left in
+  /// evaluation.
+  template <class Loader, class Validation, class Step>
+  TrainingResult fit(const Loader& loader, const Validation& validation, const Step& step) {
+    if (loader.batches() < 1) throw ValueError("Trainer: no batches to train on");
+    Progress progress(options_.progress);
+    describe("train", loader);
+    TrainingResult result;
+    TrainingState& state = result.state;
+    begin(result, progress);
+    while (state.epoch < options_.epochs && !patience_is_over(state)) {
+      const auto begun = std::chrono::steady_clock::now();
+      if (!run_epoch(loader, step, state, progress)) {
+        checkpoints_.save_last(state);
+        progress.line(detail::text("stopped in epoch ", state.epoch + 1, " after batch ", state.batch));
+        result.interrupted = true;
+        set_training(false);
+        return result;
+      }
+      const Evaluation evaluation = evaluate(validation, step);
+      const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - begun;
+      finish_epoch(state, evaluation, taken.count(), progress);
+    }
+    result.stopped_early = state.epoch < options_.epochs;
+    if (result.stopped_early)
+      progress.line(detail::text("no improvement in ", state.epochs_without_improvement, " epochs; best was epoch ",
+                                 state.best_epoch));
+    if (options_.restore_best) checkpoints_.load_best();
+    set_training(false);
+    return result;
+  }
+
+  /// Loss and confusion matrix over all batches, in evaluation and without recording. Throws ValueError if there are
+  /// none.
+  template <class Loader, class Step>
+  Evaluation evaluate(const Loader& loader, const Step& step) {
+    const NoGradient not_recorded;
+    set_training(false);
+    std::optional<metrics::ConfusionMatrix> confusion;
+    double loss = 0;
+    for (const auto& batch : loader.epoch(0, 0)) {
+      const BatchOutput<T> output = step(batch);
+      if (!confusion) confusion.emplace(output.logits.size(-1));
+      confusion->add(output.labels, metrics::predicted_classes(output.logits));
+      loss += static_cast<double>(output.loss.item()) * static_cast<double>(output.labels.size());
+    }
+    if (!confusion) throw ValueError("Trainer: no batches to evaluate");
+    return {loss / static_cast<double>(std::max<Index>(1, confusion->total())), *confusion};
+  }
+
+ private:
+  void set_training(bool training) {
+    for (const auto& set_mode : modes_) set_mode(training);
+  }
+
+  /// What has to be the same about the data, as far as the loader tells it.
+  template <class Loader>
+  void describe(const std::string& name, const Loader& loader) {
+    checkpoints_.set(name + " batches", std::to_string(loader.batches()));
+    if constexpr (requires { loader.samples(); }) checkpoints_.set(name + " samples", std::to_string(loader.samples()));
+    if constexpr (requires { loader.options().seed; }) {
+      checkpoints_.set(name + " seed", std::to_string(loader.options().seed));
+      checkpoints_.set(name + " batch", std::to_string(loader.options().batch));
+    }
+  }
+
+  void begin(TrainingResult& result, Progress& progress) {
+    set_seed(options_.seed);
+    if (!options_.resume) return;
+    if (auto resumed = checkpoints_.resume()) {
+      result.state = std::move(resumed->state);
+      result.notes = std::move(resumed->notes);
+      result.notes.push_back(detail::text("going on after epoch ", result.state.epoch, ", batch ", result.state.batch,
+                                          " from ", resumed->file.string()));
+    } else {
+      result.notes.push_back(detail::text("no checkpoint in `", options_.work_dir.string(), "`; from the beginning"));
+    }
+    for (const std::string& note : result.notes) progress.line(note);
+  }
+
+  bool patience_is_over(const TrainingState& state) const {
+    return options_.early_stop_patience > 0 && state.epochs_without_improvement >= options_.early_stop_patience;
+  }
+
+  /// Whether the epoch was finished, and not interrupted.
+  template <class Loader, class Step>
+  bool run_epoch(const Loader& loader, const Step& step, TrainingState& state, Progress& progress) {
+    set_training(true);
+    for (const auto& batch : loader.epoch(state.epoch, state.batch)) {
+      train_on(batch, step, state);
+      ++state.batch;
+      if (advance_schedule_ && schedule_step_ == ScheduleStep::batch) advance_schedule_(0);
+      progress.update({.epoch = state.epoch + 1,
+                       .epochs = options_.epochs,
+                       .batch = state.batch,
+                       .batches = loader.batches(),
+                       .loss = mean_of(state, "loss"),
+                       .accuracy = mean_of(state, "correct"),
+                       .learning_rate = optimiser_.learning_rate()});
+      if (options_.stop_requested && options_.stop_requested()) return false;
+      if (options_.checkpoint_batches > 0 && state.batch % options_.checkpoint_batches == 0)
+        checkpoints_.save_last(state);
+    }
+    return true;
+  }
+
+  template <class Batch, class Step>
+  void train_on(const Batch& batch, const Step& step, TrainingState& state) {
+    optimiser_.zero_grad();
+    const BatchOutput<T> output = step(batch);
+    const auto loss = static_cast<double>(output.loss.item());
+    if (!std::isfinite(loss)) fail("loss", loss, batch, state);
+    const std::vector<Index> predictions = metrics::predicted_classes(output.logits);
+    if (predictions.size() != output.labels.size())
+      throw ShapeError(
+          detail::text("Trainer: logits ", output.logits.shape(), " for ", output.labels.size(), " labels"));
+    backward(output.loss);
+    const nn::ParameterList<T> parameters = optimiser_.parameters();
+    const double norm = options_.gradient_clip > 0 ? optim::clip_gradient_norm(parameters, options_.gradient_clip)
+                                                   : optim::gradient_norm(parameters);
+    if (!std::isfinite(norm)) fail("norm of the gradients", norm, batch, state);
+    optimiser_.step();
+    const auto samples = static_cast<double>(output.labels.size());
+    state.sums["loss"] += loss * samples;
+    state.sums["samples"] += samples;
+    double& correct = state.sums["correct"];
+    for (std::size_t i = 0; i < predictions.size(); ++i) correct += predictions[i] == output.labels[i] ? 1 : 0;
+  }
+
+  template <class Batch>
+  [[noreturn]] void fail(const char* what, double value, const Batch& batch, const TrainingState& state) const {
+    std::error_code ignored;
+    const bool saved = !options_.work_dir.empty() && std::filesystem::exists(checkpoints_.last_file(), ignored);
+    throw Error(detail::text("training: the ", what, " is ", value, " in epoch ", state.epoch + 1, ", batch ",
+                             state.batch + 1, detail::samples_of(batch), ", at learning rate ",
+                             optimiser_.learning_rate(),
+                             saved ? "; the last good checkpoint is " + checkpoints_.last_file().string() : ""));
+  }
+
+  static double mean_of(const TrainingState& state, const char* sum) {
+    const auto samples = state.sums.find("samples");
+    const auto found = state.sums.find(sum);
+    if (samples == state.sums.end() || found == state.sums.end() || samples->second == 0) return 0;
+    return found->second / samples->second;
+  }
+
+  double measure(const Evaluation& evaluation) const {
+    switch (options_.criterion) {
+      case Criterion::mean_recall:
+        return evaluation.confusion.mean_recall();
+      case Criterion::accuracy:
+        return evaluation.confusion.accuracy();
+      case Criterion::loss:
+        break;
+    }
+    return evaluation.loss;
+  }
+
+  bool is_better(double metric, const TrainingState& state) const {
+    if (std::isnan(metric)) return false;
+    if (state.best_epoch == 0) return true;
+    return options_.criterion == Criterion::loss ? metric < state.best_metric : metric > state.best_metric;
+  }
+
+  void finish_epoch(TrainingState& state, const Evaluation& evaluation, double seconds, Progress& progress) {
+    const double metric = measure(evaluation);
+    const double train_loss = mean_of(state, "loss");
+    const double train_accuracy = mean_of(state, "correct");
+    const bool better = is_better(metric, state);
+    state.epoch += 1;
+    state.batch = 0;
+    state.sums.clear();
+    state.history.add(state.epoch, {{"learning_rate", optimiser_.learning_rate()},
+                                    {"train_loss", train_loss},
+                                    {"train_accuracy", train_accuracy},
+                                    {"validation_loss", evaluation.loss},
+                                    {"validation_accuracy", evaluation.confusion.accuracy()},
+                                    {"validation_mean_recall", evaluation.confusion.mean_recall()},
+                                    {"validation_macro_f1", evaluation.confusion.macro_f1()}});
+    if (better) {
+      state.best_epoch = state.epoch;
+      state.best_metric = metric;
+      state.epochs_without_improvement = 0;
+    } else {
+      ++state.epochs_without_improvement;
+    }
+    const double rate = optimiser_.learning_rate();
+    if (advance_schedule_ && schedule_step_ == ScheduleStep::epoch) advance_schedule_(evaluation.loss);
+    if (better) checkpoints_.save_best(state);
+    checkpoints_.save_last(state);
+    if (!options_.work_dir.empty()) state.history.save(options_.work_dir / "history.csv");
+
+    char numbers[240];
+    std::snprintf(
+        numbers, sizeof numbers,
+        "loss %.4f  accuracy %.1f %%  |  validation loss %.4f  accuracy %.1f %%  mean recall %.1f %%  |  rate "
+        "%.3g  %.1f s",
+        train_loss, 100 * train_accuracy, evaluation.loss, 100 * evaluation.confusion.accuracy(),
+        100 * evaluation.confusion.mean_recall(), rate, seconds);
+    progress.line(detail::text("epoch ", state.epoch, "/", options_.epochs, "  ", std::string_view(numbers),
+                               better ? "  best" : ""));
+    if (options_.on_epoch) options_.on_epoch(state, evaluation);
+  }
+
+  optim::Optimiser<T>& optimiser_;
+  TrainerOptions options_;
+  Checkpoints checkpoints_;
+  std::vector<std::function<void(bool)>> modes_;
+  ScheduleStep schedule_step_ = ScheduleStep::epoch;
+  std::function<void(double)> advance_schedule_;
+};
+
+}  // namespace mien::train

@@ -1,0 +1,336 @@
+#include <mien/autograd/activation.hpp>
+#include <mien/autograd/arithmetic.hpp>
+#include <mien/autograd/cross_entropy.hpp>
+#include <mien/data/loader.hpp>
+#include <mien/nn/batch_norm.hpp>
+#include <mien/nn/dropout.hpp>
+#include <mien/nn/linear.hpp>
+#include <mien/optim/adam.hpp>
+#include <mien/optim/schedules.hpp>
+#include <mien/train/trainer.hpp>
+
+#include <doctest/doctest.h>
+
+#include <unistd.h>
+#include <filesystem>
+#include <limits>
+#include <optional>
+#include <sstream>
+#include <string>
+#include <vector>
+
+using namespace mien;
+using namespace mien::train;
+
+namespace {
+
+struct Folder {
+  explicit Folder(const std::string& suffix = "")
+      : path(std::filesystem::temp_directory_path() / ("mien_trainer_test_" + std::to_string(::getpid()) + suffix)) {
+    std::filesystem::remove_all(path);
+  }
+  ~Folder() { std::filesystem::remove_all(path); }
+  std::filesystem::path path;
+};
+
+constexpr Index classes = 3;
+
+struct Batch {
+  Tensor<float> points;
+  std::vector<Index> labels;
+  std::vector<std::string> names;
+};
+
+/// Points around three centres, moved a little by the loader's random numbers.
+data::Loader<Batch> make_loader(Index samples, std::uint64_t seed, Index workers = 0, float noise = 0.1F) {
+  using Sample = std::pair<std::array<float, 2>, Index>;
+  return {samples, data::LoaderOptions{.batch = 8, .seed = seed, .workers = workers},
+          [noise](Index i, Generator& generator) {
+            const Index label = i % classes;
+            const auto shift = [&] { return noise * static_cast<float>(generator.normal()); };
+            return Sample{{static_cast<float>(label == 0) + shift(), static_cast<float>(label == 1) + shift()}, label};
+          },
+          [](std::vector<Sample> samples_of_batch) {
+            Batch batch{Tensor<float>({static_cast<Index>(samples_of_batch.size()), 2}), {}, {}};
+            for (std::size_t i = 0; i < samples_of_batch.size(); ++i) {
+              for (Index axis = 0; axis < 2; ++axis)
+                batch.points(static_cast<Index>(i), axis) = samples_of_batch[i].first[static_cast<std::size_t>(axis)];
+              batch.labels.push_back(samples_of_batch[i].second);
+              batch.names.push_back("point " + std::to_string(i));
+            }
+            return batch;
+          }};
+}
+
+struct Network : nn::Module<Network, float> {
+  Variable<float> operator()(const Variable<float>& x) { return out(dropout(relu(norm(in(x))))); }
+  void visit(auto&& child) {
+    child("in", in);
+    child("norm", norm);
+    child("dropout", dropout);
+    child("out", out);
+  }
+  nn::Linear<float> in{{.in = 2, .out = 7}};
+  nn::BatchNorm<float> norm{7};
+  nn::Dropout<float> dropout{0.25};
+  nn::Linear<float> out{{.in = 7, .out = classes}};
+};
+
+/// One run of a program: everything made anew.
+struct Program {
+  explicit Program(TrainerOptions options, std::uint64_t seed = 1)
+      : network((set_seed(seed), Network())), trainer(adam, std::move(options)) {
+    trainer.add_model("model", network);
+    trainer.set_schedule(schedule, ScheduleStep::batch);
+  }
+
+  TrainingResult run(Index workers = 0) {
+    return trainer.fit(make_loader(31, 5, workers), make_loader(15, 6),
+                       [&](const Batch& batch) { return step(batch); });
+  }
+
+  BatchOutput<float> step(const Batch& batch) {
+    ++steps;
+    if (fail_at && steps == *fail_at) throw std::runtime_error("killed");
+    Variable<float> logits = network(batch.points);
+    if (poison_at && steps == *poison_at) logits.value().fill(std::numeric_limits<float>::quiet_NaN());
+    return {cross_entropy(logits, batch.labels), logits.value(), batch.labels};
+  }
+
+  std::vector<float> weights() {
+    std::vector<float> out;
+    for (const auto& [name, tensor] : io::detail::named_tensors(network)) {
+      const auto tight = tensor.contiguous();
+      out.insert(out.end(), tight.data(), tight.data() + tight.elements());
+    }
+    return out;
+  }
+
+  Network network;
+  optim::Adam<float> adam = optim::Adam<float>(network.parameters(), {.learning_rate = 0.02});
+  optim::OneCycle schedule{{.max_learning_rate = 0.05, .total_steps = 64}};
+  Index steps = 0;
+  std::optional<Index> fail_at = {};
+  std::optional<Index> poison_at = {};
+  Trainer<float> trainer;
+};
+
+constexpr Index epochs = 4;  // of four batches each, and two of validation
+
+std::string message_of(const auto& action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "nothing was thrown";
+}
+
+bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+}  // namespace
+
+TEST_CASE("a tiny problem is learned, and written down") {
+  const Folder folder;
+  Index called = 0;
+  std::ostringstream words;
+  Program program({.epochs = 16,
+                   .work_dir = folder.path,
+                   .class_names = {"a", "b", "c"},
+                   .progress = {.stream = &words},
+                   .on_epoch = [&](const TrainingState& state, const Evaluation& evaluation) {
+                     CHECK(state.epoch == ++called);
+                     CHECK(evaluation.confusion.total() == 15);
+                   }});
+  const TrainingResult result = program.run();
+  CHECK(called == 16);
+  CHECK(!result.interrupted);
+  CHECK(!result.stopped_early);
+  CHECK(result.state.history.size() == 16);
+  CHECK(result.state.best_metric > 0.9);
+  CHECK(History::load(folder.path / "history.csv") == result.state.history);
+  CHECK(contains(words.str(), "epoch 16/16  loss "));
+  CHECK(contains(words.str(), "mean recall"));
+  const auto recalls = result.state.history.column("validation_mean_recall");
+  CHECK(*std::max_element(recalls.begin(), recalls.end()) == result.state.best_metric);
+  CHECK(recalls[static_cast<std::size_t>(result.state.best_epoch - 1)] == result.state.best_metric);
+
+  // The model holds the best epoch's weights and is ready for use.
+  CHECK(!program.network.is_training());
+  const auto evaluation =
+      program.trainer.evaluate(make_loader(15, 6), [&](const Batch& batch) { return program.step(batch); });
+  CHECK(evaluation.confusion.mean_recall() == result.state.best_metric);
+}
+
+TEST_CASE("an interrupted training ends with the same bits as one that was not") {
+  const Folder whole_folder;
+  Program whole({.epochs = epochs, .seed = 3, .work_dir = whole_folder.path, .restore_best = false});
+  whole.run();
+  const auto whole_file = io::read_file(whole.trainer.checkpoints().last_file());
+  const auto whole_best = io::read_file(whole.trainer.checkpoints().best_file());
+
+  for (const Index stop_after : {1, 3, 4, 5, 8, 15, 16}) {
+    CAPTURE(stop_after);
+    const Folder folder("parts");
+    Index batches = 0;
+    Program first({.epochs = epochs,
+                   .seed = 3,
+                   .work_dir = folder.path,
+                   .resume = true,
+                   .restore_best = false,
+                   .stop_requested = [&] { return ++batches == stop_after; }});
+    const TrainingResult cut = first.run();
+    CHECK(cut.interrupted);
+    CHECK(cut.state.epoch * 4 + cut.state.batch == stop_after);
+
+    // Another start, other initial weights, another number of threads in the loader: all is taken from the file.
+    Program second({.epochs = epochs, .seed = 3, .work_dir = folder.path, .resume = true, .restore_best = false}, 99);
+    const TrainingResult result = second.run(2);
+    CHECK(!result.interrupted);
+    CHECK(result.state.history.size() == epochs);
+    CHECK(second.weights() == whole.weights());
+    CHECK(io::read_file(second.trainer.checkpoints().last_file()) == whole_file);
+    CHECK(io::read_file(second.trainer.checkpoints().best_file()) == whole_best);
+  }
+}
+
+TEST_CASE("a training that was killed goes on from its newest checkpoint, with the same bits") {
+  const Folder whole_folder;
+  Program whole({.epochs = epochs, .work_dir = whole_folder.path, .restore_best = false});
+  whole.run();
+  const auto whole_file = io::read_file(whole.trainer.checkpoints().last_file());
+
+  for (const Index checkpoint_batches : {0, 3}) {
+    CAPTURE(checkpoint_batches);
+    const Folder folder("killed");
+    Program first({.epochs = epochs, .work_dir = folder.path, .checkpoint_batches = checkpoint_batches});
+    first.fail_at = 16;  // in the third epoch, steps of validation counted
+    CHECK_THROWS_AS(first.run(), std::runtime_error);
+    Program second({.epochs = epochs, .work_dir = folder.path, .resume = true, .restore_best = false}, 99);
+    const TrainingResult result = second.run();
+    REQUIRE(!result.notes.empty());
+    CHECK(contains(result.notes.back(), checkpoint_batches == 0 ? "after epoch 2, batch 0" : "after epoch 2, batch 3"));
+    CHECK(io::read_file(second.trainer.checkpoints().last_file()) == whole_file);
+  }
+}
+
+TEST_CASE("a training can be given more epochs, but no other settings") {
+  const Folder folder;
+  Program first({.epochs = 2, .work_dir = folder.path});
+  first.run();
+  Program more({.epochs = 4, .work_dir = folder.path, .resume = true});
+  CHECK(more.run().state.epoch == 4);
+  Program done({.epochs = 4, .work_dir = folder.path, .resume = true});
+  done.run();
+  CHECK(done.steps == 0);  // nothing left to do
+  Program other({.epochs = 4, .seed = 7, .work_dir = folder.path, .resume = true, .gradient_clip = 0.5});
+  const std::string message = message_of([&] { other.run(); });
+  CHECK(contains(message, "trainer gradient clip 0, now 0.5"));
+  CHECK(contains(message, "trainer seed 0, now 7"));
+  CHECK(other.steps == 0);
+}
+
+TEST_CASE("a loss that is not a number stops training and names its place; the last good checkpoint stays") {
+  const Folder folder;
+  Program program({.epochs = epochs, .work_dir = folder.path});
+  program.poison_at = 6 + 3;  // an epoch has four steps of training and two of validation
+  const std::string message = message_of([&] { program.run(); });
+  CHECK(contains(message, "the loss is nan in epoch 2, batch 3"));
+  CHECK(contains(message, "samples point 0, point 1"));
+  CHECK(contains(message, (folder.path / "last.safetensors").string()));
+  for (const float weight : program.weights()) CHECK(std::isfinite(weight));
+  Program again({.epochs = epochs, .work_dir = folder.path, .resume = true});
+  CHECK(again.run().state.epoch == epochs);
+}
+
+TEST_CASE("gradients that overflow stop training too, before they reach the weights") {
+  Program program({.epochs = 1});
+  const std::string message = message_of([&] {
+    program.trainer.fit(make_loader(31, 5), make_loader(15, 6), [&](const Batch& batch) {
+      const Variable<float> logits = program.network(batch.points);
+      const Variable<float> loss = cross_entropy(logits, batch.labels);
+      // 0 whatever the loss, but its slope is beyond the type's range.
+      return BatchOutput<float>{scale(scale(loss - loss.detach(), 3e38F), 3e38F), logits.value(), batch.labels};
+    });
+  });
+  CHECK(contains(message, "norm of the gradients"));
+  for (const float weight : program.weights()) CHECK(std::isfinite(weight));
+}
+
+TEST_CASE("training ends early when nothing improves, and says which epoch was best") {
+  Network network;
+  optim::Adam<float> adam(network.parameters(), {.learning_rate = 0});
+  std::ostringstream words;
+  Trainer<float> trainer(
+      adam, {.epochs = 50, .criterion = Criterion::accuracy, .early_stop_patience = 3, .progress = {.stream = &words}});
+  trainer.add_model("model", network);
+  const auto step = [&](const Batch& batch) {
+    const Variable<float> logits = network(batch.points);
+    return BatchOutput<float>{cross_entropy(logits, batch.labels), logits.value(), batch.labels};
+  };
+  // Without noise, and a rate of 0: running statistics may move, the first epoch's best stays hard to beat for long.
+  const TrainingResult result = trainer.fit(make_loader(31, 5, 0, 0), make_loader(15, 6, 0, 0), step);
+  CHECK(result.stopped_early);
+  CHECK(result.state.epoch == result.state.best_epoch + 3);
+  CHECK(contains(words.str(), "no improvement in 3 epochs; best was epoch"));
+}
+
+TEST_CASE("the criterion says what the best epoch is") {
+  for (const Criterion criterion : {Criterion::mean_recall, Criterion::accuracy, Criterion::loss}) {
+    Program program({.epochs = epochs, .criterion = criterion});
+    const TrainingResult result = program.run();
+    const auto values = result.state.history.column(criterion == Criterion::loss       ? "validation_loss"
+                                                    : criterion == Criterion::accuracy ? "validation_accuracy"
+                                                                                       : "validation_mean_recall");
+    const auto best = criterion == Criterion::loss ? std::min_element(values.begin(), values.end())
+                                                   : std::max_element(values.begin(), values.end());
+    CHECK(result.state.best_epoch == best - values.begin() + 1);
+    CHECK(result.state.best_metric == *best);
+  }
+}
+
+TEST_CASE("a plateau schedule watches the validation loss, by epoch only") {
+  Network network;
+  optim::Adam<float> adam(network.parameters(), {.learning_rate = 0.5});
+  optim::ReduceOnPlateau schedule(0.5, {.factor = 0.5, .patience = 0, .threshold = 0.9});
+  Trainer<float> trainer(adam, {.epochs = 4});
+  trainer.add_model("model", network);
+  CHECK_THROWS_AS(trainer.set_schedule(schedule, ScheduleStep::batch), ValueError);
+  Trainer<float> by_epoch(adam, {.epochs = 4});
+  by_epoch.add_model("model", network);
+  by_epoch.set_schedule(schedule, ScheduleStep::epoch);
+  CHECK_THROWS_AS(by_epoch.set_schedule(schedule, ScheduleStep::epoch), ValueError);
+  const auto step = [&](const Batch& batch) {
+    const Variable<float> logits = network(batch.points);
+    return BatchOutput<float>{cross_entropy(logits, batch.labels), logits.value(), batch.labels};
+  };
+  const TrainingResult result = by_epoch.fit(make_loader(31, 5), make_loader(15, 6), step);
+  CHECK(result.state.history.column("learning_rate").front() == 0.5);
+  CHECK(adam.learning_rate() < 0.5);
+  CHECK(adam.learning_rate() == schedule.learning_rate());
+}
+
+TEST_CASE("any loader with batches and epochs will do") {
+  struct Batches {
+    std::vector<Batch> all;
+    Index batches() const { return static_cast<Index>(all.size()); }
+    std::vector<Batch> epoch(Index, Index first) const {
+      return {all.begin() + static_cast<std::ptrdiff_t>(first), all.end()};
+    }
+  };
+  Batches loader;
+  for (const Batch& batch : make_loader(31, 5).epoch(0)) loader.all.push_back(batch);
+  Program program({.epochs = 2});
+  const auto step = [&](const Batch& batch) { return program.step(batch); };
+  CHECK(program.trainer.fit(loader, loader, step).state.epoch == 2);
+  CHECK_THROWS_AS(program.trainer.fit(Batches{}, loader, step), ValueError);
+  CHECK_THROWS_AS(program.trainer.fit(loader, Batches{}, step), ValueError);
+}
+
+TEST_CASE("options that make no sense are refused") {
+  Network network;
+  optim::Adam<float> adam(network.parameters());
+  CHECK_THROWS_AS(Trainer<float>(adam, {.epochs = -1}), ValueError);
+  CHECK_THROWS_AS(Trainer<float>(adam, {.early_stop_patience = -1}), ValueError);
+  CHECK_THROWS_AS(Trainer<float>(adam, {.gradient_clip = std::nan("")}), ValueError);
+}
