@@ -7,7 +7,19 @@
 /// The model file says which kind it is. Columns: source, start and end (the first and last frame, counted from 0),
 /// emotion, and a probability for each class. All but source, start and end is empty where nobody was seen.
 
-#include "face.hpp"
+#include <algorithm>
+#include <filesystem>
+#include <iostream>
+#include <map>
+#include <sstream>
+
+#include "common/face.hpp"
+#include "common/gesture.hpp"
+#include "common/model_metadata.hpp"
+#include "mien/data/clip.hpp"
+#include "mien/data/frame_folders.hpp"
+#include "mien/io/image.hpp"
+#include "mien/io/openpose.hpp"
 
 namespace {
 
@@ -264,7 +276,7 @@ int main(int count, char** arguments) {
     const auto kind = file.metadata().find("model");
     if (kind == file.metadata().end())
       throw FileError(options.model.string(), "__metadata__", "no `model`", "a file that a training program saved");
-    const auto class_names = examples::detail::model_class_names(file.metadata(), options.model.string());
+    const auto class_names = examples::model_class_names(file.metadata(), options.model.string());
     const bool is_face = kind->second == "sistcm_resnet18";
     if (program.common().dry_run) {
       std::cout << options.model.string() << ": " << kind->second << ", " << class_names.size() << " classes\n";

@@ -12,7 +12,7 @@
 #include "mien/io/image.hpp"
 #include "mien/io/json.hpp"
 #include "mien/report/html.hpp"
-#include "program.hpp"
+#include "common/program.hpp"
 
 namespace {
 

@@ -10,7 +10,10 @@
 /// The work folder gets, for each fold and seed, model.safetensors (which `recognise` reads), history.csv,
 /// predictions.csv and the checkpoints that --resume needs; and result.json over all of them.
 
-#include "face.hpp"
+#include <iostream>
+
+#include "common/face.hpp"
+#include "mien/data/face_clips.hpp"
 
 int main(int count, char** arguments) {
   using namespace mien;
@@ -38,12 +41,12 @@ int main(int count, char** arguments) {
     if (check_frames || program.common().dry_run) {
       const auto problems = data::unreadable_frames(data);
       for (const std::string& problem : problems) std::cerr << problem << "\n";
-      if (!problems.empty()) throw FileError(examples::detail::text(problems.size(), " frames cannot be read"));
+      if (!problems.empty()) throw FileError(mien::detail::text(problems.size(), " frames cannot be read"));
     }
     const auto fitted = examples::fitted(form, data.classes());
     const examples::Json facts = {{"model", "sistcm_resnet18"}};
     examples::run_experiment(
-        program, data, split, training, facts, [&](const examples::Parts& parts, const examples::RunPlace& place) {
+        program, examples::SampleFacts(data), split, training, facts, [&](const examples::Parts& parts, const examples::RunPlace& place) {
           auto trained = examples::train_face(data, parts, place, fitted, augmentation, training, weights, program);
           examples::save_face_model(trained.model, place.folder / "model.safetensors");
           std::vector<double> alpha;

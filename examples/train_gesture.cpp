@@ -7,7 +7,7 @@
 /// The work folder gets, for each fold and seed, model.safetensors (which `recognise` reads), history.csv,
 /// predictions.csv and the checkpoints that --resume needs; and result.json over all of them.
 
-#include "gesture.hpp"
+#include "common/gesture.hpp"
 
 int main(int count, char** arguments) {
   using namespace mien;
@@ -39,7 +39,7 @@ int main(int count, char** arguments) {
                         {"joints", fitted.representation.joints},
                         {"neighbours", neighbours}};
     examples::run_experiment(
-        program, data, split, training, facts, [&](const examples::Parts& parts, const examples::RunPlace& place) {
+        program, examples::SampleFacts(data), split, training, facts, [&](const examples::Parts& parts, const examples::RunPlace& place) {
           auto trained = examples::train_gesture(data, parts, place, form, augmentation, training, program);
           examples::save_gesture_model(trained.model, place.folder / "model.safetensors");
           std::vector<double> attention;

@@ -1,47 +1,21 @@
-#pragma once
+#include "face.hpp"
 
-/// The face branch of the example programs: frames in, SISTCM-ResNet18 with or without the two-stream LSTM, model files
-/// that say what they are.
-
+#include <algorithm>
 #include <array>
-#include <cstddef>
-#include <filesystem>
-#include <map>
-#include <optional>
-#include <string>
+#include <iostream>
 #include <utility>
-#include <vector>
 
-#include "gesture.hpp"
 #include "mien/autograd/multi_stage_loss.hpp"
+#include "mien/autograd/softmax.hpp"
 #include "mien/data/face_clips.hpp"
 #include "mien/data/frame_folders.hpp"
-#include "mien/models/sistcm_resnet.hpp"
-#include "mien/models/two_stream_lstm.hpp"
+#include "mien/io/model_file.hpp"
+#include "model_metadata.hpp"
+#include "training.hpp"
 
 namespace mien::examples {
 
-// --- options -----------------------------------------------------------------------------------------------------------
-
-/// Where frames are.
-struct FaceDataOptions {
-  std::string videos = {};
-  std::string images = {};
-  std::string subjects = {};
-  std::string sheet = {};
-  std::string sheet_root = {};
-  std::string path_column = "path";
-  std::string label_column = "label";
-  std::string subject_column = {};
-  Index path_components = 0;
-  std::string extension = {};
-  std::string class_names = {};
-  std::string classes = {};
-  bool allow_missing = false;
-};
-
-/// `prefix` goes before every option's name, for programs that read two kinds of data.
-inline void add_face_data_options(CLI::App& app, FaceDataOptions& options, const std::string& prefix = "") {
+void add_face_data_options(CLI::App& app, FaceDataOptions& options, const std::string& prefix) {
   const std::string group = "Frames";
   const auto name = [&](const char* option) { return "--" + prefix + option; };
   app.add_option(name("videos"), options.videos, "folder with <class>/<video>/<frames>")->group(group);
@@ -67,35 +41,22 @@ inline void add_face_data_options(CLI::App& app, FaceDataOptions& options, const
       ->group(group);
 }
 
-/// The form of the network and of its input.
-struct FaceModelOptions {
-  Index clips = 1;
-  Index frames = 8;
-  data::FrameOptions frame = {};
-  models::SistcmResNet18Options network{};
-  bool lstm = false;
-  Index feature_hidden = 256;
-  Index emotion_hidden = 64;
-  double lambda = 1;
-  double mu = 1;
-};
+namespace {
 
-namespace detail {
-
-inline const std::map<std::string, SuperImageLayout>& super_image_layouts() {
+const std::map<std::string, SuperImageLayout>& super_image_layouts() {
   static const std::map<std::string, SuperImageLayout> names{{"stacked", SuperImageLayout::stacked},
                                                              {"interleaved", SuperImageLayout::interleaved}};
   return names;
 }
 
-inline const std::map<std::string, ViewFusion>& view_fusions() {
+const std::map<std::string, ViewFusion>& view_fusions() {
   static const std::map<std::string, ViewFusion> names{{"channel", ViewFusion::channel}, {"view", ViewFusion::view},
                                                        {"sum", ViewFusion::sum},         {"height", ViewFusion::height},
                                                        {"width", ViewFusion::width},     {"none", ViewFusion::none}};
   return names;
 }
 
-inline const std::map<std::string, data::Normalisation>& normalisations() {
+const std::map<std::string, data::Normalisation>& normalisations() {
   static const std::map<std::string, data::Normalisation> names{
       {"imagenet", data::imagenet_normalisation},
       {"centred", {{0.5F, 0.5F, 0.5F}, {0.25F, 0.25F, 0.25F}}},
@@ -103,23 +64,15 @@ inline const std::map<std::string, data::Normalisation>& normalisations() {
   return names;
 }
 
-inline const std::map<std::string, data::Fit>& fits() {
+const std::map<std::string, data::Fit>& fits() {
   static const std::map<std::string, data::Fit> names{
       {"crop", data::Fit::crop}, {"letterbox", data::Fit::letterbox}, {"stretch", data::Fit::stretch}};
   return names;
 }
 
-}  // namespace detail
+}  // namespace
 
-/// The command line's words for a network, before they become its form.
-struct FaceFormOptions {
-  FaceModelOptions model = {};
-  bool small = false;
-  std::vector<Index> widths = {};
-  Index side = 0;  ///< 0: 112, or 48 for the small form
-};
-
-inline void add_face_model_options(CLI::App& app, FaceFormOptions& options, const std::string& prefix = "") {
+void add_face_model_options(CLI::App& app, FaceFormOptions& options, const std::string& prefix) {
   const std::string group = "Face model";
   const auto name = [&](const char* option) { return "--" + prefix + option; };
   FaceModelOptions& model = options.model;
@@ -138,15 +91,15 @@ inline void add_face_model_options(CLI::App& app, FaceFormOptions& options, cons
       ->group(group);
   app.add_option_function<std::string>(
          name("normalisation"),
-         [&model](const std::string& word) { model.frame.normalisation = detail::normalisations().at(word); },
+         [&model](const std::string& word) { model.frame.normalisation = normalisations().at(word); },
          "of values 0 to 1: imagenet (its mean and deviation), centred (about 1/2, deviation 1/4), none")
       ->default_str("imagenet")
       ->check(CLI::IsMember({"imagenet", "centred", "none"}))
       ->group(group);
-  detail::add_choice(app, name("fit"), model.frame.fit, detail::fits(), "how pictures become squares")->group(group);
-  detail::add_choice(app, name("layout"), model.network.layout, detail::super_image_layouts(), "of the super images")
+  add_choice(app, name("fit"), model.frame.fit, fits(), "how pictures become squares")->group(group);
+  add_choice(app, name("layout"), model.network.layout, super_image_layouts(), "of the super images")
       ->group(group);
-  detail::add_choice(app, name("fusion"), model.network.fusion, detail::view_fusions(), "of the two views")
+  add_choice(app, name("fusion"), model.network.fusion, view_fusions(), "of the two views")
       ->group(group);
   app.add_flag(name("small"), options.small, "the form for faces of about 48 pixels: stem without stride, few channels")
       ->group(group);
@@ -167,8 +120,8 @@ inline void add_face_model_options(CLI::App& app, FaceFormOptions& options, cons
   app.add_option(name("mu"), model.mu, "weight of the loss of E2")->check(CLI::NonNegativeNumber)->group(group);
 }
 
-inline void add_clip_augmentation_options(CLI::App& app, data::ClipAugmentation& options,
-                                          const std::string& prefix = "") {
+void add_clip_augmentation_options(CLI::App& app, data::ClipAugmentation& options,
+                                          const std::string& prefix) {
   const std::string group = "Clip augmentation";
   const auto add = [&](const char* option, double& value, const char* words) {
     app.add_option("--" + prefix + option, value, words)->check(CLI::NonNegativeNumber)->group(group);
@@ -184,14 +137,7 @@ inline void add_clip_augmentation_options(CLI::App& app, data::ClipAugmentation&
       "pictures, in evaluation as in training; the motion is ours, not the data's");
 }
 
-inline data::ClipAugmentation usual_clip_augmentation() {
-  return {.mirror = 0.5, .rotation = 8, .scale = 0.1, .shift = 0.06, .brightness = 0.1, .contrast = 0.2};
-}
-
-// --- data --------------------------------------------------------------------------------------------------------------
-
-/// Reads what the options name. Throws UsageError unless that is one thing.
-inline data::FrameSequences read_face_data(const FaceDataOptions& options, const std::string& split_column,
+data::FrameSequences read_face_data(const FaceDataOptions& options, const std::string& split_column,
                                            const std::string& subject_column) {
   const int sources = !options.videos.empty() + !options.images.empty() + !options.subjects.empty() +
                       !options.sheet.empty();
@@ -221,83 +167,50 @@ inline data::FrameSequences read_face_data(const FaceDataOptions& options, const
   return only_classes(std::move(all), split_list(options.classes));
 }
 
-// --- the network -------------------------------------------------------------------------------------------------------
+FaceNetwork::FaceNetwork(const FaceModelOptions& options) : face(options.network), options_(options) {
+  if (options.lstm)
+    reader.emplace(models::TwoStreamLstmOptions{.features = options.network.widths[3],
+                                                .classes = options.network.classes,
+                                                .feature_hidden = options.feature_hidden,
+                                                .emotion_hidden = options.emotion_hidden});
+}
 
-/// Clips' network and, if wanted, the LSTM over them. Names "face.*" and "reader.*" in checkpoints.
-struct FaceNetwork : nn::Module<FaceNetwork, float> {
-  explicit FaceNetwork(const FaceModelOptions& options) : face(options.network), options_(options) {
-    if (options.lstm)
-      reader.emplace(models::TwoStreamLstmOptions{.features = options.network.widths[3],
-                                                  .classes = options.network.classes,
-                                                  .feature_hidden = options.feature_hidden,
-                                                  .emotion_hidden = options.emotion_hidden});
-  }
+FaceNetwork::Output FaceNetwork::operator()(const Variable<float>& frames) {
+  auto [features, logits] = face(frames);
+  Output out{features, logits, {}};
+  if (reader) out.video = (*reader)(features, softmax(logits));
+  return out;
+}
 
-  struct Output {
-    Variable<float> features;     ///< [B, K, F]
-    Variable<float> clip_logits;  ///< [B, K, classes]
-    std::optional<models::TwoStreamLogits<float>> video;
-  };
+Variable<float> FaceNetwork::loss(const Output& output, const std::vector<Index>& labels,
+                                  const CrossEntropyOptions& options) const {
+  if (output.video)
+    return multi_stage_loss(output.clip_logits, output.video->e1, output.video->e2, labels,
+                            {.lambda = options_.lambda,
+                             .mu = options_.mu,
+                             .class_weights = options.class_weights,
+                             .label_smoothing = options.label_smoothing});
+  std::vector<Index> clip_labels;
+  for (const Index label : labels)
+    clip_labels.insert(clip_labels.end(), static_cast<std::size_t>(output.clip_logits.shape()[1]), label);
+  return cross_entropy(output.clip_logits, clip_labels, options);
+}
 
-  /// Frames [B, K, T, side, side, channels].
-  Output operator()(const Variable<float>& frames) {
-    auto [features, logits] = face(frames);
-    Output out{features, logits, {}};
-    if (reader) out.video = (*reader)(features, softmax(logits));
-    return out;
-  }
+Tensor<float> FaceNetwork::emotion(const Output& output) {
+  if (output.video) return models::video_emotion(output.clip_logits, output.video->e1, output.video->e2).value();
+  return softmax(mean_of_positions(output.clip_logits)).value();
+}
 
-  /// The loss of videos, one label a video.
-  Variable<float> loss(const Output& output, const std::vector<Index>& labels, const CrossEntropyOptions& options) const {
-    if (output.video)
-      return multi_stage_loss(output.clip_logits, output.video->e1, output.video->e2, labels,
-                              {.lambda = options_.lambda,
-                               .mu = options_.mu,
-                               .class_weights = options.class_weights,
-                               .label_smoothing = options.label_smoothing});
-    std::vector<Index> clip_labels;
-    for (const Index label : labels)
-      clip_labels.insert(clip_labels.end(), static_cast<std::size_t>(output.clip_logits.shape()[1]), label);
-    return cross_entropy(output.clip_logits, clip_labels, options);
-  }
+FaceModel::FaceModel(const FaceModelOptions& form, std::vector<std::string> names)
+    : options(form), class_names(std::move(names)), network(options) {}
 
-  /// Probabilities [B, classes]: the video's emotion by all three answers, or the softmax of the clips' mean logits.
-  static Tensor<float> emotion(const Output& output) {
-    if (output.video) return models::video_emotion(output.clip_logits, output.video->e1, output.video->e2).value();
-    return softmax(mean_of_positions(output.clip_logits)).value();
-  }
+Tensor<float> FaceModel::probabilities(const Tensor<float>& frames) {
+  const NoGradient not_recorded;
+  network.evaluate();
+  return FaceNetwork::emotion(network(Variable<float>(frames)));
+}
 
-  void visit(auto&& child) {
-    child("face", face);
-    if (reader) child("reader", *reader);
-  }
-
-  models::SistcmResNet18<float> face;
-  std::optional<models::TwoStreamLstm<float>> reader;
-
- private:
-  FaceModelOptions options_;
-};
-
-/// A network with all that is needed to use it.
-struct FaceModel {
-  FaceModelOptions options;
-  std::vector<std::string> class_names;
-  FaceNetwork network;
-
-  FaceModel(const FaceModelOptions& form, std::vector<std::string> names)
-      : options(form), class_names(std::move(names)), network(options) {}
-
-  /// Probabilities [B, classes] of frames [B, K, T, side, side, channels].
-  Tensor<float> probabilities(const Tensor<float>& frames) {
-    const NoGradient not_recorded;
-    network.evaluate();
-    return FaceNetwork::emotion(network(Variable<float>(frames)));
-  }
-};
-
-/// The form for these classes.
-inline FaceModelOptions fitted(const FaceFormOptions& options, Index classes) {
+FaceModelOptions fitted(const FaceFormOptions& options, Index classes) {
   FaceModelOptions out = options.model;
   out.frame.side = options.side > 0 ? options.side : options.small ? 48 : 112;
   if (options.small) {
@@ -311,20 +224,20 @@ inline FaceModelOptions fitted(const FaceFormOptions& options, Index classes) {
   return out;
 }
 
-// --- model files -------------------------------------------------------------------------------------------------------
+namespace {
 
-inline io::Metadata face_metadata(const FaceModel& model) {
+io::Metadata face_metadata(const FaceModel& model) {
   const auto& options = model.options;
   const Json form = {{"clips", options.clips},
                      {"frames", options.frames},
                      {"side", options.frame.side},
                      {"channels", options.frame.channels},
-                     {"fit", detail::name_of(detail::fits(), options.frame.fit)},
+                     {"fit", name_of(fits(), options.frame.fit)},
                      {"zoom", options.frame.zoom},
                      {"mean", options.frame.normalisation.mean},
                      {"deviation", options.frame.normalisation.deviation},
-                     {"layout", detail::name_of(detail::super_image_layouts(), options.network.layout)},
-                     {"fusion", detail::name_of(detail::view_fusions(), options.network.fusion)},
+                     {"layout", name_of(super_image_layouts(), options.network.layout)},
+                     {"fusion", name_of(view_fusions(), options.network.fusion)},
                      {"small_stem", options.network.stem == models::Stem::small},
                      {"widths", options.network.widths},
                      {"lstm", options.lstm},
@@ -333,7 +246,9 @@ inline io::Metadata face_metadata(const FaceModel& model) {
   return {{"model", "sistcm_resnet18"}, {"class_names", Json(model.class_names).dump()}, {"options", form.dump()}};
 }
 
-inline void save_face_model(FaceModel& model, const std::filesystem::path& path) {
+}  // namespace
+
+void save_face_model(FaceModel& model, const std::filesystem::path& path) {
   const auto& frame = model.options.frame;
   Tensor<float> input({1, model.options.clips, model.options.frames, frame.side, frame.side, frame.channels});
   Generator(1).fill_uniform(input, -1, 1);
@@ -341,25 +256,24 @@ inline void save_face_model(FaceModel& model, const std::filesystem::path& path)
   io::save(model.network, path, {.metadata = face_metadata(model), .check_input = input, .check_output = output});
 }
 
-/// Throws FileError for a file that is none of ours, or damaged.
-inline FaceModel load_face_model(const std::filesystem::path& path) {
+FaceModel load_face_model(const std::filesystem::path& path) {
   const io::Safetensors file = io::read_safetensors(path);
   const std::string name = path.string();
-  const Json stored = detail::model_options(file.metadata(), name, "sistcm_resnet18");
-  const auto class_names = detail::model_class_names(file.metadata(), name);
+  const Json stored = model_options(file.metadata(), name, "sistcm_resnet18");
+  const auto class_names = model_class_names(file.metadata(), name);
   FaceModelOptions options;
   try {
     options.clips = stored.at("clips");
     options.frames = stored.at("frames");
     options.frame = {.side = stored.at("side"),
                      .channels = stored.at("channels"),
-                     .fit = detail::fits().at(stored.at("fit")),
+                     .fit = fits().at(stored.at("fit")),
                      .zoom = stored.at("zoom"),
                      .normalisation = {stored.at("mean").get<std::array<float, 3>>(),
                                        stored.at("deviation").get<std::array<float, 3>>()}};
     options.network = {.classes = static_cast<Index>(class_names.size()),
-                       .layout = detail::super_image_layouts().at(stored.at("layout")),
-                       .fusion = detail::view_fusions().at(stored.at("fusion")),
+                       .layout = super_image_layouts().at(stored.at("layout")),
+                       .fusion = view_fusions().at(stored.at("fusion")),
                        .stem = stored.at("small_stem").get<bool>() ? models::Stem::small : models::Stem::imagenet,
                        .widths = stored.at("widths").get<std::array<Index, 4>>(),
                        .channels = options.frame.channels};
@@ -375,17 +289,19 @@ inline FaceModel load_face_model(const std::filesystem::path& path) {
   return model;
 }
 
-/// Takes weights over from a file of ours, or from any ResNet-18 that names them as torchvision does; a classifier for
-/// other classes stays as it is. Says on standard error what did not fit.
-inline void start_from(FaceNetwork& network, const std::filesystem::path& path) {
+namespace {
+
+void start_from(FaceNetwork& network, const std::filesystem::path& path) {
   const auto report = io::load(network.face, path,
                                {.strict = false, .rename = {{"face.", ""}}, .allow_other_head = {"fc."}});
   std::cerr << path.string() << ": " << report.loaded.size() << " tensors loaded" << report.to_string() << "\n";
 }
 
-// --- training ----------------------------------------------------------------------------------------------------------
+}  // namespace
 
-inline data::FaceClips face_clips(const data::FrameSequences& videos, const FaceModelOptions& form,
+namespace {
+
+data::FaceClips face_clips(const data::FrameSequences& videos, const FaceModelOptions& form,
                                   data::ClipSampling sampling, const data::ClipAugmentation& augmentation) {
   return data::FaceClips(videos, {.clips = form.clips,
                                   .frames = form.frames,
@@ -398,17 +314,17 @@ inline data::FaceClips face_clips(const data::FrameSequences& videos, const Face
                                   .augmentation = augmentation});
 }
 
-/// What changes in evaluation as well: the moving crop, without which a single picture's clip stands still.
-inline data::ClipAugmentation evaluation_augmentation(const data::ClipAugmentation& augmentation) {
+}  // namespace
+
+namespace {
+
+data::ClipAugmentation evaluation_augmentation(const data::ClipAugmentation& augmentation) {
   return {.drift = augmentation.drift};
 }
 
-struct TrainedFace {
-  FaceModel model;
-  train::History history;
-};
+}  // namespace
 
-inline TrainedFace train_face(const data::FrameSequences& data, const Parts& parts, const RunPlace& place,
+TrainedFace train_face(const data::FrameSequences& data, const Parts& parts, const RunPlace& place,
                               const FaceModelOptions& form, const data::ClipAugmentation& augmentation,
                               const TrainingOptions& training, const std::filesystem::path& weights,
                               const Program& program) {
@@ -436,10 +352,9 @@ inline TrainedFace train_face(const data::FrameSequences& data, const Parts& par
   return {std::move(model), std::move(history)};
 }
 
-/// Probabilities of some samples; `alpha`, if given, becomes the mean weight of the height view in each block.
-inline Predictions predict_face(FaceModel& model, const data::FrameSequences& data, const std::vector<Index>& samples,
+Predictions predict_face(FaceModel& model, const data::FrameSequences& data, const std::vector<Index>& samples,
                                 const data::ClipAugmentation& augmentation, const TrainingOptions& training,
-                                std::uint64_t seed, std::vector<double>* alpha = nullptr) {
+                                std::uint64_t seed, std::vector<double>* alpha) {
   const auto subset = data.subset(samples);
   const auto plain = evaluation_loader(
       face_clips(subset, model.options, data::ClipSampling::centred, evaluation_augmentation(augmentation)), training,

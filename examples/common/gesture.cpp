@@ -1,61 +1,29 @@
-#pragma once
-
-/// The body branch of the example programs: joint recordings in, ACCM, model files that say what they are.
+#include "gesture.hpp"
 
 #include <algorithm>
-#include <cmath>
-#include <cstddef>
-#include <filesystem>
-#include <map>
 #include <numbers>
-#include <set>
-#include <string>
 #include <utility>
-#include <vector>
 
-#include "experiment.hpp"
 #include "mien/autograd/softmax.hpp"
 #include "mien/data/gesture_maps.hpp"
 #include "mien/data/gesture_sequences.hpp"
-#include "mien/data/loader.hpp"
 #include "mien/data/natural_order.hpp"
 #include "mien/io/joint_table.hpp"
-#include "mien/io/json.hpp"
 #include "mien/io/model_file.hpp"
 #include "mien/io/openpose.hpp"
-#include "mien/models/accm.hpp"
+#include "model_metadata.hpp"
+#include "training.hpp"
 
 namespace mien::examples {
 
-// --- options -----------------------------------------------------------------------------------------------------------
-
-inline gesture::JointLayout parse_layout(const std::string& name) {
+gesture::JointLayout parse_layout(const std::string& name) {
   static const std::map<std::string, gesture::JointLayout> layouts{{"body_25", gesture::JointLayout::body_25},
                                                                    {"coco_18", gesture::JointLayout::coco_18},
                                                                    {"other", gesture::JointLayout::other}};
   return layouts.at(name);
 }
 
-/// Where joint recordings are, and how their numbers are meant.
-struct GestureDataOptions {
-  std::string recordings = {};
-  std::string table = {};
-  std::string openpose = {};
-  std::string classes = {};
-  std::string layout = "body_25";
-  std::string label_column = "label";
-  std::string subject_column = "subject";
-  std::string sequence_column = "sequence";
-  std::string frame_column = "frame";
-  double coordinate_scale = 0.1;
-  double confidence_scale = 0.001;
-  std::string third = "confidence";
-  double yaw = 0;
-  bool y_upwards = false;
-};
-
-/// `prefix` goes before every option's name, for programs that read two kinds of data.
-inline void add_gesture_data_options(CLI::App& app, GestureDataOptions& options, const std::string& prefix = "") {
+void add_gesture_data_options(CLI::App& app, GestureDataOptions& options, const std::string& prefix) {
   const std::string group = "Joint recordings";
   const auto name = [&](const char* option) { return "--" + prefix + option; };
   app.add_option(name("recordings"), options.recordings, "folder with joints.npy or joints.npy.gz and sequences.csv")
@@ -80,17 +48,9 @@ inline void add_gesture_data_options(CLI::App& app, GestureDataOptions& options,
   app.add_flag(name("y-upwards"), options.y_upwards, "y grows upwards, as in motion capture")->group(group);
 }
 
-/// The form of ACCM and of its input.
-struct GestureModelOptions {
-  gesture::RepresentationOptions representation{
-      .size = 32, .sigma = 1, .weight = gesture::TimeWeight::linear, .square_root = true};
-  models::AccmOptions network{.width = 64, .dropout = 0.3};
-  bool upper_body = false;
-};
+namespace {
 
-namespace detail {
-
-inline const std::map<std::string, gesture::TimeWeight>& time_weights() {
+const std::map<std::string, gesture::TimeWeight>& time_weights() {
   static const std::map<std::string, gesture::TimeWeight> names{{"linear", gesture::TimeWeight::linear},
                                                                 {"quadratic", gesture::TimeWeight::quadratic},
                                                                 {"uniform", gesture::TimeWeight::uniform},
@@ -98,50 +58,28 @@ inline const std::map<std::string, gesture::TimeWeight>& time_weights() {
   return names;
 }
 
-inline const std::map<std::string, gesture::Scale>& scales() {
+const std::map<std::string, gesture::Scale>& scales() {
   static const std::map<std::string, gesture::Scale> names{{"none", gesture::Scale::none},
                                                            {"weight-sum", gesture::Scale::by_weight_sum},
                                                            {"maximum", gesture::Scale::by_maximum}};
   return names;
 }
 
-inline const std::map<std::string, gesture::Box>& boxes() {
+const std::map<std::string, gesture::Box>& boxes() {
   static const std::map<std::string, gesture::Box> names{{"sequence", gesture::Box::sequence},
                                                          {"per-frame", gesture::Box::per_frame}};
   return names;
 }
 
-inline const std::map<std::string, models::Aggregate>& aggregates() {
+const std::map<std::string, models::Aggregate>& aggregates() {
   static const std::map<std::string, models::Aggregate> names{{"concatenate", models::Aggregate::concatenate},
                                                               {"sum", models::Aggregate::sum}};
   return names;
 }
 
-template <class Value>
-std::string name_of(const std::map<std::string, Value>& names, Value value) {
-  for (const auto& [name, known] : names)
-    if (known == value) return name;
-  return "";
-}
+}  // namespace
 
-/// An option that takes the names of `names`.
-template <class Value>
-CLI::Option* add_choice(CLI::App& app, const std::string& name, Value& value, const std::map<std::string, Value>& names,
-                        const std::string& description) {
-  std::string list;
-  for (const auto& [word, unused] : names) list += (list.empty() ? "" : ", ") + word;
-  std::vector<std::string> words;
-  for (const auto& [word, unused] : names) words.push_back(word);
-  return app
-      .add_option_function<std::string>(
-          name, [&value, &names](const std::string& word) { value = names.at(word); }, description + ": " + list)
-      ->default_str(name_of(names, value))
-      ->check(CLI::IsMember(words));
-}
-
-}  // namespace detail
-
-inline void add_gesture_model_options(CLI::App& app, GestureModelOptions& options, const std::string& prefix = "") {
+void add_gesture_model_options(CLI::App& app, GestureModelOptions& options, const std::string& prefix) {
   const std::string group = "Gesture model";
   const auto name = [&](const char* option) { return "--" + prefix + option; };
   app.add_option(name("size"), options.representation.size, "rows and columns of a joint's map")
@@ -150,27 +88,23 @@ inline void add_gesture_model_options(CLI::App& app, GestureModelOptions& option
   app.add_option(name("sigma"), options.representation.sigma, "of the Gaussian about a joint, 0 for one pixel")
       ->check(CLI::NonNegativeNumber)
       ->group(group);
-  detail::add_choice(app, name("time-weight"), options.representation.weight, detail::time_weights(), "W(t)")
+  add_choice(app, name("time-weight"), options.representation.weight, time_weights(), "W(t)")
       ->group(group);
-  detail::add_choice(app, name("map-scale"), options.representation.scale, detail::scales(), "what maps are divided by")
+  add_choice(app, name("map-scale"), options.representation.scale, scales(), "what maps are divided by")
       ->group(group);
-  detail::add_choice(app, name("box"), options.representation.box, detail::boxes(), "what lies in one square")
+  add_choice(app, name("box"), options.representation.box, boxes(), "what lies in one square")
       ->group(group);
   app.add_option(name("square-root"), options.representation.square_root, "of the maps' values: true or false")
       ->group(group);
   app.add_option(name("width"), options.network.width, "channels of the blocks")->check(CLI::PositiveNumber)->group(group);
-  detail::add_choice(app, name("aggregate"), options.network.aggregate, detail::aggregates(), "the two branches")
+  add_choice(app, name("aggregate"), options.network.aggregate, aggregates(), "the two branches")
       ->group(group);
   app.add_option(name("dropout"), options.network.dropout, "before the classifier")->check(CLI::Range(0.0, 0.99))->group(group);
   app.add_flag(name("upper-body"), options.upper_body, "head, shoulders and arms alone")->group(group);
 }
 
-inline gesture::JointAugmentation usual_joint_augmentation() {
-  return {.rotation = 8, .scale = 0.1, .shear = 0.1, .crop = 0.3, .joint_dropout = 0.05, .noise = 0.01};
-}
-
-inline void add_joint_augmentation_options(CLI::App& app, gesture::JointAugmentation& options,
-                                           const std::string& prefix = "") {
+void add_joint_augmentation_options(CLI::App& app, gesture::JointAugmentation& options,
+                                           const std::string& prefix) {
   const std::string group = "Joint augmentation";
   const auto add = [&](const char* option, double& value, const char* words) {
     app.add_option("--" + prefix + option, value, words)->check(CLI::NonNegativeNumber)->group(group);
@@ -186,12 +120,9 @@ inline void add_joint_augmentation_options(CLI::App& app, gesture::JointAugmenta
   add("noise", options.noise, "deviation on x and y, as a part of the body");
 }
 
-// --- data --------------------------------------------------------------------------------------------------------------
+namespace {
 
-namespace detail {
-
-/// `root/<class>/<recording>/*_keypoints.json`
-inline std::vector<io::JointRecording> read_openpose_root(const std::filesystem::path& root,
+std::vector<io::JointRecording> read_openpose_root(const std::filesystem::path& root,
                                                           gesture::JointLayout layout) {
   std::error_code problem;
   const auto folders_in = [&](const std::filesystem::path& folder) {
@@ -215,10 +146,9 @@ inline std::vector<io::JointRecording> read_openpose_root(const std::filesystem:
   return out;
 }
 
-}  // namespace detail
+}  // namespace
 
-/// Reads what the options name. Throws UsageError unless that is one thing.
-inline data::GestureSequences read_gesture_data(const GestureDataOptions& options, const std::string& split_column,
+data::GestureSequences read_gesture_data(const GestureDataOptions& options, const std::string& split_column,
                                                 const std::string& subject_column) {
   const int sources = !options.recordings.empty() + !options.table.empty() + !options.openpose.empty();
   if (sources != 1) throw UsageError("joints come from one of --recordings, --table and --openpose");
@@ -245,49 +175,42 @@ inline data::GestureSequences read_gesture_data(const GestureDataOptions& option
     if (table.find_column(subject_column)) read.columns.subject = subject_column;
     recordings = io::read_joint_table(table, read);
   } else {
-    recordings = detail::read_openpose_root(options.openpose, layout);
+    recordings = read_openpose_root(options.openpose, layout);
   }
   return only_classes(data::gesture_sequences(std::move(recordings)), split_list(options.classes));
 }
 
-// --- model files -------------------------------------------------------------------------------------------------------
+GestureModel::GestureModel(const GestureModelOptions& form, std::vector<std::string> names)
+    : options(form), class_names(std::move(names)), network(options.network) {}
 
-/// An ACCM with all that is needed to use it.
-struct GestureModel {
-  GestureModelOptions options;
-  std::vector<std::string> class_names;
-  models::Accm<float> network;
+Tensor<float> GestureModel::probabilities(const Tensor<float>& maps) {
+  const NoGradient not_recorded;
+  network.evaluate();
+  return softmax(network(Variable<float>(maps))).value();
+}
 
-  GestureModel(const GestureModelOptions& form, std::vector<std::string> names)
-      : options(form), class_names(std::move(names)), network(options.network) {}
+namespace {
 
-  /// Probabilities [B, classes] of maps [B, S, S, J].
-  Tensor<float> probabilities(const Tensor<float>& maps) {
-    const NoGradient not_recorded;
-    network.evaluate();
-    return softmax(network(Variable<float>(maps))).value();
-  }
-};
-
-/// What `load_gesture_model` reads again, as text.
-inline io::Metadata gesture_metadata(const GestureModel& model) {
+io::Metadata gesture_metadata(const GestureModel& model) {
   const auto& representation = model.options.representation;
   const auto& network = model.options.network;
   const Json options = {{"joints", network.joints},
                         {"drawn_joints", representation.joints},
                         {"width", network.width},
-                        {"aggregate", detail::name_of(detail::aggregates(), network.aggregate)},
+                        {"aggregate", name_of(aggregates(), network.aggregate)},
                         {"size", representation.size},
                         {"sigma", representation.sigma},
-                        {"time_weight", detail::name_of(detail::time_weights(), representation.weight)},
-                        {"scale", detail::name_of(detail::scales(), representation.scale)},
+                        {"time_weight", name_of(time_weights(), representation.weight)},
+                        {"scale", name_of(scales(), representation.scale)},
                         {"square_root", representation.square_root},
-                        {"box", detail::name_of(detail::boxes(), representation.box)},
+                        {"box", name_of(boxes(), representation.box)},
                         {"margin", representation.margin}};
   return {{"model", "accm"}, {"class_names", Json(model.class_names).dump()}, {"options", options.dump()}};
 }
 
-inline void save_gesture_model(GestureModel& model, const std::filesystem::path& path) {
+}  // namespace
+
+void save_gesture_model(GestureModel& model, const std::filesystem::path& path) {
   const Index size = model.options.representation.size;
   Tensor<float> input({1, size, size, model.options.network.joints});
   Generator(1).fill_uniform(input, 0, 1);
@@ -298,48 +221,26 @@ inline void save_gesture_model(GestureModel& model, const std::filesystem::path&
            {.metadata = gesture_metadata(model), .check_input = input, .check_output = output});
 }
 
-namespace detail {
-
-/// A model file's own words about itself. Throws FileError if they are missing.
-inline Json model_options(const io::Metadata& metadata, const std::string& path, const char* model) {
-  const auto kind = metadata.find("model");
-  if (kind == metadata.end() || kind->second != model)
-    throw FileError(path, "__metadata__", kind == metadata.end() ? "no `model`" : "model `" + kind->second + "`",
-                    text("a model `", model, "` that one of the training programs saved"));
-  const auto words = metadata.find("options");
-  if (words == metadata.end()) throw FileError(path, "__metadata__", "no `options`", "the model's form");
-  return Json::parse(words->second);
-}
-
-inline std::vector<std::string> model_class_names(const io::Metadata& metadata, const std::string& path) {
-  const auto words = metadata.find("class_names");
-  if (words == metadata.end()) throw FileError(path, "__metadata__", "no `class_names`", "the classes' names");
-  return Json::parse(words->second).get<std::vector<std::string>>();
-}
-
-}  // namespace detail
-
-/// Throws FileError for a file that is none of ours, or damaged.
-inline GestureModel load_gesture_model(const std::filesystem::path& path) {
+GestureModel load_gesture_model(const std::filesystem::path& path) {
   const io::Safetensors file = io::read_safetensors(path);
   const std::string name = path.string();
-  const Json stored = detail::model_options(file.metadata(), name, "accm");
-  const auto class_names = detail::model_class_names(file.metadata(), name);
+  const Json stored = model_options(file.metadata(), name, "accm");
+  const auto class_names = model_class_names(file.metadata(), name);
   GestureModelOptions options;
   auto& representation = options.representation;
   try {
     representation.size = stored.at("size");
     representation.sigma = stored.at("sigma");
-    representation.weight = detail::time_weights().at(stored.at("time_weight"));
-    representation.scale = detail::scales().at(stored.at("scale"));
+    representation.weight = time_weights().at(stored.at("time_weight"));
+    representation.scale = scales().at(stored.at("scale"));
     representation.square_root = stored.at("square_root");
-    representation.box = detail::boxes().at(stored.at("box"));
+    representation.box = boxes().at(stored.at("box"));
     representation.margin = stored.at("margin");
     representation.joints = stored.at("drawn_joints").get<std::vector<Index>>();
     options.network = {.joints = stored.at("joints"),
                        .classes = static_cast<Index>(class_names.size()),
                        .width = stored.at("width"),
-                       .aggregate = detail::aggregates().at(stored.at("aggregate"))};
+                       .aggregate = aggregates().at(stored.at("aggregate"))};
   } catch (const std::exception& error) {
     throw FileError(name, "__metadata__: options", error.what(), "the form of an ACCM");
   }
@@ -352,10 +253,7 @@ inline GestureModel load_gesture_model(const std::filesystem::path& path) {
   return model;
 }
 
-// --- training ----------------------------------------------------------------------------------------------------------
-
-/// The options' form for these data. Throws UsageError if they do not fit.
-inline GestureModelOptions fitted(GestureModelOptions options, const data::GestureSequences& data) {
+GestureModelOptions fitted(GestureModelOptions options, const data::GestureSequences& data) {
   const auto& first = data.samples.front().joints;
   options.network.classes = data.classes();
   options.network.joints = first.joint_count();
@@ -367,18 +265,7 @@ inline GestureModelOptions fitted(GestureModelOptions options, const data::Gestu
   return options;
 }
 
-struct TrainedGesture {
-  GestureModel model;
-  train::History history;
-};
-
-/// A number of training samples by which a run without validation is watched; nothing is chosen by them.
-inline std::vector<Index> watched_samples(const Parts& parts) {
-  if (!parts.validation.empty()) return parts.validation;
-  return {parts.train.begin(), parts.train.begin() + std::min<std::ptrdiff_t>(64, std::ssize(parts.train))};
-}
-
-inline TrainedGesture train_gesture(const data::GestureSequences& data, const Parts& parts, const RunPlace& place,
+TrainedGesture train_gesture(const data::GestureSequences& data, const Parts& parts, const RunPlace& place,
                                     const GestureModelOptions& form, const gesture::JointAugmentation& augmentation,
                                     const TrainingOptions& training, const Program& program) {
   set_seed(place.seed);
@@ -400,11 +287,10 @@ inline TrainedGesture train_gesture(const data::GestureSequences& data, const Pa
   return {std::move(model), std::move(history)};
 }
 
-/// Probabilities of some samples; `attention`, if given, becomes the mean weight of each joint over them.
-inline Predictions predict_gesture(GestureModel& model, const data::GestureSequences& data,
+Predictions predict_gesture(GestureModel& model, const data::GestureSequences& data,
                                    const std::vector<Index>& samples, const gesture::JointAugmentation& augmentation,
                                    const TrainingOptions& training, std::uint64_t seed,
-                                   std::vector<double>* attention = nullptr) {
+                                   std::vector<double>* attention) {
   const auto& representation = model.options.representation;
   const auto subset = data.subset(samples);
   const auto plain = evaluation_loader(data::GestureMaps(subset, {representation, {}}), training, seed);
@@ -423,13 +309,9 @@ inline Predictions predict_gesture(GestureModel& model, const data::GestureSeque
   });
 }
 
-// --- nearest neighbour -------------------------------------------------------------------------------------------------
+namespace {
 
-namespace detail {
-
-/// All joints of 16 frames, [16 * J * 2]: relative to the middle of the recording's square box, in sides of it; absent
-/// joints in the middle.
-inline std::vector<float> plain_coordinates(const gesture::JointSequence& sequence) {
+std::vector<float> plain_coordinates(const gesture::JointSequence& sequence) {
   constexpr Index frames = 16;
   const Tensor<float> joints = gesture::resample_time(sequence.joints, frames);
   const auto extent = gesture::detail::extent_of(sequence.joints.contiguous());
@@ -444,23 +326,20 @@ inline std::vector<float> plain_coordinates(const gesture::JointSequence& sequen
   return out;
 }
 
-inline double squared_distance(const std::vector<float>& a, const std::vector<float>& b) {
+double squared_distance(const std::vector<float>& a, const std::vector<float>& b) {
   float sum = 0;
   for (std::size_t i = 0; i < a.size(); ++i) sum += (a[i] - b[i]) * (a[i] - b[i]);
   return static_cast<double>(sum);
 }
 
-}  // namespace detail
+}  // namespace
 
-/// What k nearest neighbours make of plain coordinates, without any learning: each recording in 16 frames, its joints
-/// relative to the middle of its square box and in sides of it, absent joints in the middle; Euclidean distance; the
-/// label most neighbours have, of equals the nearest one's.
-inline metrics::ConfusionMatrix nearest_neighbours(const data::GestureSequences& data, const std::vector<Index>& train,
+metrics::ConfusionMatrix nearest_neighbours(const data::GestureSequences& data, const std::vector<Index>& train,
                                                    const std::vector<Index>& test, Index neighbours) {
   const auto coordinates_of = [&](const std::vector<Index>& samples) {
     std::vector<std::vector<float>> out;
     for (const Index i : samples)
-      out.push_back(detail::plain_coordinates(data.samples[static_cast<std::size_t>(i)].joints));
+      out.push_back(plain_coordinates(data.samples[static_cast<std::size_t>(i)].joints));
     return out;
   };
   const auto known = coordinates_of(train);
@@ -470,7 +349,7 @@ inline metrics::ConfusionMatrix nearest_neighbours(const data::GestureSequences&
   for (std::size_t i = 0; i < asked.size(); ++i) {
     std::vector<std::pair<double, Index>> near;
     for (std::size_t j = 0; j < known.size(); ++j)
-      near.emplace_back(detail::squared_distance(asked[i], known[j]), labels[static_cast<std::size_t>(train[j])]);
+      near.emplace_back(squared_distance(asked[i], known[j]), labels[static_cast<std::size_t>(train[j])]);
     const auto count = std::min<std::ptrdiff_t>(neighbours, std::ssize(near));
     std::partial_sort(near.begin(), near.begin() + count, near.end());
     std::vector<Index> votes(static_cast<std::size_t>(data.classes()), 0);

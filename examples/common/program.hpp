@@ -55,12 +55,10 @@ inline void remember_signal(int) { stop_signal = 1; }
 }  // namespace detail
 
 /// Whether Ctrl-C was pressed. A second Ctrl-C ends the program at once.
-inline bool stop_requested() { return detail::stop_signal != 0; }
+bool stop_requested();
 
 /// Throws Interrupted if Ctrl-C was pressed.
-inline void check_stop() {
-  if (stop_requested()) throw Interrupted{};
-}
+void check_stop();
 
 struct CommonOptions {
   std::uint64_t seed = 1;
@@ -161,27 +159,34 @@ class Program {
   std::string resume_path_;
 };
 
-/// "a,b,c" as its parts.
-inline std::vector<std::string> split_list(const std::string& list) {
-  std::vector<std::string> parts;
-  std::stringstream stream(list);
-  for (std::string part; std::getline(stream, part, ',');) parts.push_back(part);
-  return parts;
+/// The name of a value, or nothing.
+template <class Value>
+std::string name_of(const std::map<std::string, Value>& names, Value value) {
+  for (const auto& [name, known] : names)
+    if (known == value) return name;
+  return "";
 }
+
+/// An option that takes the names of `names`.
+template <class Value>
+CLI::Option* add_choice(CLI::App& app, const std::string& name, Value& value, const std::map<std::string, Value>& names,
+                        const std::string& description) {
+  std::vector<std::string> words;
+  for (const auto& [word, unused] : names) words.push_back(word);
+  return app
+      .add_option_function<std::string>(
+          name, [&value, &names](const std::string& word) { value = names.at(word); }, description)
+      ->default_str(name_of(names, value))
+      ->check(CLI::IsMember(words));
+}
+
+/// "a,b,c" as its parts.
+std::vector<std::string> split_list(const std::string& list);
 
 /// A field of a CSV file, in quotes where it needs them.
-inline std::string csv_field(const std::string& field) {
-  if (field.find_first_of(",\"\r\n") == std::string::npos) return field;
-  std::string out = "\"";
-  for (const char letter : field) out += letter == '"' ? std::string("\"\"") : std::string(1, letter);
-  return out + "\"";
-}
+std::string csv_field(const std::string& field);
 
 /// "87.5 %"
-inline std::string percent(double share) {
-  char out[32];
-  std::snprintf(out, sizeof out, "%.1f %%", 100 * share);
-  return out;
-}
+std::string percent(double share);
 
 }  // namespace mien::examples

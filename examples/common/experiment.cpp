@@ -1,0 +1,394 @@
+#include "experiment.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <iomanip>
+#include <iostream>
+#include <set>
+#include <sstream>
+
+#include "mien/data/splits.hpp"
+#include "mien/io/file.hpp"
+
+namespace mien::examples {
+
+bool SampleFacts::has_subjects() const {
+  return !subjects.empty() &&
+         std::none_of(subjects.begin(), subjects.end(), [](const auto& subject) { return subject.empty(); });
+}
+
+bool SampleFacts::groups(const SplitOptions& options) const {
+  if (options.by == "label") return false;
+  if (options.by != "auto" && !has_subjects())
+    throw UsageError(detail::text("--by ", options.by, ": not every sample has one; try --by label"));
+  return has_subjects();
+}
+
+void add_split_options(CLI::App& app, SplitOptions& options) {
+  const std::string group = "Split";
+  app.add_option("--split-column", options.split_column, "the data's own parts: a column with `train` and `test`")
+      ->group(group);
+  app.add_option("--folds", options.folds, "cross-validation in so many folds")->check(CLI::Range(2, 100000))->group(group);
+  app.add_option("--by", options.by,
+                 "what is never in two parts: subject, a column's name, or label for nothing but equal shares of all "
+                 "labels; auto is by subject where subjects are known")
+      ->group(group);
+  app.add_option("--fold", options.fold, "this fold alone, from 1")->check(CLI::PositiveNumber)->group(group);
+  app.add_option("--test-share", options.test_share, "part for testing where there are no folds and no column")
+      ->check(CLI::Range(0.01, 0.99))
+      ->group(group);
+  app.add_option("--validation-share", options.validation_share, "part of the training samples that chooses the epoch")
+      ->check(CLI::Range(0.01, 0.5))
+      ->group(group);
+  app.add_flag("--no-validation", options.no_validation,
+               "trains on all training samples for all epochs, and takes the last one")
+      ->group(group);
+}
+
+void add_training_options(CLI::App& app, TrainingOptions& options) {
+  const std::string group = "Training";
+  app.add_option("--epochs", options.epochs, "runs over the training samples")->check(CLI::PositiveNumber)->group(group);
+  app.add_option("--batch", options.batch, "samples in a step")->check(CLI::PositiveNumber)->group(group);
+  app.add_option("--learning-rate", options.learning_rate, "the greatest one")->check(CLI::PositiveNumber)->group(group);
+  app.add_option("--weight-decay", options.weight_decay, "of the optimiser")->check(CLI::NonNegativeNumber)->group(group);
+  app.add_option("--optimiser", options.optimiser, "adamw, adam or sgd")
+      ->check(CLI::IsMember({"adamw", "adam", "sgd"}))
+      ->group(group);
+  app.add_option("--schedule", options.schedule, "one-cycle, cosine or constant")
+      ->check(CLI::IsMember({"one-cycle", "cosine", "constant"}))
+      ->group(group);
+  app.add_option("--label-smoothing", options.label_smoothing, "0 for none")->check(CLI::Range(0.0, 0.99))->group(group);
+  app.add_option("--gradient-clip", options.gradient_clip, "greatest norm of the gradient, 0 for none")
+      ->check(CLI::NonNegativeNumber)
+      ->group(group);
+  app.add_flag("--class-weights", options.class_weights, "weighs rare classes more in the loss")->group(group);
+  app.add_flag("--balanced", options.balanced, "draws all classes equally often")->group(group);
+  app.add_option("--patience", options.patience, "epochs without improvement before training ends, 0 for never")
+      ->check(CLI::NonNegativeNumber)
+      ->group(group);
+  app.add_option("--seeds", options.seeds, "repeats everything with so many seeds")
+      ->check(CLI::PositiveNumber)
+      ->group(group);
+  app.add_option("--test-time-augmentation", options.test_time_augmentation,
+                 "averages the plain sample and its variations, so many in all")
+      ->check(CLI::PositiveNumber)
+      ->group(group);
+  app.add_option("--workers", options.workers, "threads that make batches ahead")->check(CLI::Range(0, 64))->group(group);
+}
+
+namespace {
+
+template <class Value>
+std::vector<Value> picked(const std::vector<Value>& all, const std::vector<Index>& indices) {
+  std::vector<Value> out;
+  for (const Index index : indices) out.push_back(all[static_cast<std::size_t>(index)]);
+  return out;
+}
+
+std::vector<data::Split> folds_of(const SampleFacts& facts, const std::vector<Index>& samples, bool grouped,
+                                  Index folds, std::uint64_t seed) {
+  const auto labels = picked(facts.labels, samples);
+  auto splits = grouped ? data::subject_folds(picked(facts.subjects, samples), labels, folds, seed)
+                        : data::stratified_folds(labels, folds, seed);
+  for (auto& split : splits) {
+    split.train = picked(samples, split.train);
+    split.test = picked(samples, split.test);
+  }
+  return splits;
+}
+
+/// One part of about `share` of the samples, and the rest.
+data::Split share_of(const SampleFacts& facts, const std::vector<Index>& samples, bool grouped, double share,
+                      std::uint64_t seed) {
+  auto groups = static_cast<Index>(samples.size());
+  if (grouped) {
+    const auto subjects = picked(facts.subjects, samples);
+    groups = static_cast<Index>(std::set<std::string>(subjects.begin(), subjects.end()).size());
+    // Nobody can be held out where there is one alone; then the shares of the labels are what is left to keep.
+    if (groups < 2) return share_of(facts, samples, false, share, seed);
+  }
+  const auto wanted = std::max<Index>(2, std::lround(1 / share));
+  return folds_of(facts, samples, grouped, std::min(wanted, groups), seed).front();
+}
+
+}  // namespace
+
+std::vector<Parts> divide(const SampleFacts& facts, const SplitOptions& options, std::uint64_t seed) {
+  if (!options.split_column.empty() && options.folds > 0)
+    throw UsageError("--split-column and --folds exclude each other");
+  const bool grouped = facts.groups(options);
+  std::vector<Index> all(facts.labels.size());
+  for (std::size_t i = 0; i < all.size(); ++i) all[i] = static_cast<Index>(i);
+  std::vector<data::Split> splits;
+  if (!options.split_column.empty()) {
+    splits.push_back(data::split_by_column(facts.splits));
+  } else if (options.folds > 0) {
+    splits = folds_of(facts, all, grouped, options.folds, seed);
+  } else {
+    splits.push_back(share_of(facts, all, grouped, options.test_share, seed));
+  }
+  if (options.fold > static_cast<Index>(splits.size()))
+    throw UsageError(detail::text("--fold ", options.fold, ": there are ", splits.size()));
+  std::vector<Parts> parts;
+  for (auto& split : splits) {
+    if (options.no_validation) {
+      parts.push_back({std::move(split.train), {}, std::move(split.test)});
+      continue;
+    }
+    auto inner = share_of(facts, split.train, grouped, options.validation_share, seed);
+    parts.push_back({std::move(inner.train), std::move(inner.test), std::move(split.test)});
+  }
+  return parts;
+}
+
+std::vector<Index> watched_samples(const Parts& parts) {
+  if (!parts.validation.empty()) return parts.validation;
+  return {parts.train.begin(), parts.train.begin() + std::min<std::ptrdiff_t>(64, std::ssize(parts.train))};
+}
+
+Json describe_data(const SampleFacts& facts, const std::vector<Parts>& folds) {
+  Json out;
+  out["samples"] = facts.labels.size();
+  const auto counts = data::class_counts(facts.labels, static_cast<Index>(facts.class_names.size()));
+  for (std::size_t i = 0; i < counts.size(); ++i) out["classes"][facts.class_names[i]] = counts[i];
+  std::set<std::string> unlike(facts.subjects.begin(), facts.subjects.end());
+  unlike.erase("");
+  out["subjects"] = unlike.size();
+  out["skipped"] = {{"hidden", facts.skipped.hidden},
+                    {"other", facts.skipped.other},
+                    {"empty", facts.skipped.empty},
+                    {"missing", facts.skipped.missing}};
+  for (const Parts& parts : folds)
+    out["folds"].push_back(
+        {{"train", parts.train.size()}, {"validation", parts.validation.size()}, {"test", parts.test.size()}});
+  return out;
+}
+
+void print_description(const Json& description) {
+  std::cout << description["samples"] << " samples, " << description["classes"].size() << " classes, "
+            << description["subjects"] << " subjects\n";
+  for (const auto& [name, count] : description["classes"].items())
+    std::cout << std::setw(8) << count.get<Index>() << "  " << name << "\n";
+  Index number = 1;
+  for (const auto& fold : description["folds"])
+    std::cout << "fold " << number++ << ": " << fold["train"] << " train, " << fold["validation"] << " validation, "
+              << fold["test"] << " test\n";
+}
+
+Json to_json(const metrics::ConfusionMatrix& confusion) {
+  Json rows = Json::array();
+  for (Index label = 0; label < confusion.classes(); ++label) {
+    Json row = Json::array();
+    for (Index prediction = 0; prediction < confusion.classes(); ++prediction)
+      row.push_back(confusion.count(label, prediction));
+    rows.push_back(row);
+  }
+  return {{"samples", confusion.total()},
+          {"accuracy", confusion.accuracy()},
+          {"mean_recall", confusion.mean_recall()},
+          {"macro_f1", confusion.macro_f1()},
+          {"confusion", rows}};
+}
+
+void save_predictions(const std::filesystem::path& path, const Predictions& predictions,
+                      const std::vector<std::string>& class_names) {
+  std::ostringstream out;
+  out << "sample,label,recognised";
+  for (const std::string& name : class_names) out << "," << csv_field("probability_" + name);
+  out << "\n";
+  const auto recognised = predictions.classes();
+  for (std::size_t i = 0; i < predictions.labels.size(); ++i) {
+    out << csv_field(predictions.names[i]) << ","
+        << csv_field(class_names[static_cast<std::size_t>(predictions.labels[i])]) << ","
+        << csv_field(class_names[static_cast<std::size_t>(recognised[i])]);
+    for (const double probability : predictions.probabilities[i]) out << "," << probability;
+    out << "\n";
+  }
+  io::write_file(path, out.str());
+}
+
+std::vector<Index> Predictions::classes() const {
+  std::vector<Index> out;
+  for (const auto& row : probabilities)
+    out.push_back(std::max_element(row.begin(), row.end()) - row.begin());
+  return out;
+}
+
+metrics::ConfusionMatrix Predictions::confusion(Index classes_known) const {
+  metrics::ConfusionMatrix out(classes_known);
+  const auto recognised = classes();
+  out.add(labels, recognised);
+  return out;
+}
+
+Tensor<float> Predictions::tensor() const {
+  Tensor<float> out({size(), static_cast<Index>(probabilities.front().size())});
+  for (Index i = 0; i < out.size(0); ++i)
+    for (Index c = 0; c < out.size(1); ++c)
+      out(i, c) = static_cast<float>(probabilities[static_cast<std::size_t>(i)][static_cast<std::size_t>(c)]);
+  return out;
+}
+
+namespace {
+
+/// Mean and standard deviation (with n - 1; 0 for one number alone).
+struct Spread {
+  double mean = 0;
+  double deviation = 0;
+
+  explicit Spread(const std::vector<double>& values) {
+    for (const double value : values) mean += value / static_cast<double>(values.size());
+    if (values.size() < 2) return;
+    for (const double value : values) deviation += (value - mean) * (value - mean);
+    deviation = std::sqrt(deviation / static_cast<double>(values.size() - 1));
+  }
+};
+
+}  // namespace
+
+Json Results::to_json() const {
+  Json out;
+  out["class_names"] = class_names_;
+  for (const FoldResult& fold : folds_) {
+    Json one = examples::to_json(fold.confusion);
+    one["seed"] = fold.seed;
+    one["fold"] = fold.fold;
+    one["train"] = fold.parts.train.size();
+    one["validation"] = fold.parts.validation.size();
+    if (fold.baseline) one["baseline"] = examples::to_json(*fold.baseline);
+    for (const std::string& column : fold.history.columns()) one["history"][column] = fold.history.column(column);
+    out["folds"].push_back(one);
+  }
+  out["overall"] = examples::to_json(pooled(std::nullopt, false));
+  const auto seeds = seeds_seen();
+  for (const char* name : {"accuracy", "mean_recall", "macro_f1"}) {
+    const Spread spread(by_seed(name, false));
+    out["overall"]["by_seed"][name] = {
+        {"mean", spread.mean}, {"deviation", spread.deviation}, {"seeds", seeds.size()}};
+  }
+  if (folds_.front().baseline) out["baseline"] = examples::to_json(pooled(seeds.front(), true));
+  if (!folds_.front().attention.empty()) {
+    std::vector<double> mean(folds_.front().attention.size(), 0.0);
+    for (const FoldResult& fold : folds_)
+      for (std::size_t i = 0; i < mean.size(); ++i)
+        mean[i] += fold.attention[i] / static_cast<double>(folds_.size());
+    out["attention"] = mean;
+  }
+  return out;
+}
+
+void Results::print() const {
+  std::cout << "seed  fold  samples  accuracy  mean recall  macro F1";
+  std::cout << (folds_.front().baseline ? "  nearest neighbour\n" : "\n");
+  for (const FoldResult& fold : folds_) {
+    std::cout << std::setw(4) << fold.seed << std::setw(6) << fold.fold << std::setw(9) << fold.confusion.total()
+              << std::setw(10) << percent(fold.confusion.accuracy()) << std::setw(13)
+              << percent(fold.confusion.mean_recall()) << std::setw(10) << percent(fold.confusion.macro_f1());
+    if (fold.baseline) std::cout << std::setw(19) << percent(fold.baseline->accuracy());
+    std::cout << "\n";
+  }
+  std::cout << "\n";
+  const auto seeds = seeds_seen();
+  const auto line = [&](const char* words, const char* name, bool baseline) {
+    const Spread spread(by_seed(name, baseline));
+    std::cout << std::left << std::setw(30) << words << std::right << percent(spread.mean);
+    if (seeds.size() > 1) std::cout << " +- " << percent(spread.deviation) << " over " << seeds.size() << " seeds";
+    std::cout << "\n";
+  };
+  line("accuracy (WAR)", "accuracy", false);
+  line("mean recall (UAR)", "mean_recall", false);
+  line("macro F1", "macro_f1", false);
+  if (folds_.front().baseline) line("nearest neighbour's accuracy", "accuracy", true);
+  print_confusion(pooled(std::nullopt, false));
+}
+
+std::vector<std::uint64_t> Results::seeds_seen() const {
+  std::set<std::uint64_t> seeds;
+  for (const FoldResult& fold : folds_) seeds.insert(fold.seed);
+  return {seeds.begin(), seeds.end()};
+}
+
+metrics::ConfusionMatrix Results::pooled(std::optional<std::uint64_t> seed, bool baseline) const {
+  metrics::ConfusionMatrix sum(static_cast<Index>(class_names_.size()));
+  for (const FoldResult& fold : folds_)
+    if (!seed || fold.seed == *seed) sum.add(baseline ? *fold.baseline : fold.confusion);
+  return sum;
+}
+
+std::vector<double> Results::by_seed(const std::string& name, bool baseline) const {
+  std::vector<double> values;
+  for (const std::uint64_t seed : seeds_seen()) {
+    const auto confusion = pooled(seed, baseline);
+    values.push_back(name == "accuracy"      ? confusion.accuracy()
+                     : name == "mean_recall" ? confusion.mean_recall()
+                                             : confusion.macro_f1());
+  }
+  return values;
+}
+
+void Results::print_confusion(const metrics::ConfusionMatrix& confusion) const {
+  std::size_t width = 6;
+  for (const std::string& name : class_names_) width = std::max(width, name.size() + 2);
+  std::cout << "\nconfusion: a row a true class, a column a recognised one\n" << std::string(width, ' ');
+  for (const std::string& name : class_names_) std::cout << std::setw(static_cast<int>(width)) << name;
+  std::cout << "\n";
+  for (Index label = 0; label < confusion.classes(); ++label) {
+    std::cout << std::left << std::setw(static_cast<int>(width)) << class_names_[static_cast<std::size_t>(label)]
+              << std::right;
+    for (Index prediction = 0; prediction < confusion.classes(); ++prediction)
+      std::cout << std::setw(static_cast<int>(width)) << confusion.count(label, prediction);
+    std::cout << "\n";
+  }
+}
+
+void run_experiment(const Program& program, const SampleFacts& samples, const SplitOptions& split,
+                    const TrainingOptions& training, const Json& facts,
+                    const std::function<FoldResult(const Parts& parts, const RunPlace& place)>& run) {
+  const auto& common = program.common();
+  if (common.dry_run) {
+    const auto description = describe_data(samples, divide(samples, split, common.seed));
+    if (common.json) {
+      std::cout << description.dump(2) << "\n";
+    } else {
+      print_description(description);
+    }
+    return;
+  }
+  Results results(samples.class_names);
+  for (Index repeat = 0; repeat < training.seeds; ++repeat) {
+    const std::uint64_t seed = common.seed + static_cast<std::uint64_t>(repeat);
+    const auto folds = divide(samples, split, seed);
+    for (std::size_t i = 0; i < folds.size(); ++i) {
+      const auto number = static_cast<Index>(i) + 1;
+      if (split.fold != 0 && split.fold != number) continue;
+      RunPlace place{common.work_dir, "", seed};
+      if (training.seeds > 1) {
+        place.name += detail::text("seed ", seed, " ");
+        place.folder /= detail::text("seed_", seed);
+      }
+      if (folds.size() > 1) {
+        place.name += detail::text("fold ", number);
+        place.folder /= detail::text("fold_", number);
+      }
+      if (!place.name.empty()) std::cerr << place.name << "\n";
+      std::filesystem::create_directories(place.folder);
+      FoldResult result = run(folds[i], place);
+      result.seed = seed;
+      result.fold = number;
+      save_predictions(place.folder / "predictions.csv", result.test, samples.class_names);
+      results.add(std::move(result));
+      check_stop();
+    }
+  }
+  Json all = results.to_json();
+  all.update(facts);
+  io::write_file(common.work_dir / "result.json", all.dump(2) + "\n");
+  if (common.json) {
+    std::cout << all.dump(2) << "\n";
+  } else {
+    results.print();
+    std::cout << "\nwritten to " << common.work_dir.string() << "\n";
+  }
+}
+
+}  // namespace mien::examples

@@ -1,0 +1,113 @@
+#pragma once
+
+/// The body branch of the example programs: joint recordings in, ACCM, model files that say what they are.
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "experiment.hpp"
+#include "mien/gesture/augmentation.hpp"
+#include "mien/gesture/representation.hpp"
+#include "mien/models/accm.hpp"
+
+namespace mien::examples {
+
+// --- options -----------------------------------------------------------------------------------------------------------
+
+gesture::JointLayout parse_layout(const std::string& name);
+
+/// Where joint recordings are, and how their numbers are meant.
+struct GestureDataOptions {
+  std::string recordings = {};
+  std::string table = {};
+  std::string openpose = {};
+  std::string classes = {};
+  std::string layout = "body_25";
+  std::string label_column = "label";
+  std::string subject_column = "subject";
+  std::string sequence_column = "sequence";
+  std::string frame_column = "frame";
+  double coordinate_scale = 0.1;
+  double confidence_scale = 0.001;
+  std::string third = "confidence";
+  double yaw = 0;
+  bool y_upwards = false;
+};
+
+/// `prefix` goes before every option's name, for programs that read two kinds of data.
+void add_gesture_data_options(CLI::App& app, GestureDataOptions& options, const std::string& prefix = "");
+
+/// The form of ACCM and of its input.
+struct GestureModelOptions {
+  gesture::RepresentationOptions representation{
+      .size = 32, .sigma = 1, .weight = gesture::TimeWeight::linear, .square_root = true};
+  models::AccmOptions network{.width = 64, .dropout = 0.3};
+  bool upper_body = false;
+};
+
+void add_gesture_model_options(CLI::App& app, GestureModelOptions& options, const std::string& prefix = "");
+
+inline gesture::JointAugmentation usual_joint_augmentation() {
+  return {.rotation = 8, .scale = 0.1, .shear = 0.1, .crop = 0.3, .joint_dropout = 0.05, .noise = 0.01};
+}
+
+void add_joint_augmentation_options(CLI::App& app, gesture::JointAugmentation& options,
+                                           const std::string& prefix = "");
+
+// --- data --------------------------------------------------------------------------------------------------------------
+
+/// Reads what the options name. Throws UsageError unless that is one thing.
+data::GestureSequences read_gesture_data(const GestureDataOptions& options, const std::string& split_column,
+                                                const std::string& subject_column);
+
+// --- model files -------------------------------------------------------------------------------------------------------
+
+/// An ACCM with all that is needed to use it.
+struct GestureModel {
+  GestureModelOptions options;
+  std::vector<std::string> class_names;
+  models::Accm<float> network;
+
+  GestureModel(const GestureModelOptions& form, std::vector<std::string> names);
+
+  /// Probabilities [B, classes] of maps [B, S, S, J].
+  Tensor<float> probabilities(const Tensor<float>& maps);
+};
+
+/// With all that `load_gesture_model` needs, and a self-check.
+void save_gesture_model(GestureModel& model, const std::filesystem::path& path);
+
+/// Throws FileError for a file that is none of ours, or damaged.
+GestureModel load_gesture_model(const std::filesystem::path& path);
+
+// --- training ----------------------------------------------------------------------------------------------------------
+
+/// The options' form for these data. Throws UsageError if they do not fit.
+GestureModelOptions fitted(GestureModelOptions options, const data::GestureSequences& data);
+
+struct TrainedGesture {
+  GestureModel model;
+  train::History history;
+};
+
+TrainedGesture train_gesture(const data::GestureSequences& data, const Parts& parts, const RunPlace& place,
+                                    const GestureModelOptions& form, const gesture::JointAugmentation& augmentation,
+                                    const TrainingOptions& training, const Program& program);
+
+/// Probabilities of some samples; `attention`, if given, becomes the mean weight of each joint over them.
+Predictions predict_gesture(GestureModel& model, const data::GestureSequences& data,
+                                   const std::vector<Index>& samples, const gesture::JointAugmentation& augmentation,
+                                   const TrainingOptions& training, std::uint64_t seed,
+                                   std::vector<double>* attention = nullptr);
+
+// --- nearest neighbour -------------------------------------------------------------------------------------------------
+
+/// What k nearest neighbours make of plain coordinates, without any learning: each recording in 16 frames, its joints
+/// relative to the middle of its square box and in sides of it, absent joints in the middle; Euclidean distance; the
+/// label most neighbours have, of equals the nearest one's.
+metrics::ConfusionMatrix nearest_neighbours(const data::GestureSequences& data, const std::vector<Index>& train,
+                                                   const std::vector<Index>& test, Index neighbours);
+
+}  // namespace mien::examples

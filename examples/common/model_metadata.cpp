@@ -1,0 +1,37 @@
+#include "model_metadata.hpp"
+
+#include <algorithm>
+
+namespace mien::examples {
+namespace {
+
+Json parse(const std::string& words, const std::string& path) {
+  try {
+    return Json::parse(words);
+  } catch (const std::exception& error) {
+    throw FileError(path, "__metadata__", error.what(), "JSON");
+  }
+}
+
+}  // namespace
+
+Json model_options(const io::Metadata& metadata, const std::string& path, const char* model) {
+  const auto kind = metadata.find("model");
+  if (kind == metadata.end() || kind->second != model)
+    throw FileError(path, "__metadata__", kind == metadata.end() ? "no `model`" : "model `" + kind->second + "`",
+                    detail::text("a model `", model, "` that one of the training programs saved"));
+  const auto words = metadata.find("options");
+  if (words == metadata.end()) throw FileError(path, "__metadata__", "no `options`", "the model's form");
+  return parse(words->second, path);
+}
+
+std::vector<std::string> model_class_names(const io::Metadata& metadata, const std::string& path) {
+  const auto words = metadata.find("class_names");
+  if (words == metadata.end()) throw FileError(path, "__metadata__", "no `class_names`", "the classes' names");
+  const Json names = parse(words->second, path);
+  if (!names.is_array() || !std::all_of(names.begin(), names.end(), [](const Json& name) { return name.is_string(); }))
+    throw FileError(path, "__metadata__: class_names", "something else", "a list of names");
+  return names.get<std::vector<std::string>>();
+}
+
+}  // namespace mien::examples
