@@ -1,23 +1,18 @@
 #include <mien/autograd/channel_wise_convolution.hpp>
 #include <mien/autograd/gradient_check.hpp>
-#include <mien/core/random.hpp>
 #include <mien/ops/convolution.hpp>
 
 #include <doctest/doctest.h>
+
+#include "random_tensor.hpp"
 
 #include <cmath>
 #include <vector>
 
 using namespace mien;
+using testing::random;
 
 namespace {
-
-template <class T>
-Tensor<T> random(const Shape& shape, std::uint64_t seed) {
-  Tensor<T> out(shape);
-  Generator(seed).fill_normal(out, 0, 1);
-  return out;
-}
 
 struct Case {
   Shape x;

@@ -1,15 +1,18 @@
 #include <mien/autograd/activation.hpp>
 #include <mien/autograd/convolution.hpp>
 #include <mien/autograd/gradient_check.hpp>
-#include <mien/core/random.hpp>
 
 #include <doctest/doctest.h>
+
+#include "random_tensor.hpp"
 
 #include <cmath>
 #include <string>
 #include <vector>
 
 using namespace mien;
+using testing::random;
+using testing::largest_difference;
 
 namespace {
 
@@ -30,13 +33,6 @@ const std::vector<Case>& cases() {
       {{1, 2, 6, 6}, {1, 3, 1, 6}, {.padding = {0, 1}, .groups = 6}},
   };
   return list;
-}
-
-template <class T>
-Tensor<T> random(const Shape& shape, std::uint64_t seed) {
-  Tensor<T> out(shape);
-  Generator(seed).fill_normal(out, 0, 1);
-  return out;
 }
 
 /// The definition, term by term.
@@ -60,15 +56,6 @@ Tensor<T> by_definition(const Tensor<T>& x, const Tensor<T>& weight, const Convo
                 y(n, i, j, o) += maps(n, row, column, o / group_outputs * weight.size(2) + c) * weight(a, b, c, o);
             }
   return out;
-}
-
-template <class T>
-double largest_difference(const Tensor<T>& a, const Tensor<T>& b) {
-  REQUIRE(a.shape() == b.shape());
-  double largest = 0;
-  for (Index i = 0; i < a.elements(); ++i)
-    largest = std::max(largest, static_cast<double>(std::abs(a.data()[i] - b.data()[i])));
-  return largest;
 }
 
 }  // namespace

@@ -103,9 +103,6 @@ class Module {
   }
 
  private:
-  friend Derived;
-  Module() = default;
-
   Derived& derived() { return static_cast<Derived&>(*this); }
 
   bool training_ = true;

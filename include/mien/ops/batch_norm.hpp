@@ -34,7 +34,7 @@ Tensor<T> batch_norm(const Tensor<T>& x, const Moments<T>& moments, const Tensor
   Tensor<T> shifts(weight.shape());
   backend::batch_norm_factors(moments.mean, moments.variance, weight, bias, epsilon, factors, shifts);
   Tensor<T> y(x.shape());
-  backend::scale_and_shift_channels(x.contiguous(), factors, shifts, y);
+  backend::scale_shift(x.contiguous(), factors, shifts, y);
   return y;
 }
 
@@ -62,7 +62,7 @@ BatchNormGradients<T> batch_norm_gradients(const Tensor<T>& x, const Tensor<T>& 
     Tensor<T> factors(weight.shape());
     Tensor<T> shifts(weight.shape());
     backend::batch_norm_factors(zeros, moments.variance, weight, zeros, epsilon, factors, shifts);
-    backend::scale_and_shift_channels(up, factors, shifts, out.x);
+    backend::scale_shift(up, factors, shifts, out.x);
   }
   return out;
 }

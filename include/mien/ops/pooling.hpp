@@ -39,6 +39,7 @@ struct PoolingArea {
   double weight;
 };
 
+/// Of a shape that `pooled_shape` has accepted.
 inline auto average_windows(const Shape& x, const PoolingOptions& options) {
   return [options, height = x[-3], width = x[-2]](Index i, Index j) {
     const Index top = i * options.stride.height - options.padding.height;
@@ -117,8 +118,8 @@ Tensor<T> max_pool_gradient(const Tensor<T>& upstream, const Tensor<std::int32_t
 
 template <class T>
 Tensor<T> average_pool(const Tensor<T>& x, const PoolingOptions& options) {
-  return detail::average(x, detail::pooled_shape("average_pool", x.shape(), options),
-                         detail::average_windows(x.shape(), options));
+  const Shape shape = detail::pooled_shape("average_pool", x.shape(), options);
+  return detail::average(x, shape, detail::average_windows(x.shape(), options));
 }
 template <class T>
 Tensor<T> average_pool_gradient(const Tensor<T>& upstream, const Shape& x, const PoolingOptions& options) {
@@ -129,7 +130,8 @@ Tensor<T> average_pool_gradient(const Tensor<T>& upstream, const Shape& x, const
 /// Means over windows that divide the map into `output` parts as evenly as whole pixels allow.
 template <class T>
 Tensor<T> adaptive_average_pool(const Tensor<T>& x, Extent2d output) {
-  return detail::average(x, detail::adaptive_shape(x.shape(), output), detail::adaptive_windows(x.shape(), output));
+  const Shape shape = detail::adaptive_shape(x.shape(), output);
+  return detail::average(x, shape, detail::adaptive_windows(x.shape(), output));
 }
 template <class T>
 Tensor<T> adaptive_average_pool_gradient(const Tensor<T>& upstream, const Shape& x) {

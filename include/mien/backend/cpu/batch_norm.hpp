@@ -1,6 +1,6 @@
 #pragma once
 
-#include "mien/backend/cpu/arithmetic.hpp"
+#include "mien/backend/cpu/scale_shift.hpp"
 
 namespace mien::backend {
 
@@ -17,20 +17,6 @@ void channel_moments(const Tensor<T, Cpu>& x, Tensor<T, Cpu>& mean, Tensor<T, Cp
   sum_terms(rows, channels, variance.data(),
             [&](Index row) { return (array(data + row * channels, channels) - center).square(); });
   array(variance.data(), channels) /= static_cast<T>(rows);
-}
-
-/// out = x * factors + shifts, by channel.
-template <class T>
-void scale_and_shift_channels(const Tensor<T, Cpu>& x, const Tensor<T, Cpu>& factors, const Tensor<T, Cpu>& shifts,
-                              Tensor<T, Cpu>& out) {
-  const Index channels = factors.elements();
-  if (out.empty()) return;
-  parallel_for(0, out.elements() / channels, row_grain(channels), [&](Index first, Index last) {
-    for (Index row = first; row < last; ++row)
-      array(out.data() + row * channels, channels) =
-          array(x.data() + row * channels, channels) * array(factors.data(), channels) +
-          array(shifts.data(), channels);
-  });
 }
 
 /// factors = weight / sqrt(variance + epsilon), shifts = bias - mean factors.

@@ -1,0 +1,73 @@
+#include <mien/autograd/arithmetic.hpp>
+#include <mien/autograd/gradient_check.hpp>
+#include <mien/nn/batch_norm.hpp>
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+
+#include "random_tensor.hpp"
+
+using namespace mien;
+using testing::random;
+
+TEST_CASE("training normalises every channel over all other axes") {
+  for (const Shape& shape : {Shape{31, 7}, Shape{3, 5, 4, 65}, Shape{2, 3, 2, 2, 1}}) {
+    CAPTURE(shape.to_string());
+    auto x = random<double>(shape, 1);
+    for (double& value : x.span()) value = 1000 + 3 * value;
+    nn::BatchNorm<double> norm(shape[-1]);
+    const Tensor<double> y = norm(Variable<double>(x)).value();
+    const Index channels = shape[-1];
+    const Index rows = y.elements() / channels;
+    for (Index c = 0; c < channels; ++c) {
+      double sum = 0, squares = 0;
+      for (Index r = 0; r < rows; ++r) {
+        sum += y.data()[r * channels + c];
+        squares += y.data()[r * channels + c] * y.data()[r * channels + c];
+      }
+      CHECK(sum / static_cast<double>(rows) == doctest::Approx(0).epsilon(1e-9));
+      CHECK(squares / static_cast<double>(rows) == doctest::Approx(1).epsilon(1e-4));
+    }
+  }
+}
+
+TEST_CASE("running statistics follow the batches and are used in evaluation") {
+  nn::BatchNorm<double> norm(1, {.epsilon = 0, .momentum = 0.5});
+  const auto x = Tensor<double>::from({4, 1}, {1, 2, 3, 6});  // mean 3, unbiased variance 14 / 3
+  norm(Variable<double>(x));
+  CHECK(norm.running_mean(0) == doctest::Approx(1.5));
+  CHECK(norm.running_var(0) == doctest::Approx(0.5 + 7.0 / 3));
+  norm.evaluate();
+  const Tensor<double> y = norm(Variable<double>(x)).value();
+  CHECK(y(3, 0) == doctest::Approx(4.5 / std::sqrt(0.5 + 7.0 / 3)));
+  CHECK(norm.running_mean(0) == doctest::Approx(1.5));
+}
+
+TEST_CASE("gradients with the batch's statistics and with running ones") {
+  for (const bool training : {true, false})
+    for (const Shape& shape : {Shape{7, 3}, Shape{2, 3, 2, 2}}) {
+      const Index channels = shape[-1];
+      auto variance = random<double>({channels}, 2);
+      for (double& value : variance.span()) value = 0.5 + value * value;
+      const auto mean = random<double>({channels}, 3);
+      const auto result = gradient_check(
+          [&](auto& v) {
+            const auto moments = training ? ops::channel_moments(v[0].value()) : ops::Moments<double>{mean, variance};
+            return batch_norm(v[0], moments, v[1], v[2], 1e-5, training) * v[3];
+          },
+          {Variable<double>(random<double>(shape, 4), true), Variable<double>(random<double>({channels}, 5), true),
+           Variable<double>(random<double>({channels}, 6), true), Variable<double>(random<double>(shape, 7), true)});
+      CHECK_MESSAGE(result.passed, result.where);
+    }
+}
+
+TEST_CASE("a batch of one value a channel cannot train, but evaluate") {
+  nn::BatchNorm<float> norm(3);
+  const Variable<float> one(Tensor<float>({1, 3}, 2));
+  CHECK_THROWS_AS(norm(one), ValueError);
+  CHECK_THROWS_AS(norm(Variable<float>(Tensor<float>({0, 3}))), ValueError);
+  CHECK_THROWS_AS(norm(Variable<float>(Tensor<float>({5, 4}, 0))), ShapeError);
+  norm.evaluate();
+  CHECK(norm(one).shape() == Shape{1, 3});
+}

@@ -1,0 +1,83 @@
+#include <mien/autograd/gradient_check.hpp>
+#include <mien/autograd/pooling.hpp>
+
+#include <doctest/doctest.h>
+
+#include <limits>
+#include <vector>
+
+#include "random_tensor.hpp"
+
+using namespace mien;
+using testing::random;
+
+namespace {
+
+struct Case {
+  Shape x;
+  PoolingOptions options;
+};
+
+const std::vector<Case>& cases() {
+  static const std::vector<Case> list{{{2, 6, 7, 3}, {.kernel = 2, .stride = 2}},
+                                      {{1, 7, 5, 1}, {.kernel = 3, .stride = 2, .padding = 1}},
+                                      {{1, 2, 5, 6, 7}, {.kernel = {2, 3}, .stride = {1, 2}, .padding = {1, 0}}},
+                                      {{1, 1, 1, 31}, {.kernel = 1, .stride = 1}}};
+  return list;
+}
+
+}  // namespace
+
+TEST_CASE("max pooling takes the largest value under each window") {
+  const auto x = Tensor<float>::from({1, 3, 4, 1}, {1, 5, 2, 0, 3, 4, 8, 7, 9, 6, 0, 1});
+  const auto [y, source] = ops::max_pool(x, {.kernel = 2, .stride = 1});
+  CHECK(std::vector<float>(y.span().begin(), y.span().end()) == std::vector<float>{5, 8, 8, 9, 8, 8});
+  CHECK(source(0, 1, 0, 0) == 8);
+}
+
+TEST_CASE("padding never wins, and a NaN is seen") {
+  const Tensor<float> negative({1, 2, 2, 1}, -3);
+  for (const float value : ops::max_pool(negative, {.kernel = 3, .stride = 2, .padding = 1}).y.span()) CHECK(value == -3);
+  auto broken = Tensor<float>({1, 2, 2, 1}, 1);
+  broken(0, 0, 1, 0) = std::numeric_limits<float>::quiet_NaN();
+  const float pooled = ops::max_pool(broken, {}).y.item();
+  CHECK(pooled != pooled);
+}
+
+TEST_CASE("average pooling, with and without padding in the count") {
+  const Tensor<double> ones({1, 3, 3, 1}, 1);
+  const PoolingOptions options{.kernel = 3, .stride = 2, .padding = 1};
+  CHECK(ops::average_pool(ones, options)(0, 0, 0, 0) == doctest::Approx(4.0 / 9));
+  PoolingOptions inside = options;
+  inside.count_padding = false;
+  CHECK(ops::average_pool(ones, inside)(0, 0, 0, 0) == doctest::Approx(1));
+}
+
+TEST_CASE("adaptive pooling divides any size evenly") {
+  const auto x = Tensor<double>::from({1, 5, 1, 1}, {1, 2, 3, 4, 5});
+  const auto y = ops::adaptive_average_pool(x, {2, 1});
+  CHECK(y(0, 0, 0, 0) == doctest::Approx(2));
+  CHECK(y(0, 1, 0, 0) == doctest::Approx(4));
+  CHECK(ops::adaptive_average_pool(x, {7, 3}).shape() == Shape{1, 7, 3, 1});
+}
+
+TEST_CASE("gradients of pooling") {
+  for (const Case& c : cases()) {
+    CAPTURE(c.x.to_string());
+    const Variable<double> x(random<double>(c.x, 1), true);
+    PoolingOptions inside = c.options;
+    inside.count_padding = false;
+    for (const auto& result : {gradient_check([&](auto& v) { return max_pool(v[0], c.options); }, {x}),
+                               gradient_check([&](auto& v) { return average_pool(v[0], c.options); }, {x}),
+                               gradient_check([&](auto& v) { return average_pool(v[0], inside); }, {x}),
+                               gradient_check([&](auto& v) { return adaptive_average_pool(v[0], {3, 2}); }, {x})})
+      CHECK_MESSAGE(result.passed, result.where);
+  }
+}
+
+TEST_CASE("windows that do not fit are refused") {
+  CHECK_THROWS_AS(ops::max_pool(Tensor<float>({1, 2, 2, 1}, 0), {.kernel = 3, .stride = 1}), ShapeError);
+  CHECK_THROWS_AS(ops::max_pool(Tensor<float>({1, 4, 4, 1}, 0), {.kernel = 2, .stride = 1, .padding = 2}), ValueError);
+  CHECK_THROWS_AS(ops::average_pool(Tensor<float>({4, 4}, 0), {}), ShapeError);
+  CHECK_THROWS_AS(ops::adaptive_average_pool(Tensor<float>({1, 4, 4, 1}, 0), {0, 1}), ShapeError);
+}
