@@ -115,7 +115,7 @@ std::vector<Row> recognise_frames(examples::FaceModel& model, const std::vector<
     Tensor<float> input({1, form.clips, form.frames, form.frame.side, form.frame.side, form.frame.channels});
     for (std::size_t i = 0; i < picked.size(); ++i)
       std::copy_n(frame(start + picked[i]).data(), elements, input.data() + static_cast<Index>(i) * elements);
-    rows.push_back({source, start, end - 1, first_row(model.probabilities(input))});
+    rows.push_back({source, start, end - 1, first_row(model.answer(input).probabilities)});
     decoded.erase(decoded.begin(), decoded.lower_bound(start));
   }
   return rows;
@@ -133,7 +133,7 @@ std::vector<Row> recognise_joints(examples::GestureModel& model, const gesture::
     for (Index i = 0; i < joints.size(0) * joints.size(1); ++i) is_anybody = is_anybody || joints.data()[3 * i + 2] > 0;
     if (is_anybody) {
       const Tensor<float> map = gesture::represent(joints, model.options.representation);
-      row.probabilities = first_row(model.probabilities(map.view({1, map.size(0), map.size(1), map.size(2)})));
+      row.probabilities = first_row(model.answer(map.view({1, map.size(0), map.size(1), map.size(2)})).probabilities);
     }
     rows.push_back(std::move(row));
   }

@@ -221,14 +221,6 @@ metrics::ConfusionMatrix Predictions::confusion(Index classes_known) const {
   return out;
 }
 
-Tensor<float> Predictions::tensor() const {
-  Tensor<float> out({size(), static_cast<Index>(probabilities.front().size())});
-  for (Index i = 0; i < out.size(0); ++i)
-    for (Index c = 0; c < out.size(1); ++c)
-      out(i, c) = static_cast<float>(probabilities[static_cast<std::size_t>(i)][static_cast<std::size_t>(c)]);
-  return out;
-}
-
 namespace {
 
 /// Mean and standard deviation (with n - 1; 0 for one number alone).

@@ -140,19 +140,24 @@ struct RunPlace {
 
 // --- predictions -------------------------------------------------------------------------------------------------------
 
+/// What a network makes of a batch: probabilities [B, classes], and the features [B, F] that its classifier saw.
+struct Answer {
+  Tensor<float> probabilities;
+  Tensor<float> features;
+};
+
 /// What a network says of samples, in their order.
 struct Predictions {
   std::vector<std::string> names = {};
   std::vector<Index> labels = {};
   std::vector<std::vector<double>> probabilities = {};
+  std::vector<std::vector<double>> features = {};  ///< what the classifier saw of the plain samples
 
   Index size() const { return static_cast<Index>(labels.size()); }
 
   /// The most probable class of each.
   std::vector<Index> classes() const;
   metrics::ConfusionMatrix confusion(Index classes_known) const;
-  /// The probabilities as [samples, classes].
-  Tensor<float> tensor() const;
 };
 
 // --- results -----------------------------------------------------------------------------------------------------------

@@ -204,10 +204,11 @@ Tensor<float> FaceNetwork::emotion(const Output& output) {
 FaceModel::FaceModel(const FaceModelOptions& form, std::vector<std::string> names)
     : options(form), class_names(std::move(names)), network(options) {}
 
-Tensor<float> FaceModel::probabilities(const Tensor<float>& frames) {
+Answer FaceModel::answer(const Tensor<float>& frames) {
   const NoGradient not_recorded;
   network.evaluate();
-  return FaceNetwork::emotion(network(Variable<float>(frames)));
+  const auto output = network(Variable<float>(frames));
+  return {FaceNetwork::emotion(output), mean_of_positions(output.features).value()};
 }
 
 FaceModelOptions fitted(const FaceFormOptions& options, Index classes) {
@@ -252,7 +253,7 @@ void save_face_model(FaceModel& model, const std::filesystem::path& path) {
   const auto& frame = model.options.frame;
   Tensor<float> input({1, model.options.clips, model.options.frames, frame.side, frame.side, frame.channels});
   Generator(1).fill_uniform(input, -1, 1);
-  const Tensor<float> output = model.probabilities(input);
+  const Tensor<float> output = model.answer(input).probabilities;
   io::save(model.network, path, {.metadata = face_metadata(model), .check_input = input, .check_output = output});
 }
 
@@ -285,7 +286,7 @@ FaceModel load_face_model(const std::filesystem::path& path) {
   }
   FaceModel model(options, class_names);
   io::load_from(model.network, file, name,
-                {.self_check = [&](const Tensor<float>& input) { return model.probabilities(input); }});
+                {.self_check = [&](const Tensor<float>& input) { return model.answer(input).probabilities; }});
   return model;
 }
 
@@ -364,7 +365,7 @@ Predictions predict_face(FaceModel& model, const data::FrameSequences& data, con
   const double rows = static_cast<double>(subset.size() * training.test_time_augmentation);
   if (alpha) alpha->clear();
   return predict(plain, varied, training.test_time_augmentation, [&](const data::FaceBatch& batch) {
-    const Tensor<float> out = model.probabilities(batch.frames);
+    Answer out = model.answer(batch.frames);
     if (!alpha) return out;
     const auto blocks = model.network.face.alpha();
     alpha->resize(blocks.size(), 0.0);
@@ -373,7 +374,7 @@ Predictions predict_face(FaceModel& model, const data::FrameSequences& data, con
       const Tensor<float> height = blocks[block].select(1, 0).contiguous();
       double sum = 0;
       for (const float weight : height.span()) sum += static_cast<double>(weight);
-      (*alpha)[block] += sum / static_cast<double>(height.elements()) * static_cast<double>(out.size(0)) / rows;
+      (*alpha)[block] += sum / static_cast<double>(height.elements()) * static_cast<double>(out.probabilities.size(0)) / rows;
     }
     return out;
   });

@@ -118,8 +118,8 @@ struct FaceModel {
 
   FaceModel(const FaceModelOptions& form, std::vector<std::string> names);
 
-  /// Probabilities [B, classes] of frames [B, K, T, side, side, channels].
-  Tensor<float> probabilities(const Tensor<float>& frames);
+  /// Of frames [B, K, T, side, side, channels], in evaluation; features are the clips' mean.
+  Answer answer(const Tensor<float>& frames);
 };
 
 /// The form for these classes.

@@ -183,10 +183,11 @@ data::GestureSequences read_gesture_data(const GestureDataOptions& options, cons
 GestureModel::GestureModel(const GestureModelOptions& form, std::vector<std::string> names)
     : options(form), class_names(std::move(names)), network(options.network) {}
 
-Tensor<float> GestureModel::probabilities(const Tensor<float>& maps) {
+Answer GestureModel::answer(const Tensor<float>& maps) {
   const NoGradient not_recorded;
   network.evaluate();
-  return softmax(network(Variable<float>(maps))).value();
+  const Variable<float> features = network.features(Variable<float>(maps));
+  return {softmax(network.fc(features)).value(), features.value()};
 }
 
 namespace {
@@ -298,7 +299,7 @@ Predictions predict_gesture(GestureModel& model, const data::GestureSequences& d
   if (attention) attention->assign(static_cast<std::size_t>(model.options.network.joints), 0.0);
   const double rows = static_cast<double>(subset.size() * training.test_time_augmentation);
   return predict(plain, varied, training.test_time_augmentation, [&](const data::GestureBatch& batch) {
-    const Tensor<float> out = model.probabilities(batch.maps);
+    Answer out = model.answer(batch.maps);
     if (attention) {
       const Tensor<float>& weights = model.network.joint_weights();
       for (Index i = 0; i < weights.size(0); ++i)

@@ -72,8 +72,8 @@ struct GestureModel {
 
   GestureModel(const GestureModelOptions& form, std::vector<std::string> names);
 
-  /// Probabilities [B, classes] of maps [B, S, S, J].
-  Tensor<float> probabilities(const Tensor<float>& maps);
+  /// Of maps [B, S, S, J], in evaluation.
+  Answer answer(const Tensor<float>& maps);
 };
 
 /// With all that `load_gesture_model` needs, and a self-check.

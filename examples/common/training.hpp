@@ -93,23 +93,26 @@ train::History train_network(Network& network, const data::Loader<Batch>& loader
   return result.state.history;
 }
 
-/// The mean of `probabilities(batch)` [B, classes] over `copies` epochs of an evaluation loader; `first` makes the
+/// The mean of `ask(batch).probabilities` over `copies` epochs of an evaluation loader; `first` makes the
 /// samples of the first one, without variation, `others` those of all further ones.
-template <class Batch, class Probabilities>
+template <class Batch, class Ask>
 Predictions predict(const data::Loader<Batch>& first, const data::Loader<Batch>& others, Index copies,
-                    const Probabilities& probabilities) {
+                    const Ask& ask) {
   const NoGradient not_recorded;
   Predictions out;
   for (Index copy = 0; copy < copies; ++copy) {
     std::size_t row = 0;
     for (const Batch& batch : (copy == 0 ? first : others).epoch(copy)) {
       check_stop();
-      const Tensor<float> values = probabilities(batch);
+      const Answer answer = ask(batch);
+      const Tensor<float>& values = answer.probabilities;
       for (Index i = 0; i < values.size(0); ++i, ++row) {
         if (copy == 0) {
           out.names.push_back(batch.names[static_cast<std::size_t>(i)]);
           out.labels.push_back(batch.labels[static_cast<std::size_t>(i)]);
           out.probabilities.emplace_back(static_cast<std::size_t>(values.size(1)), 0.0);
+          const Tensor<float> row_features = answer.features.select(0, i).contiguous();
+          out.features.emplace_back(row_features.span().begin(), row_features.span().end());
         }
         for (Index c = 0; c < values.size(1); ++c)
           out.probabilities[row][static_cast<std::size_t>(c)] +=
