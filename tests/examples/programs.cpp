@@ -1,0 +1,350 @@
+/// The example programs as a user meets them: command line in, exit code, words and files out.
+
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+#include "io/temporary_folder.hpp"
+#include "mien/core/random.hpp"
+#include "mien/io/csv.hpp"
+#include "mien/io/file.hpp"
+#include "mien/io/image.hpp"
+
+namespace {
+
+using namespace mien;
+namespace fs = std::filesystem;
+using Words = std::vector<std::string>;
+
+/// A program that was started, with its words in two files of a folder.
+class Process {
+ public:
+  Process(const fs::path& folder, const std::string& program, const Words& arguments) : folder_(folder) {
+    const std::string path = std::string(MIEN_EXAMPLES_DIR) + "/" + program;
+    REQUIRE_MESSAGE(fs::exists(path), path << " is not built");
+    id_ = ::fork();
+    REQUIRE(id_ >= 0);
+    if (id_ > 0) return;
+    redirect(folder / "out", STDOUT_FILENO);
+    redirect(folder / "err", STDERR_FILENO);
+    std::vector<char*> words{const_cast<char*>(path.c_str())};
+    for (const std::string& argument : arguments) words.push_back(const_cast<char*>(argument.c_str()));
+    words.push_back(nullptr);
+    ::execv(path.c_str(), words.data());
+    ::_exit(127);
+  }
+
+  void signal(int number) const { ::kill(id_, number); }
+
+  /// Its exit code; -1 if it was killed.
+  int wait() const {
+    int status = 0;
+    REQUIRE(::waitpid(id_, &status, 0) == id_);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  }
+
+  std::string out() const { return io::read_text(folder_ / "out"); }
+  std::string err() const { return io::read_text(folder_ / "err"); }
+
+ private:
+  static void redirect(const fs::path& path, int descriptor) {
+    const int file = ::open(path.c_str(), O_CREAT | O_TRUNC | O_WRONLY, 0600);
+    if (file < 0 || ::dup2(file, descriptor) < 0) ::_exit(126);
+  }
+
+  fs::path folder_;
+  pid_t id_ = -1;
+};
+
+struct Outcome {
+  int code;
+  std::string out;
+  std::string err;
+};
+
+Outcome run(const fs::path& folder, const std::string& program, const Words& arguments) {
+  const Process process(folder, program, arguments);
+  const int code = process.wait();
+  return {code, process.out(), process.err()};
+}
+
+bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+/// Recordings of three joints that go up or down, as a table.
+void write_table(const fs::path& path, int recordings_of_each) {
+  Generator generator(1);
+  std::string out = "sequence,frame,label,x0,y0,x1,y1,x2,y2\n";
+  for (int i = 0; i < 2 * recordings_of_each; ++i) {
+    const bool up = i % 2 == 0;
+    for (int frame = 0; frame < 6; ++frame) {
+      out += std::to_string(i) + "," + std::to_string(frame) + (up ? ",up" : ",down");
+      for (int joint = 0; joint < 3; ++joint)
+        out += "," + std::to_string(10 * joint + generator.uniform()) + "," +
+               std::to_string((up ? -frame : frame) * (joint + 1) + generator.uniform());
+      out += "\n";
+    }
+  }
+  io::write_file(path, out);
+}
+
+/// root/<class>/<video>/<frame>.png: bright or dark ones.
+void write_videos(const fs::path& root, int videos_of_each) {
+  Generator generator(1);
+  for (const std::string label : {"bright", "dark"})
+    for (int video = 0; video < videos_of_each; ++video) {
+      const fs::path folder = root / label / ("v" + std::to_string(video));
+      fs::create_directories(folder);
+      for (int frame = 0; frame < 4; ++frame) {
+        io::Image image(16, 16, 1);
+        for (auto& pixel : image.pixels)
+          pixel = static_cast<std::uint8_t>((label == "bright" ? 150 : 10) + generator.below(90));
+        io::write_png(folder / (std::to_string(frame) + ".png"), image);
+      }
+    }
+}
+
+Words gesture_arguments(const fs::path& folder, const Words& more) {
+  Words out{"--table", (folder / "joints.csv").string(), "--layout", "other", "--size", "8", "--width", "4",
+            "--batch", "4", "--threads", "1", "--work-dir", (folder / "work").string()};
+  out.insert(out.end(), more.begin(), more.end());
+  return out;
+}
+
+Words face_arguments(const fs::path& folder, const Words& more) {
+  Words out{"--videos", (folder / "videos").string(), "--small",   "--side",    "16",
+            "--channels", "1", "--widths", "2,2,4,4", "--clips", "2", "--frames", "2",
+            "--batch", "4", "--threads", "1", "--work-dir", (folder / "work").string()};
+  out.insert(out.end(), more.begin(), more.end());
+  return out;
+}
+
+/// Whether a line of CSV has numbers that add up to 1 in these columns.
+double sum_of(const io::CsvTable& table, Index row, Index first) {
+  double sum = 0;
+  for (Index column = first; column < table.columns(); ++column) sum += table.number(row, column);
+  return sum;
+}
+
+}  // namespace
+
+TEST_CASE("every program says what it does with --help, and what is wrong with its command line") {
+  const TemporaryFolder folder;
+  for (const std::string program : {"train_gesture", "train_face", "train_fusion", "recognise", "report_demo"}) {
+    CAPTURE(program);
+    const auto help = run(folder.path(), program, {"--help"});
+    CHECK(help.code == 0);
+    for (const char* option : {"--seed", "--threads", "--resume", "--work-dir", "--json", "--dry-run"})
+      CHECK_MESSAGE(contains(help.out, option), option);
+    const auto wrong = run(folder.path(), program, {"--no-such-option"});
+    CHECK(wrong.code == 2);
+    CHECK(wrong.out.empty());
+    CHECK(contains(wrong.err, "--help"));
+  }
+}
+
+TEST_CASE("a value out of its range and options that exclude each other are wrong usage; a missing file is an error") {
+  const TemporaryFolder folder;
+  write_table(folder.path() / "joints.csv", 6);
+  CHECK(run(folder.path(), "train_gesture", gesture_arguments(folder.path(), {"--epochs", "0"})).code == 2);
+  const auto both = run(folder.path(), "train_gesture", gesture_arguments(folder.path(), {"--openpose", "somewhere"}));
+  CHECK(both.code == 2);
+  CHECK(contains(both.err, "--openpose"));
+  CHECK(run(folder.path(), "train_gesture", gesture_arguments(folder.path(), {"--classes", "up,sideways"})).code == 2);
+
+  const auto missing = run(folder.path(), "train_gesture", {"--table", (folder.path() / "none.csv").string()});
+  CHECK(missing.code == 1);
+  CHECK(contains(missing.err, "none.csv"));
+  CHECK(missing.out.empty());
+}
+
+TEST_CASE("--dry-run counts the classes and the parts of each fold, and writes nothing") {
+  const TemporaryFolder folder;
+  write_table(folder.path() / "joints.csv", 6);
+  write_videos(folder.path() / "videos", 5);
+  const auto gesture = run(folder.path(), "train_gesture",
+                           gesture_arguments(folder.path(), {"--dry-run", "--json", "--folds", "3"}));
+  REQUIRE_MESSAGE(gesture.code == 0, gesture.err);
+  const auto counts = nlohmann::json::parse(gesture.out);
+  CHECK(counts["classes"]["up"] == 6);
+  CHECK(counts["classes"]["down"] == 6);
+  CHECK(counts["folds"].size() == 3);
+  for (const auto& fold : counts["folds"])
+    CHECK(fold["train"].get<int>() + fold["validation"].get<int>() + fold["test"].get<int>() == 12);
+
+  const auto face = run(folder.path(), "train_face", face_arguments(folder.path(), {"--dry-run"}));
+  REQUIRE_MESSAGE(face.code == 0, face.err);
+  CHECK(contains(face.out, "5  bright"));
+  CHECK(contains(face.out, "5  dark"));
+  CHECK_FALSE(fs::exists(folder.path() / "work"));
+}
+
+TEST_CASE("a damaged frame is named before anything is trained") {
+  const TemporaryFolder folder;
+  write_videos(folder.path() / "videos", 3);
+  io::write_file(folder.path() / "videos" / "dark" / "v1" / "2.png", std::string_view("no picture"));
+  const auto face = run(folder.path(), "train_face", face_arguments(folder.path(), {"--check-frames"}));
+  CHECK(face.code == 1);
+  CHECK(contains(face.err, "v1/2.png"));
+}
+
+TEST_CASE("train_gesture trains, saves, reports, and gives the same numbers again") {
+  const TemporaryFolder folder;
+  write_table(folder.path() / "joints.csv", 10);
+  const Words more{"--epochs", "3", "--folds", "2", "--baseline", "--json"};
+  const auto first = run(folder.path(), "train_gesture", gesture_arguments(folder.path(), more));
+  REQUIRE_MESSAGE(first.code == 0, first.err);
+  const auto result = nlohmann::json::parse(first.out);
+  CHECK(result["class_names"] == nlohmann::json({"down", "up"}));
+  CHECK(result["folds"].size() == 2);
+  CHECK(result["overall"]["samples"] == 20);
+  CHECK(result["baseline"]["accuracy"] == 1.0);
+  CHECK(result["attention"].size() == 3);
+  CHECK(result["folds"][0]["history"]["train_loss"].size() == 3);
+  for (const char* file : {"fold_1/model.safetensors", "fold_2/history.csv", "fold_2/predictions.csv", "result.json"})
+    CHECK_MESSAGE(fs::exists(folder.path() / "work" / file), file);
+
+  const auto again = run(folder.path(), "train_gesture", gesture_arguments(folder.path(), more));
+  CHECK(again.out == first.out);
+}
+
+TEST_CASE("Ctrl-C saves and exits with 130, and --resume goes on from there") {
+  const TemporaryFolder folder;
+  write_table(folder.path() / "joints.csv", 10);
+  const Words settings{"--schedule", "constant"};
+  auto endless = settings;
+  endless.insert(endless.end(), {"--epochs", "1000000"});
+  const Process process(folder.path(), "train_gesture", gesture_arguments(folder.path(), endless));
+  const fs::path last = folder.path() / "work" / "last.safetensors";
+  for (int i = 0; i < 6000 && !fs::exists(last); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  process.signal(SIGINT);
+  CHECK(process.wait() == 130);
+  CHECK(contains(process.err(), "--resume"));
+  REQUIRE(fs::exists(last));
+
+  auto rest = settings;
+  rest.insert(rest.end(), {"--epochs", "1", "--resume"});
+  const auto resumed = run(folder.path(), "train_gesture", gesture_arguments(folder.path(), rest));
+  CHECK_MESSAGE(resumed.code == 0, resumed.err);
+  CHECK(contains(resumed.err, "going on after epoch"));
+  CHECK(contains(resumed.out, "accuracy"));
+
+  rest.insert(rest.end(), {"--learning-rate", "0.5"});
+  const auto other = run(folder.path(), "train_gesture", gesture_arguments(folder.path(), rest));
+  CHECK(other.code == 1);
+  CHECK(contains(other.err, "learning-rate"));
+}
+
+TEST_CASE("train_face trains, and recognise gives a row a window with probabilities that add up to 1") {
+  const TemporaryFolder folder;
+  write_videos(folder.path() / "videos", 6);
+  const auto trained =
+      run(folder.path(), "train_face", face_arguments(folder.path(), {"--epochs", "2", "--lstm", "--feature-hidden", "4"}));
+  REQUIRE_MESSAGE(trained.code == 0, trained.err);
+  const std::string model = (folder.path() / "work" / "model.safetensors").string();
+
+  const auto rows = run(folder.path(), "recognise",
+                        {(folder.path() / "videos").string(), "--model", model, "--frames", "2", "--step", "1"});
+  REQUIRE_MESSAGE(rows.code == 0, rows.err);
+  const auto table = io::CsvTable::parse(rows.out, "recognised");
+  CHECK(table.names() == Words{"source", "start", "end", "emotion", "probability_bright", "probability_dark"});
+  CHECK(table.rows() == 12 * 3);
+  CHECK(table.text(0, 0) == "bright/v0");
+  CHECK(table.integer(1, 1) == 1);
+  CHECK(table.integer(1, 2) == 2);
+  for (Index row = 0; row < table.rows(); ++row) CHECK(sum_of(table, row, 4) == doctest::Approx(1).epsilon(1e-4));
+
+  const auto one = run(folder.path(), "recognise", {(folder.path() / "videos" / "dark" / "v3").string(), "--model", model,
+                                                    "--crop", "2,2,12,12", "--json"});
+  REQUIRE_MESSAGE(one.code == 0, one.err);
+  const auto clips = nlohmann::json::parse(one.out)["clips"];
+  REQUIRE(clips.size() == 1);
+  CHECK(clips[0]["source"] == "v3");
+  CHECK(clips[0]["end"] == 3);
+  CHECK(clips[0]["probabilities"].contains("dark"));
+
+  const auto beyond = run(folder.path(), "recognise", {(folder.path() / "videos" / "dark" / "v3").string(), "--model",
+                                                       model, "--crop", "2,2,15,15"});
+  CHECK(beyond.code == 1);
+  CHECK(contains(beyond.err, "16 x 16"));
+}
+
+TEST_CASE("recognise reads OpenPose's folders with a gesture model, and says where nobody was seen") {
+  const TemporaryFolder folder;
+  std::string pose;
+  for (int joint = 0; joint < 25; ++joint)
+    pose += (joint > 0 ? "," : "") + std::to_string(joint) + "," + std::to_string(2 * joint) + ",1";
+  const auto write = [&](const std::string& recording, int frames, int empty_from) {
+    fs::create_directories(folder.path() / "poses" / recording);
+    for (int frame = 0; frame < frames; ++frame) {
+      char name[40];
+      std::snprintf(name, sizeof name, "a_%012d_keypoints.json", frame);
+      const std::string person = R"({"pose_keypoints_2d": [)" + pose + "]}";
+      io::write_file(folder.path() / "poses" / recording / name,
+                     R"({"people": [)" + (frame < empty_from ? person : "") + "]}");
+    }
+  };
+  for (int i = 0; i < 5; ++i) {
+    write("still/" + std::to_string(i), 4, 4);
+    write("gone/" + std::to_string(i), 4, 2);
+  }
+  const std::string poses = (folder.path() / "poses").string();
+  const auto trained = run(folder.path(), "train_gesture",
+                           {"--openpose", poses, "--size", "8", "--width", "4", "--epochs", "1", "--upper-body",
+                            "--work-dir", (folder.path() / "work").string()});
+  REQUIRE_MESSAGE(trained.code == 0, trained.err);
+  const auto rows = run(folder.path(), "recognise",
+                        {poses + "/gone", "--model", (folder.path() / "work" / "model.safetensors").string(), "--frames",
+                         "2"});
+  REQUIRE_MESSAGE(rows.code == 0, rows.err);
+  const auto table = io::CsvTable::parse(rows.out, "recognised");
+  REQUIRE(table.rows() == 10);
+  CHECK_FALSE(table.text(0, 3).empty());
+  CHECK(table.text(1, 3).empty());
+  CHECK(table.text(1, 4).empty());
+}
+
+TEST_CASE("recognise refuses files that are no model of ours") {
+  const TemporaryFolder folder;
+  write_videos(folder.path() / "videos", 1);
+  io::write_file(folder.path() / "model.safetensors", std::string_view("nothing"));
+  const auto wrong = run(folder.path(), "recognise",
+                         {(folder.path() / "videos").string(), "--model", (folder.path() / "model.safetensors").string()});
+  CHECK(wrong.code == 1);
+  CHECK(contains(wrong.err, "model.safetensors"));
+}
+
+TEST_CASE("train_fusion compares every way with either branch alone") {
+  const TemporaryFolder folder;
+  write_table(folder.path() / "joints.csv", 10);
+  write_videos(folder.path() / "videos", 8);
+  const auto fused = run(
+      folder.path(), "train_fusion",
+      {"--pair", "bright=up,dark=down", "--face-videos", (folder.path() / "videos").string(), "--face-small",
+       "--face-side", "16", "--face-channels", "1", "--face-widths", "2,2,4,4", "--face-clips", "1", "--face-frames", "2",
+       "--joint-table", (folder.path() / "joints.csv").string(), "--joint-layout", "other", "--joint-size", "8",
+       "--joint-width", "4", "--batch", "4", "--epochs", "2", "--test-share", "0.3", "--validation-share", "0.3",
+       "--threads", "1", "--json", "--work-dir", (folder.path() / "work").string()});
+  REQUIRE_MESSAGE(fused.code == 0, fused.err);
+  const auto result = nlohmann::json::parse(fused.out);
+  Words names;
+  for (const auto& method : result["methods"]) {
+    names.push_back(method["name"]);
+    CHECK(method["samples"] == result["pairs"]);
+  }
+  REQUIRE(names.size() == 8);
+  CHECK(names[0] == "face alone");
+  CHECK(names[1] == "body alone");
+  CHECK(names.back() == "features");
+}
