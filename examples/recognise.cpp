@@ -4,12 +4,14 @@
 ///     recognise --model gesture.safetensors openpose_output       a folder of *_keypoints.json, or of such folders
 ///     recognise --model gesture.safetensors joints_social --json  a folder with joints.npy and sequences.csv
 ///
-/// The model file says which kind it is. Columns: source, start and end (the first and last frame, counted from 0),
+/// With --work-dir rows are kept in recognised.csv there after each source, and --resume, with the same options, skips
+/// the sources that it has. The model file says which kind it is. Columns: source, start and end (the first and last frame, counted from 0),
 /// emotion, and a probability for each class. All but source, start and end is empty where nobody was seen.
 
 #include <algorithm>
 #include <filesystem>
 #include <iostream>
+#include <iterator>
 #include <map>
 #include <sstream>
 
@@ -18,6 +20,7 @@
 #include "common/model_metadata.hpp"
 #include "mien/data/clip.hpp"
 #include "mien/data/frame_folders.hpp"
+#include "mien/io/csv.hpp"
 #include "mien/io/image.hpp"
 #include "mien/io/openpose.hpp"
 
@@ -145,21 +148,64 @@ bool has_pictures(const fs::path& folder) {
   return !data::detail::list_folder(folder, {}, unused).pictures.empty();
 }
 
-std::vector<Row> recognise_faces(const Options& options) {
+/// Rows of all sources so far, kept in the work folder after each of them if there is one.
+class Rows {
+ public:
+  Rows(fs::path file, std::vector<std::string> class_names) : file_(std::move(file)), class_names_(std::move(class_names)) {}
+
+  /// Takes over what an earlier run with the same options has kept. Throws FileError if it is of other classes.
+  void resume() {
+    if (!fs::exists(file_)) return;
+    const io::CsvTable table = io::read_csv(file_);
+    for (Index row = 0; row < table.rows(); ++row) {
+      Row one{std::string(table.text(row, table.column("source"))), table.integer(row, table.column("start")),
+              table.integer(row, table.column("end"))};
+      for (const std::string& name : class_names_) {
+        const Index column = table.column("probability_" + name);
+        if (!table.text(row, column).empty()) one.probabilities.push_back(table.number(row, column));
+      }
+      rows_.push_back(std::move(one));
+    }
+  }
+
+  bool has(const std::string& source) const {
+    return std::any_of(rows_.begin(), rows_.end(), [&](const Row& row) { return row.source == source; });
+  }
+
+  /// All rows of one source.
+  void add(std::vector<Row> rows) {
+    std::move(rows.begin(), rows.end(), std::back_inserter(rows_));
+    if (!file_.empty()) io::write_file(file_, to_csv());
+  }
+
+  std::string to_csv() const;
+  examples::Json to_json() const;
+
+ private:
+  std::string emotion_of(const Row& row) const {
+    const auto best = std::max_element(row.probabilities.begin(), row.probabilities.end());
+    return class_names_[static_cast<std::size_t>(best - row.probabilities.begin())];
+  }
+
+  fs::path file_;
+  std::vector<std::string> class_names_;
+  std::vector<Row> rows_;
+};
+
+void recognise_faces(const Options& options, Rows& rows) {
   auto model = examples::load_face_model(options.model);
   std::vector<fs::path> videos;
   collect(options.input, has_pictures, videos);
   if (videos.empty()) throw FileError(options.input.string(), "", "no pictures", "a folder of frames, or of such folders");
-  std::vector<Row> rows;
   for (const fs::path& video : videos) {
     data::SkippedFiles unused;
     std::vector<fs::path> frames;
     for (const std::string& name : data::detail::list_folder(video, {}, unused).pictures) frames.push_back(video / name);
     const std::string source = source_name(options.input, video);
+    if (rows.has(source)) continue;
     std::cerr << source << ": " << frames.size() << " frames\n";
-    for (Row& row : recognise_frames(model, frames, source, options)) rows.push_back(std::move(row));
+    rows.add(recognise_frames(model, frames, source, options));
   }
-  return rows;
 }
 
 bool has_keypoints(const fs::path& folder) {
@@ -190,33 +236,27 @@ std::vector<gesture::JointSequence> read_joints(const Options& options) {
   return out;
 }
 
-std::vector<Row> recognise_gestures(const Options& options) {
+void recognise_gestures(const Options& options, Rows& rows) {
   auto model = examples::load_gesture_model(options.model);
-  std::vector<Row> rows;
   for (const gesture::JointSequence& sequence : read_joints(options)) {
+    if (rows.has(sequence.name)) continue;
     const auto& drawn = model.options.representation.joints;
     if (drawn.empty() && sequence.joint_count() != model.options.network.joints)
       throw ValueError(mien::detail::text("`", sequence.name, "` has ", sequence.joint_count(), " joints, the model ",
                                           model.options.network.joints));
-    for (Row& row : recognise_joints(model, sequence, sequence.name, options)) rows.push_back(std::move(row));
+    rows.add(recognise_joints(model, sequence, sequence.name, options));
   }
-  return rows;
 }
 
-std::string emotion_of(const Row& row, const std::vector<std::string>& class_names) {
-  const auto best = std::max_element(row.probabilities.begin(), row.probabilities.end());
-  return class_names[static_cast<std::size_t>(best - row.probabilities.begin())];
-}
-
-std::string to_csv(const std::vector<Row>& rows, const std::vector<std::string>& class_names) {
+std::string Rows::to_csv() const {
   std::ostringstream out;
   out << "source,start,end,emotion";
-  for (const std::string& name : class_names) out << "," << examples::csv_field("probability_" + name);
+  for (const std::string& name : class_names_) out << "," << examples::csv_field("probability_" + name);
   out << "\n";
-  for (const Row& row : rows) {
+  for (const Row& row : rows_) {
     out << examples::csv_field(row.source) << "," << row.start << "," << row.end << ",";
-    if (!row.probabilities.empty()) out << examples::csv_field(emotion_of(row, class_names));
-    for (std::size_t c = 0; c < class_names.size(); ++c) {
+    if (!row.probabilities.empty()) out << examples::csv_field(emotion_of(row));
+    for (std::size_t c = 0; c < class_names_.size(); ++c) {
       out << ",";
       if (!row.probabilities.empty()) out << row.probabilities[c];
     }
@@ -225,20 +265,20 @@ std::string to_csv(const std::vector<Row>& rows, const std::vector<std::string>&
   return out.str();
 }
 
-examples::Json to_json(const std::vector<Row>& rows, const std::vector<std::string>& class_names) {
+examples::Json Rows::to_json() const {
   examples::Json clips = examples::Json::array();
-  for (const Row& row : rows) {
+  for (const Row& row : rows_) {
     examples::Json clip = {{"source", row.source}, {"start", row.start}, {"end", row.end}};
     clip["emotion"] = nullptr;
     clip["probabilities"] = nullptr;
     if (!row.probabilities.empty()) {
-      clip["emotion"] = emotion_of(row, class_names);
+      clip["emotion"] = emotion_of(row);
       clip["probabilities"] = examples::Json::object();
-      for (std::size_t c = 0; c < class_names.size(); ++c) clip["probabilities"][class_names[c]] = row.probabilities[c];
+      for (std::size_t c = 0; c < class_names_.size(); ++c) clip["probabilities"][class_names_[c]] = row.probabilities[c];
     }
     clips.push_back(clip);
   }
-  return {{"class_names", class_names}, {"clips", clips}};
+  return {{"class_names", class_names_}, {"clips", clips}};
 }
 
 }  // namespace
@@ -282,16 +322,19 @@ int main(int count, char** arguments) {
       std::cout << options.model.string() << ": " << kind->second << ", " << class_names.size() << " classes\n";
       return;
     }
-    const auto rows = is_face ? recognise_faces(options) : recognise_gestures(options);
-    const std::string csv = to_csv(rows, class_names);
-    if (!program.common().work_dir.empty()) {
-      fs::create_directories(program.common().work_dir);
-      io::write_file(program.common().work_dir / "recognised.csv", csv);
-    }
-    if (program.common().json) {
-      std::cout << to_json(rows, class_names).dump(2) << "\n";
+    const auto& common = program.common();
+    if (!common.work_dir.empty()) fs::create_directories(common.work_dir);
+    Rows rows(common.work_dir.empty() ? fs::path() : common.work_dir / "recognised.csv", class_names);
+    if (common.resume) rows.resume();
+    if (is_face) {
+      recognise_faces(options, rows);
     } else {
-      std::cout << csv;
+      recognise_gestures(options, rows);
+    }
+    if (common.json) {
+      std::cout << rows.to_json().dump(2) << "\n";
+    } else {
+      std::cout << rows.to_csv();
     }
   });
 }
