@@ -69,6 +69,8 @@
 #include "mien/gesture/joint_groups.hpp"
 #include "mien/gesture/joint_sequence.hpp"
 #include "mien/gesture/representation.hpp"
+#include "mien/interop/dlpack.hpp"
+#include "mien/interop/eigen.hpp"
 #include "mien/io/csv.hpp"
 #include "mien/io/element_type.hpp"
 #include "mien/io/file.hpp"
