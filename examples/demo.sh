@@ -99,7 +99,8 @@ if ! finished "$face/result.txt"; then
   "$programs/train_face" --sheet examples/data/faces_diffusionfer/dataset_sheet.csv \
     --path-column subDirectory_filePath --label-column expression --path-components 2 --extension .jpg \
     --class-names neutral,happy,sad,surprise,fear,disgust,anger \
-    --small --side 48 --frames 4 --drift 0.08 --epochs 8 --batch 16 --learning-rate 2e-3 --class-weights \
+    --small --side 48 --frames 4 --drift 0.08 --normalisation centred --dropout 0.3 --batch 16 \
+    --learning-rate 2e-3 --epochs 12 \
     --work-dir "$face" $(resume "$face") >"$face/result.part"
   mv "$face/result.part" "$face/result.txt"
 fi
