@@ -351,7 +351,10 @@ class SafetensorsWriter {
     for (const Entry* entry : ordered) {
       if (out.size() > 1) out += ',';
       std::string extents;
-      for (const Index extent : entry->shape()) extents += (extents.empty() ? "" : ",") + std::to_string(extent);
+      for (const Index extent : entry->shape()) {
+        if (!extents.empty()) extents += ',';
+        extents += std::to_string(extent);
+      }
       out += detail::text(known_.at(entry->name), ":{\"dtype\":\"", element_name(entry->type), "\",\"shape\":[",
                           extents, "],\"data_offsets\":[", offset, ",", offset + entry->bytes(), "]}");
       offset += entry->bytes();
