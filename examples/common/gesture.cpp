@@ -1,6 +1,7 @@
 #include "gesture.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <numbers>
 #include <utility>
 
@@ -103,6 +104,26 @@ void add_gesture_model_options(CLI::App& app, GestureModelOptions& options, cons
   app.add_flag(name("upper-body"), options.upper_body, "head, shoulders and arms alone")->group(group);
 }
 
+namespace {
+
+/// "5-8,6-9" as pairs. Throws CLI::ValidationError for anything else.
+std::vector<gesture::MirroredPair> parse_mirrored_joints(const std::string& list) {
+  std::vector<gesture::MirroredPair> pairs;
+  for (const std::string& entry : split_list(list)) {
+    gesture::MirroredPair pair;
+    const char* const end = entry.data() + entry.size();
+    const auto right = std::from_chars(entry.data(), end, pair.first);
+    const bool parted = right.ec == std::errc() && right.ptr != end && *right.ptr == '-';
+    const auto left = std::from_chars(parted ? right.ptr + 1 : end, end, pair.second);
+    if (left.ec != std::errc() || left.ptr != end || pair.first < 0 || pair.second < 0)
+      throw CLI::ValidationError("--mirrored-joints", "`" + entry + "` is no pair of joints such as 5-8");
+    pairs.push_back(pair);
+  }
+  return pairs;
+}
+
+}  // namespace
+
 void add_joint_augmentation_options(CLI::App& app, gesture::JointAugmentation& options,
                                            const std::string& prefix) {
   const std::string group = "Joint augmentation";
@@ -110,6 +131,11 @@ void add_joint_augmentation_options(CLI::App& app, gesture::JointAugmentation& o
     app.add_option("--" + prefix + option, value, words)->check(CLI::NonNegativeNumber)->group(group);
   };
   add("mirror", options.mirror, "probability that left and right change places");
+  app.add_option_function<std::string>(
+         "--" + prefix + "mirrored-joints",
+         [&options](const std::string& list) { options.mirrored = parse_mirrored_joints(list); },
+         "pairs of joints that --mirror swaps, counted from 0, as in 5-8,6-9; for the layout other")
+      ->group(group);
   add("rotation", options.rotation, "degrees either way");
   add("scale", options.scale, "part more or less, by axis");
   add("shear", options.shear, "x by so much of y");

@@ -6,24 +6,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "random_tensor.hpp"
+
 using namespace mien;
-
-namespace {
-
-Tensor<double> random(const Shape& shape, std::uint64_t seed) {
-  Tensor<double> out(shape);
-  Generator(seed).fill_uniform(out, -1, 1);
-  return out;
-}
-
-void check_close(const Tensor<double>& a, const Tensor<double>& b) {
-  REQUIRE(a.shape() == b.shape());
-  const Tensor<double> left = a.contiguous();
-  const Tensor<double> right = b.contiguous();
-  for (Index i = 0; i < a.elements(); ++i) CHECK(left.data()[i] == doctest::Approx(right.data()[i]).epsilon(1e-11));
-}
-
-}  // namespace
 
 TEST_CASE("the defaults are the published sizes, named as the reference names them") {
   models::TwoStreamLstm<float> reader;
@@ -48,8 +33,8 @@ TEST_CASE("videos of unlike length in one batch are read as if each came alone")
                                                 .emotion_hidden = 4,
                                                 .layers = 2,
                                                 .bidirectional = bidirectional});
-    Tensor<double> features = random({3, 4, 5}, 1);
-    Tensor<double> clip_logits = random({3, 4, 3}, 2);
+    Tensor<double> features = testing::random<double>({3, 4, 5}, 1);
+    Tensor<double> clip_logits = testing::random<double>({3, 4, 3}, 2);
     const std::vector<Index> lengths{2, 4, 1};
     for (Index b = 0; b < 3; ++b) {
       features.select(0, b).slice(0, lengths[static_cast<std::size_t>(b)], 4).fill(std::nan(""));
@@ -63,9 +48,10 @@ TEST_CASE("videos of unlike length in one batch are read as if each came alone")
         return Variable<double>(x.slice(0, b, b + 1).slice(1, 0, lengths[static_cast<std::size_t>(b)]));
       };
       const auto [a1, a2] = reader(alone(features), softmax(alone(clip_logits)));
-      check_close(e1.value().slice(0, b, b + 1), a1.value());
-      check_close(e2.value().slice(0, b, b + 1), a2.value());
-      check_close(emotion.slice(0, b, b + 1), models::video_emotion(alone(clip_logits), a1, a2).value());
+      CHECK(testing::largest_difference(e1.value().slice(0, b, b + 1), a1.value()) < 1e-11);
+      CHECK(testing::largest_difference(e2.value().slice(0, b, b + 1), a2.value()) < 1e-11);
+      CHECK(testing::largest_difference(emotion.slice(0, b, b + 1),
+                                        models::video_emotion(alone(clip_logits), a1, a2).value()) < 1e-11);
     }
   }
 }
@@ -88,8 +74,8 @@ TEST_CASE("a video's emotion is the weighted mean of three probabilities") {
 TEST_CASE("gradients through both streams and the video's emotion") {
   models::TwoStreamLstm<double> reader({.features = 2, .classes = 3, .feature_hidden = 2, .emotion_hidden = 1});
   std::vector<Variable<double>> inputs = reader.parameters();
-  inputs.emplace_back(random({2, 3, 2}, 3), true);
-  inputs.emplace_back(random({2, 3, 3}, 4), true);
+  inputs.emplace_back(testing::random<double>({2, 3, 2}, 3), true);
+  inputs.emplace_back(testing::random<double>({2, 3, 3}, 4), true);
   const auto result = gradient_check(
       [&](std::vector<Variable<double>>& v) {
         const auto& z = v.back();
@@ -102,18 +88,18 @@ TEST_CASE("gradients through both streams and the video's emotion") {
 
 TEST_CASE("what does not belong together is refused") {
   const models::TwoStreamLstm<double> reader({.features = 5, .classes = 3, .feature_hidden = 2, .emotion_hidden = 2});
-  const Variable<double> features(random({2, 4, 5}, 1));
-  CHECK_THROWS_WITH_AS(reader(features, Variable<double>(random({2, 3, 3}, 1))),
+  const Variable<double> features(testing::random<double>({2, 4, 5}, 1));
+  CHECK_THROWS_WITH_AS(reader(features, Variable<double>(testing::random<double>({2, 3, 3}, 1))),
                        "TwoStreamLstm: features [2, 4, 5] and clip emotions [2, 3, 3] are not of the same clips",
                        ShapeError);
-  CHECK_THROWS_AS(reader(features, Variable<double>(random({2, 4, 2}, 1))), ShapeError);
-  CHECK_THROWS_AS(reader(features, Variable<double>(random({2, 4, 3}, 1)), {4, 5}), ValueError);
-  const Variable<double> z(random({2, 4, 3}, 1));
-  const Variable<double> e(random({2, 3}, 1));
-  CHECK_THROWS_AS(models::video_emotion(z, e, Variable<double>(random({2, 4}, 1))), ShapeError);
+  CHECK_THROWS_AS(reader(features, Variable<double>(testing::random<double>({2, 4, 2}, 1))), ShapeError);
+  CHECK_THROWS_AS(reader(features, Variable<double>(testing::random<double>({2, 4, 3}, 1)), {4, 5}), ValueError);
+  const Variable<double> z(testing::random<double>({2, 4, 3}, 1));
+  const Variable<double> e(testing::random<double>({2, 3}, 1));
+  CHECK_THROWS_AS(models::video_emotion(z, e, Variable<double>(testing::random<double>({2, 4}, 1))), ShapeError);
   CHECK_THROWS_WITH_AS(models::video_emotion(z, e, e, {}, {4, 0}), "video_emotion: video 1 of [2, 4, 3] has no clip",
                        ValueError);
-  CHECK_THROWS_AS(models::video_emotion(Variable<double>(random({2, 0, 3}, 1)), e, e), ValueError);
+  CHECK_THROWS_AS(models::video_emotion(Variable<double>(testing::random<double>({2, 0, 3}, 1)), e, e), ValueError);
   CHECK_THROWS_AS(models::video_emotion(z, e, e, {.clips = 0, .feature_stream = 0, .emotion_stream = 0}), ValueError);
   CHECK_THROWS_AS(models::video_emotion(z, e, e, {.clips = -1}), ValueError);
   CHECK_THROWS_AS(models::video_emotion(z, e, e, {.clips = std::nan("")}), ValueError);

@@ -7,24 +7,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "random_tensor.hpp"
+
 using namespace mien;
-
-namespace {
-
-Tensor<double> random(const Shape& shape, std::uint64_t seed) {
-  Tensor<double> out(shape);
-  Generator(seed).fill_uniform(out, -1, 1);
-  return out;
-}
-
-void check_close(const Tensor<double>& a, const Tensor<double>& b) {
-  REQUIRE(a.shape() == b.shape());
-  const Tensor<double> left = a.contiguous();
-  const Tensor<double> right = b.contiguous();
-  for (Index i = 0; i < a.elements(); ++i) CHECK(left.data()[i] == doctest::Approx(right.data()[i]).epsilon(1e-11));
-}
-
-}  // namespace
 
 TEST_CASE("parameters have PyTorch's names and shapes") {
   nn::Lstm<float> lstm({.in = 7, .hidden = 3, .layers = 2, .bidirectional = true});
@@ -53,16 +38,17 @@ TEST_CASE("each sample of a padded batch is read as if alone, through layers and
   for (const bool bidirectional : {false, true}) {
     nn::Lstm<double> lstm({.in = 3, .hidden = 4, .layers = 2, .bidirectional = bidirectional});
     const std::vector<Index> lengths{5, 1, 3};
-    Tensor<double> x = random({3, 5, 3}, 1);
+    Tensor<double> x = testing::random<double>({3, 5, 3}, 1);
     for (Index b = 0; b < 3; ++b) x.select(0, b).slice(0, lengths[static_cast<std::size_t>(b)], 5).fill(std::nan(""));
     const auto batch = lstm(Variable<double>(x), lengths);
     CHECK(batch.h_n.shape() == Shape{3, lstm.out()});
     for (Index b = 0; b < 3; ++b) {
       const Index length = lengths[static_cast<std::size_t>(b)];
       const auto alone = lstm(Variable<double>(x.slice(0, b, b + 1).slice(1, 0, length)));
-      check_close(batch.outputs.value().slice(0, b, b + 1).slice(1, 0, length), alone.outputs.value());
-      check_close(batch.h_n.value().slice(0, b, b + 1), alone.h_n.value());
-      check_close(batch.c_n.value().slice(0, b, b + 1), alone.c_n.value());
+      CHECK(testing::largest_difference(batch.outputs.value().slice(0, b, b + 1).slice(1, 0, length),
+                                        alone.outputs.value()) < 1e-11);
+      CHECK(testing::largest_difference(batch.h_n.value().slice(0, b, b + 1), alone.h_n.value()) < 1e-11);
+      CHECK(testing::largest_difference(batch.c_n.value().slice(0, b, b + 1), alone.c_n.value()) < 1e-11);
       const Tensor<double> padding = batch.outputs.value().select(0, b).slice(0, length, 5).clone();
       CHECK(std::ranges::all_of(padding.span(), [](double value) { return value == 0; }));
     }
@@ -74,41 +60,58 @@ TEST_CASE("in reverse the LSTM reads the sequence turned around") {
   nn::Lstm<double> one({.in = 3, .hidden = 4});
   const auto parameters = both.parameters();
   for (std::size_t i = 0; i < 4; ++i) one.parameters()[i].value().copy_from(parameters[4 + i].value());
-  const Tensor<double> x = random({1, 5, 3}, 2);
+  const Tensor<double> x = testing::random<double>({1, 5, 3}, 2);
   Tensor<double> turned(x.shape());
   for (Index t = 0; t < 5; ++t) turned.select(1, t).copy_from(x.select(1, 4 - t));
   const auto expected = one(Variable<double>(turned));
   const auto found = both(Variable<double>(x));
   for (Index t = 0; t < 5; ++t)
-    check_close(found.outputs.value().select(1, t).slice(-1, 4, 8), expected.outputs.value().select(1, 4 - t));
-  check_close(found.h_n.value().slice(-1, 4, 8), expected.h_n.value());
+    CHECK(testing::largest_difference(found.outputs.value().select(1, t).slice(-1, 4, 8),
+                                      expected.outputs.value().select(1, 4 - t)) < 1e-11);
+  CHECK(testing::largest_difference(found.h_n.value().slice(-1, 4, 8), expected.h_n.value()) < 1e-11);
+}
+
+TEST_CASE("dropout lies between layers, in training alone") {
+  nn::Lstm<double> plain({.in = 3, .hidden = 4, .layers = 2});
+  nn::Lstm<double> dropping({.in = 3, .hidden = 4, .layers = 2, .dropout = 0.5});
+  const auto parameters = plain.parameters();
+  for (std::size_t i = 0; i < parameters.size(); ++i) dropping.parameters()[i].value().copy_from(parameters[i].value());
+  const Variable<double> x(testing::random<double>({2, 5, 3}, 8));
+  const auto expected = plain(x);
+  const auto found = dropping(x);
+  CHECK(testing::largest_difference(found.states[0].h.value(), expected.states[0].h.value()) < 1e-11);
+  CHECK(testing::largest_difference(found.h_n.value(), expected.h_n.value()) > 1e-3);
+  for (const double value : found.h_n.value().span()) CHECK(value != 0);
+  dropping.evaluate();
+  CHECK(testing::largest_difference(dropping(x).outputs.value(), expected.outputs.value()) < 1e-11);
+  CHECK_THROWS_AS(nn::Lstm<double>({.in = 3, .hidden = 4, .dropout = 1}), ValueError);
 }
 
 TEST_CASE("the states of one call carry on in the next") {
   nn::Lstm<double> lstm({.in = 3, .hidden = 4, .layers = 2});
-  const Variable<double> x(random({2, 5, 3}, 3));
+  const Variable<double> x(testing::random<double>({2, 5, 3}, 3));
   const auto whole = lstm(x);
   const auto first = lstm(slice(x, 1, 0, 2));
   const auto second = lstm(slice(x, 1, 2, 5), {}, first.states);
-  check_close(second.h_n.value(), whole.h_n.value());
-  check_close(second.c_n.value(), whole.c_n.value());
+  CHECK(testing::largest_difference(second.h_n.value(), whole.h_n.value()) < 1e-11);
+  CHECK(testing::largest_difference(second.c_n.value(), whole.c_n.value()) < 1e-11);
   REQUIRE(second.states.size() == 2);
-  check_close(second.states[0].h.value(), whole.states[0].h.value());
+  CHECK(testing::largest_difference(second.states[0].h.value(), whole.states[0].h.value()) < 1e-11);
 }
 
 TEST_CASE("a length of zero leaves the initial state") {
   nn::Lstm<double> lstm({.in = 3, .hidden = 4});
-  const Variable<double> h(random({2, 4}, 4));
-  const Variable<double> c(random({2, 4}, 5));
-  const auto result = lstm(Variable<double>(random({2, 5, 3}, 6)), {0, 5}, {{h, c}});
-  check_close(result.h_n.value().slice(0, 0, 1), h.value().slice(0, 0, 1));
-  check_close(result.c_n.value().slice(0, 0, 1), c.value().slice(0, 0, 1));
+  const Variable<double> h(testing::random<double>({2, 4}, 4));
+  const Variable<double> c(testing::random<double>({2, 4}, 5));
+  const auto result = lstm(Variable<double>(testing::random<double>({2, 5, 3}, 6)), {0, 5}, {{h, c}});
+  CHECK(testing::largest_difference(result.h_n.value().slice(0, 0, 1), h.value().slice(0, 0, 1)) < 1e-11);
+  CHECK(testing::largest_difference(result.c_n.value().slice(0, 0, 1), c.value().slice(0, 0, 1)) < 1e-11);
 }
 
 TEST_CASE("gradients through two layers and both directions, with sequences of unlike length") {
   nn::Lstm<double> lstm({.in = 2, .hidden = 2, .layers = 2, .bidirectional = true});
   std::vector<Variable<double>> inputs = lstm.parameters();
-  inputs.emplace_back(random({3, 3, 2}, 7), true);
+  inputs.emplace_back(testing::random<double>({3, 3, 2}, 7), true);
   const auto result = gradient_check(
       [&](std::vector<Variable<double>>& v) {
         const auto y = lstm(v.back(), {3, 1, 2});

@@ -59,6 +59,10 @@ TEST_CASE("adaptive pooling divides any size evenly") {
   CHECK(y(0, 0, 0, 0) == doctest::Approx(2));
   CHECK(y(0, 1, 0, 0) == doctest::Approx(4));
   CHECK(ops::adaptive_average_pool(x, {7, 3}).shape() == Shape{1, 7, 3, 1});
+  const auto [largest, source] = ops::adaptive_max_pool(x, {2, 1});
+  CHECK(largest(0, 0, 0, 0) == 3);
+  CHECK(largest(0, 1, 0, 0) == 5);
+  CHECK(source(0, 0, 0, 0) == 2);
 }
 
 TEST_CASE("gradients of pooling") {
@@ -70,6 +74,7 @@ TEST_CASE("gradients of pooling") {
     for (const auto& result : {gradient_check([&](auto& v) { return max_pool(v[0], c.options); }, {x}),
                                gradient_check([&](auto& v) { return average_pool(v[0], c.options); }, {x}),
                                gradient_check([&](auto& v) { return average_pool(v[0], inside); }, {x}),
+                               gradient_check([&](auto& v) { return adaptive_max_pool(v[0], {3, 2}); }, {x}),
                                gradient_check([&](auto& v) { return adaptive_average_pool(v[0], {3, 2}); }, {x})})
       CHECK_MESSAGE(result.passed, result.where);
   }
@@ -80,4 +85,5 @@ TEST_CASE("windows that do not fit are refused") {
   CHECK_THROWS_AS(ops::max_pool(Tensor<float>({1, 4, 4, 1}, 0), {.kernel = 2, .stride = 1, .padding = 2}), ValueError);
   CHECK_THROWS_AS(ops::average_pool(Tensor<float>({4, 4}, 0), {}), ShapeError);
   CHECK_THROWS_AS(ops::adaptive_average_pool(Tensor<float>({1, 4, 4, 1}, 0), {0, 1}), ShapeError);
+  CHECK_THROWS_AS(ops::adaptive_max_pool(Tensor<float>({1, 0, 4, 1}, 0), {1, 1}), ShapeError);
 }

@@ -18,6 +18,14 @@ Variable<T> max_pool(const Variable<T>& x, const PoolingOptions& options) {
 }
 
 template <class T>
+Variable<T> adaptive_max_pool(const Variable<T>& x, Extent2d output) {
+  auto [y, source] = ops::adaptive_max_pool(x.value(), output);
+  return record(std::move(y), {x}, [origin = source, shape = x.shape()](const Tensor<T>& upstream, auto& inputs) {
+    inputs.add(0, ops::max_pool_gradient(upstream, origin, shape));
+  });
+}
+
+template <class T>
 Variable<T> average_pool(const Variable<T>& x, const PoolingOptions& options) {
   return record(ops::average_pool(x.value(), options), {x},
                 [shape = x.shape(), options](const Tensor<T>& upstream, auto& inputs) {

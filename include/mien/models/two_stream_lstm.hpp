@@ -21,6 +21,7 @@ struct TwoStreamLstmOptions {
   Index emotion_hidden = 512;
   Index layers = 1;  ///< of both LSTMs
   bool bidirectional = false;
+  double dropout = 0;  ///< between the layers of an LSTM
 };
 
 /// Logits of the two streams for each video, [B, classes].
@@ -69,7 +70,11 @@ class TwoStreamLstm : public nn::Module<TwoStreamLstm<T>, T> {
 
  private:
   static nn::LstmOptions lstm_options(const TwoStreamLstmOptions& options, Index in, Index hidden) {
-    return {.in = in, .hidden = hidden, .layers = options.layers, .bidirectional = options.bidirectional};
+    return {.in = in,
+            .hidden = hidden,
+            .layers = options.layers,
+            .bidirectional = options.bidirectional,
+            .dropout = options.dropout};
   }
 };
 

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "mien/autograd/lstm.hpp"
+#include "mien/nn/dropout.hpp"
 #include "mien/nn/initialisation.hpp"
 #include "mien/nn/module.hpp"
 
@@ -15,6 +16,7 @@ struct LstmOptions {
   Index layers = 1;
   bool bias = true;
   bool bidirectional = false;  ///< a second pass from the last valid step to the first; outputs [.., 2H]
+  double dropout = 0;          ///< of what one layer hands to the next, in training
 };
 
 template <class T>
@@ -35,7 +37,7 @@ struct LstmResult {
 template <class T>
 class Lstm : public Module<Lstm<T>, T> {
  public:
-  explicit Lstm(const LstmOptions& options) : options_(options) {
+  explicit Lstm(const LstmOptions& options) : options_(options), dropout_(options.dropout) {
     if (options.in < 1 || options.hidden < 1 || options.layers < 1)
       throw ValueError(detail::text("Lstm: in ", options.in, ", hidden ", options.hidden, ", layers ", options.layers,
                                     " must all be positive"));
@@ -64,9 +66,8 @@ class Lstm : public Module<Lstm<T>, T> {
       throw ValueError(
           detail::text("Lstm: ", initial.size(), " initial states for ", cells_.size(), " layers and directions"));
     LstmResult<T> result;
-    result.outputs = x;
     for (std::size_t first = 0; first < cells_.size(); first += static_cast<std::size_t>(directions())) {
-      const Variable<T> in = result.outputs;
+      const Variable<T> in = first == 0 ? x : dropout_(result.outputs);
       const auto run = [&](std::size_t cell, bool reverse) {
         auto output = lstm(in, cells_[cell], {.lengths = lengths, .reverse = reverse},
                            initial.empty() ? LstmState<T>() : initial[cell]);
@@ -103,12 +104,14 @@ class Lstm : public Module<Lstm<T>, T> {
         child("bias_hh" + suffix, cells_[i].bias_hh);
       }
     }
+    child("dropout", dropout_);
   }
 
  private:
   Index directions() const { return options_.bidirectional ? 2 : 1; }
 
   LstmOptions options_;
+  Dropout<T> dropout_;
   std::vector<LstmParameters<T>> cells_;
 };
 

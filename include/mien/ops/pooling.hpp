@@ -1,7 +1,7 @@
 #pragma once
 
-/// Pooling of channels-last maps [..., H, W, C]. Output sizes as for convolutions: (H + 2 padding - kernel) / stride + 1,
-/// rounded down.
+/// Pooling of channels-last maps [..., H, W, C]. Output sizes as for convolutions: (H + 2 padding - kernel) / stride +
+/// 1, rounded down.
 
 #include <cstdint>
 
@@ -18,6 +18,12 @@ struct PoolingOptions {
   bool count_padding = true;
 };
 
+template <class T>
+struct MaxPoolResult {
+  Tensor<T> y;
+  Tensor<std::int32_t> source;  ///< the pixel of the map that each maximum came from, row * W + column
+};
+
 namespace detail {
 
 inline Shape pooled_shape(const char* operation, const Shape& x, const PoolingOptions& options) {
@@ -26,21 +32,16 @@ inline Shape pooled_shape(const char* operation, const Shape& x, const PoolingOp
   return slide_window(operation, x, options.kernel, options.stride, options.padding, x.rank() > 0 ? x[-1] : 0);
 }
 
-inline backend::ConvolutionWindow pooling_window(const PoolingOptions& options) {
-  return {options.kernel.height,  options.kernel.width,    options.stride.height,
-          options.stride.width,   options.padding.height, options.padding.width};
-}
-
 inline Index leading(const Shape& map) { return map.first(map.rank() - 3).elements(); }
 
-/// Borders of one output's window within the map, and what its sum is multiplied by.
+/// Borders of one output's window within the map, and what averages multiply its sum by.
 struct PoolingArea {
   Index top, bottom, left, right;
   double weight;
 };
 
 /// Of a shape that `pooled_shape` has accepted.
-inline auto average_windows(const Shape& x, const PoolingOptions& options) {
+inline auto sliding_windows(const Shape& x, const PoolingOptions& options) {
   return [options, height = x[-3], width = x[-2]](Index i, Index j) {
     const Index top = i * options.stride.height - options.padding.height;
     const Index left = j * options.stride.width - options.padding.width;
@@ -64,6 +65,15 @@ inline auto adaptive_windows(const Shape& x, Extent2d output) {
 }
 
 template <class T, class Windows>
+MaxPoolResult<T> maximum(const Tensor<T>& x, const Shape& shape, const Windows& windows) {
+  MaxPoolResult<T> result{Tensor<T>(shape), Tensor<std::int32_t>(shape)};
+  if (!result.y.empty())
+    backend::max_pool(x.contiguous().data(), leading(x.shape()), x.size(-3), x.size(-2), x.size(-1), shape[-3],
+                      shape[-2], windows, result.y.data(), result.source.data());
+  return result;
+}
+
+template <class T, class Windows>
 Tensor<T> average(const Tensor<T>& x, const Shape& shape, const Windows& windows) {
   Tensor<T> y(shape);
   if (!y.empty())
@@ -81,32 +91,29 @@ Tensor<T> average_gradient(const Tensor<T>& upstream, const Shape& x, const Wind
   return gradient;
 }
 
-inline Shape adaptive_shape(const Shape& x, Extent2d output) {
+inline Shape adaptive_shape(const char* operation, const Shape& x, Extent2d output) {
   if (x.rank() < 3 || output.height < 1 || output.width < 1 || x[-3] < 1 || x[-2] < 1)
-    throw ShapeError(text("adaptive_average_pool: input ", x, " to ", output));
+    throw ShapeError(text(operation, ": input ", x, " to ", output));
   return x.with(-3, output.height).with(-2, output.width);
 }
 
 }  // namespace detail
 
-template <class T>
-struct MaxPoolResult {
-  Tensor<T> y;
-  Tensor<std::int32_t> source;  ///< the pixel of the map that each maximum came from, row * W + column
-};
-
 /// The largest value under each window; positions outside the map never win.
 template <class T>
 MaxPoolResult<T> max_pool(const Tensor<T>& x, const PoolingOptions& options) {
   const Shape shape = detail::pooled_shape("max_pool", x.shape(), options);
-  MaxPoolResult<T> result{Tensor<T>(shape), Tensor<std::int32_t>(shape)};
-  if (!result.y.empty())
-    backend::max_pool(x.contiguous().data(), detail::leading(x.shape()), x.size(-3), x.size(-2), x.size(-1),
-                      detail::pooling_window(options), shape[-3], shape[-2], result.y.data(), result.source.data());
-  return result;
+  return detail::maximum(x, shape, detail::sliding_windows(x.shape(), options));
 }
 
-/// The gradient for the input, of shape x.
+/// The largest value of each of `output` windows that divide the map as evenly as whole pixels allow.
+template <class T>
+MaxPoolResult<T> adaptive_max_pool(const Tensor<T>& x, Extent2d output) {
+  const Shape shape = detail::adaptive_shape("adaptive_max_pool", x.shape(), output);
+  return detail::maximum(x, shape, detail::adaptive_windows(x.shape(), output));
+}
+
+/// The gradient for the input of either, of shape x.
 template <class T>
 Tensor<T> max_pool_gradient(const Tensor<T>& upstream, const Tensor<std::int32_t>& source, const Shape& x) {
   require_equal_shapes("max_pool_gradient", upstream.shape(), source.shape());
@@ -119,18 +126,18 @@ Tensor<T> max_pool_gradient(const Tensor<T>& upstream, const Tensor<std::int32_t
 template <class T>
 Tensor<T> average_pool(const Tensor<T>& x, const PoolingOptions& options) {
   const Shape shape = detail::pooled_shape("average_pool", x.shape(), options);
-  return detail::average(x, shape, detail::average_windows(x.shape(), options));
+  return detail::average(x, shape, detail::sliding_windows(x.shape(), options));
 }
 template <class T>
 Tensor<T> average_pool_gradient(const Tensor<T>& upstream, const Shape& x, const PoolingOptions& options) {
   require_equal_shapes("average_pool_gradient", upstream.shape(), detail::pooled_shape("average_pool", x, options));
-  return detail::average_gradient(upstream, x, detail::average_windows(x, options));
+  return detail::average_gradient(upstream, x, detail::sliding_windows(x, options));
 }
 
-/// Means over windows that divide the map into `output` parts as evenly as whole pixels allow.
+/// The mean of each of `output` windows that divide the map as evenly as whole pixels allow.
 template <class T>
 Tensor<T> adaptive_average_pool(const Tensor<T>& x, Extent2d output) {
-  const Shape shape = detail::adaptive_shape(x.shape(), output);
+  const Shape shape = detail::adaptive_shape("adaptive_average_pool", x.shape(), output);
   return detail::average(x, shape, detail::adaptive_windows(x.shape(), output));
 }
 template <class T>

@@ -7,37 +7,28 @@
 
 namespace mien::backend {
 
-/// Calls `visit(row, column)` for the input pixels under the window of output pixel (i, j) that are inside the map.
-template <class Visit>
-void for_each_in_window(const ConvolutionWindow& window, Index height, Index width, Index i, Index j,
-                        const Visit& visit) {
-  const Index top = i * window.stride_height - window.padding_height;
-  const Index left = j * window.stride_width - window.padding_width;
-  for (Index row = std::max<Index>(0, top); row < std::min(height, top + window.height); ++row)
-    for (Index column = std::max<Index>(0, left); column < std::min(width, left + window.width); ++column)
-      visit(row, column);
-}
-
-/// Maxima of windows over x [N, H, W, C], and the pixel (row W + column) each came from.
-template <class T>
-void max_pool(const T* x, Index images, Index height, Index width, Index channels, const ConvolutionWindow& window,
-              Index output_height, Index output_width, T* y, std::int32_t* source) {
+/// Maxima of x [N, H, W, C] in `window(i, j)`, the area of output pixel (i, j), and the pixel (row W + column) each
+/// came from. An area without pixels gives minus infinity and -1.
+template <class T, class Window>
+void max_pool(const T* x, Index images, Index height, Index width, Index channels, Index output_height,
+              Index output_width, const Window& window, T* y, std::int32_t* source) {
   parallel_for(0, images * output_height, 1, [&](Index task, Index) {
     const T* image = x + task / output_height * height * width * channels;
-    const Index i = task % output_height;
     for (Index j = 0; j < output_width; ++j) {
+      const auto area = window(task % output_height, j);
       const Index out = (task * output_width + j) * channels;
       std::fill_n(y + out, channels, -std::numeric_limits<T>::infinity());
       std::fill_n(source + out, channels, -1);
-      for_each_in_window(window, height, width, i, j, [&](Index row, Index column) {
-        const T* pixel = image + (row * width + column) * channels;
-        for (Index c = 0; c < channels; ++c) {
-          // A NaN wins, so that it is seen; a padded position never does.
-          const bool wins = pixel[c] > y[out + c] || source[out + c] < 0 || pixel[c] != pixel[c];
-          y[out + c] = wins ? pixel[c] : y[out + c];
-          source[out + c] = wins ? static_cast<std::int32_t>(row * width + column) : source[out + c];
+      for (Index row = area.top; row < area.bottom; ++row)
+        for (Index column = area.left; column < area.right; ++column) {
+          const T* pixel = image + (row * width + column) * channels;
+          for (Index c = 0; c < channels; ++c) {
+            // A NaN wins, so that it is seen; a padded position never does.
+            const bool wins = pixel[c] > y[out + c] || source[out + c] < 0 || pixel[c] != pixel[c];
+            y[out + c] = wins ? pixel[c] : y[out + c];
+            source[out + c] = wins ? static_cast<std::int32_t>(row * width + column) : source[out + c];
+          }
         }
-      });
     }
   });
 }
@@ -58,13 +49,11 @@ void max_pool_gradient(const T* upstream, const std::int32_t* source, Index imag
   });
 }
 
-/// The part of an axis that output `i` of `outputs` averages: [floor(i n / outputs), ceil((i + 1) n / outputs)).
+/// The part of an axis that output `i` of `outputs` sees: [floor(i n / outputs), ceil((i + 1) n / outputs)).
 inline Index adaptive_begin(Index i, Index extent, Index outputs) { return i * extent / outputs; }
-inline Index adaptive_end(Index i, Index extent, Index outputs) {
-  return ((i + 1) * extent + outputs - 1) / outputs;
-}
+inline Index adaptive_end(Index i, Index extent, Index outputs) { return ((i + 1) * extent + outputs - 1) / outputs; }
 
-/// Sums of x over each window times `weight(i, j)`; `begin` and `end` give a window's borders: (axis is height, index).
+/// Sums of x [N, H, W, C] over `window(i, j)`, the area of output pixel (i, j), times that area's weight.
 template <class T, class Window>
 void average_pool(const T* x, Index images, Index height, Index width, Index channels, Index output_height,
                   Index output_width, const Window& window, T* y) {
