@@ -76,6 +76,22 @@ TEST_CASE("parameters of one network, of several, or a list") {
   CHECK(list.learning_rate() == 2e-3);
 }
 
+TEST_CASE("braces mean what parentheses do") {
+  nn::Linear<double> first({.in = 3, .out = 2});
+  nn::Linear<double> second({.in = 2, .out = 1});
+  const optim::Adam one{first.parameters(), {.learning_rate = 1e-2}};
+  CHECK(one.learning_rate() == 1e-2);
+  CHECK(one.parameters().size() == 2);
+  const optim::AdamW<double> both{{first.parameters(), second.parameters()}, {.learning_rate = 1e-2}};
+  CHECK(both.parameters().size() == 4);
+  const optim::Adamax adamax{first.parameters(), {.beta1 = 0.5}};
+  CHECK(adamax.momentum() == 0.5);
+  optim::Sgd sgd{{first.parameters()}, {.momentum = 0.5}};
+  CHECK(sgd.momentum() == 0.5);
+  sgd.add_group({second.parameters()});
+  CHECK(sgd.parameters().size() == 4);
+}
+
 TEST_CASE("a step changes the layer itself, and only what has a gradient") {
   nn::Linear<double> used({.in = 3, .out = 2});
   nn::Linear<double> unused({.in = 3, .out = 2});
@@ -232,6 +248,12 @@ TEST_CASE("a state of another optimiser is refused, and changes nothing") {
   CHECK(adam.state().numbers.at("0.steps") == 1);
   adam.set_state(good);
   CHECK(adam.learning_rate() == 1e-3);
+
+  // Momentum without the tensors that it needs.
+  optim::Sgd with_momentum(parameters_of_all_sizes(), {.momentum = 0.9});
+  optim::Sgd without(parameters_of_all_sizes());
+  CHECK_THROWS_AS(without.set_state(with_momentum.state()), ValueError);
+  CHECK(without.momentum() == 0);
 }
 
 TEST_CASE("settings that make no sense are refused") {

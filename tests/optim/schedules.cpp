@@ -78,6 +78,13 @@ TEST_CASE("one cycle: begin, peak and end, and how many steps it has") {
   CHECK_THROWS_AS(schedule.step(), ValueError);
 }
 
+TEST_CASE("one cycle that was saved after more steps than it has takes none") {
+  optim::OneCycle schedule({.max_learning_rate = 1, .total_steps = 10});
+  schedule.set_state({{"steps", 11}});
+  CHECK(schedule.learning_rate() == doctest::Approx(1.0 / 25 / 1e4));
+  CHECK_THROWS_AS(schedule.step(), ValueError);
+}
+
 TEST_CASE("one cycle in straight lines and in three phases") {
   optim::OneCycle schedule({.max_learning_rate = 1,
                             .total_steps = 21,
@@ -168,5 +175,7 @@ TEST_CASE("settings that make no sense are refused") {
   CHECK_THROWS_AS(optim::OneCycle({.total_steps = 5, .rising_share = 1.5}), ValueError);
   CHECK_THROWS_AS(optim::OneCycle({.total_steps = 5, .first_divisor = 0}), ValueError);
   CHECK_THROWS_AS(optim::ReduceOnPlateau(1, {.factor = 1}), ValueError);
+  CHECK_THROWS_AS(optim::ReduceOnPlateau(1, {.patience = -1}), ValueError);
+  CHECK_THROWS_AS(optim::ReduceOnPlateau(1, {.cooldown = -1}), ValueError);
   CHECK_THROWS_AS(optim::ReduceOnPlateau(std::nan(""), {}), ValueError);
 }

@@ -3,6 +3,9 @@
 /// Adam: Kingma and Ba, Adam: A Method for Stochastic Optimization, ICLR 2015. AdamW: Loshchilov and Hutter, Decoupled
 /// Weight Decay Regularization, ICLR 2019.
 
+#include <cmath>
+#include <cstddef>
+
 #include "mien/backend/cpu/optimiser_step.hpp"
 #include "mien/optim/optimiser.hpp"
 
@@ -33,7 +36,9 @@ class Adam : public Optimiser<T> {
       : Adam("optim::Adam", options, false) {
     this->add_group(parameters);
   }
-  Adam(std::initializer_list<nn::ParameterList<T>> lists, const AdamOptions& options = {})
+  /// The parameters of several networks.
+  template <std::size_t N>
+  Adam(const nn::ParameterList<T> (&lists)[N], const AdamOptions& options = {})
       : Adam("optim::Adam", options, false) {
     this->add_group(lists);
   }
@@ -79,7 +84,9 @@ class AdamW : public Adam<T> {
   explicit AdamW(const nn::ParameterList<T>& parameters, const AdamWOptions& options = {}) : AdamW(options) {
     this->add_group(parameters);
   }
-  AdamW(std::initializer_list<nn::ParameterList<T>> lists, const AdamWOptions& options = {}) : AdamW(options) {
+  /// The parameters of several networks.
+  template <std::size_t N>
+  AdamW(const nn::ParameterList<T> (&lists)[N], const AdamWOptions& options = {}) : AdamW(options) {
     this->add_group(lists);
   }
 

@@ -3,6 +3,9 @@
 /// Adamax: Adam with the infinity norm. Kingma and Ba, Adam: A Method for Stochastic Optimization, ICLR 2015,
 /// section 7.
 
+#include <cmath>
+#include <cstddef>
+
 #include "mien/backend/cpu/optimiser_step.hpp"
 #include "mien/optim/optimiser.hpp"
 
@@ -23,7 +26,9 @@ class Adamax : public Optimiser<T> {
   explicit Adamax(const nn::ParameterList<T>& parameters, const AdamaxOptions& options = {}) : Adamax(options) {
     this->add_group(parameters);
   }
-  Adamax(std::initializer_list<nn::ParameterList<T>> lists, const AdamaxOptions& options = {}) : Adamax(options) {
+  /// The parameters of several networks.
+  template <std::size_t N>
+  Adamax(const nn::ParameterList<T> (&lists)[N], const AdamaxOptions& options = {}) : Adamax(options) {
     this->add_group(lists);
   }
 

@@ -8,6 +8,8 @@
 ///     backward(loss);
 ///     adam.step();
 ///
+/// Parentheses and braces mean the same: `optim::Adam adam{face.parameters(), {.learning_rate = 1e-3}};`.
+///
 /// The formulas, and the meaning of every setting, are PyTorch's, so that settings carry over. Results do not depend on
 /// the number of threads.
 
@@ -16,6 +18,7 @@
 #include <limits>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <tuple>
 #include <unordered_set>
@@ -82,10 +85,13 @@ class Optimiser {
   }
 
   /// The parameters of several networks as one group.
-  void add_group(std::initializer_list<nn::ParameterList<T>> lists, const GroupOptions& options = {}) {
+  void add_group(std::span<const nn::ParameterList<T>> lists, const GroupOptions& options = {}) {
     nn::ParameterList<T> all;
     for (const auto& list : lists) all.insert(all.end(), list.begin(), list.end());
     add_group(all, options);
+  }
+  void add_group(std::initializer_list<nn::ParameterList<T>> lists, const GroupOptions& options = {}) {
+    add_group(std::span<const nn::ParameterList<T>>(lists.begin(), lists.size()), options);
   }
 
   /// Forgets all gradients. Call it before each `backward`, whose gradients add to what is there.
@@ -101,10 +107,8 @@ class Optimiser {
       settings.weight_decay = group.weight_decay;
       for (Entry& entry : group.entries) {
         if (!entry.parameter.gradient().defined()) continue;
-        if (entry.steps++ == 0)
-          for (std::size_t slot = 0; slot < slots_.size(); ++slot)
-            entry.slots.push_back(Tensor<T>::zeros(entry.parameter.shape()));
-        update(settings, entry.steps, entry.parameter.gradient(), entry.parameter.value(), entry.slots);
+        while (entry.slots.size() < slots_.size()) entry.slots.push_back(Tensor<T>::zeros(entry.parameter.shape()));
+        update(settings, ++entry.steps, entry.parameter.gradient(), entry.parameter.value(), entry.slots);
       }
     }
   }
@@ -162,6 +166,8 @@ class Optimiser {
     const double momentum = number_of(state, "momentum");
     detail::require_setting(name_, "learning rate", rate);
     detail::require_setting(name_, "momentum", momentum, 1);
+    if (!has_momentum_ && momentum > 0)
+      throw ValueError(detail::text(name_, ": the state has momentum ", momentum, ", the optimiser was made without"));
     std::vector<std::pair<Index, std::vector<Tensor<T>>>> restored;
     std::size_t tensors = 0;
     for_each([&](const Group&, const Entry& entry) {

@@ -163,7 +163,7 @@ class OneCycle : public StepCounter {
 
   /// The last of `total_steps` calls leaves the rate where it is; one more throws ValueError.
   void step() {
-    if (steps_ == options_.total_steps)
+    if (steps_ >= options_.total_steps)
       throw ValueError(detail::text("optim::OneCycle: all ", options_.total_steps, " steps are taken"));
     ++steps_;
   }
@@ -221,7 +221,7 @@ struct ReduceOnPlateauOptions {
   double smallest_change = 1e-8;  ///< a reduction by less is not made
 };
 
-/// Lowers the rate when a measure has stopped to improve.
+/// Lowers the rate when a measure has stopped improving.
 class ReduceOnPlateau {
  public:
   explicit ReduceOnPlateau(double first_rate, const ReduceOnPlateauOptions& options = {})
@@ -231,6 +231,8 @@ class ReduceOnPlateau {
     detail::require_setting(name, "factor", options.factor, 1);
     detail::require_setting(name, "threshold", options.threshold);
     detail::require_setting(name, "lowest learning rate", options.min_learning_rate);
+    detail::require_setting(name, "patience", static_cast<double>(options.patience));
+    detail::require_setting(name, "cooldown", static_cast<double>(options.cooldown));
   }
 
   /// `measure` is the value to watch, such as the validation loss. Not-a-number is no improvement.

@@ -2,6 +2,9 @@
 
 /// Stochastic gradient descent.
 
+#include <cstddef>
+#include <vector>
+
 #include "mien/backend/cpu/optimiser_step.hpp"
 #include "mien/optim/optimiser.hpp"
 
@@ -22,7 +25,9 @@ class Sgd : public Optimiser<T> {
   explicit Sgd(const nn::ParameterList<T>& parameters, const SgdOptions& options = {}) : Sgd(options) {
     this->add_group(parameters);
   }
-  Sgd(std::initializer_list<nn::ParameterList<T>> lists, const SgdOptions& options = {}) : Sgd(options) {
+  /// The parameters of several networks.
+  template <std::size_t N>
+  Sgd(const nn::ParameterList<T> (&lists)[N], const SgdOptions& options = {}) : Sgd(options) {
     this->add_group(lists);
   }
 
