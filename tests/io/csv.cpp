@@ -40,6 +40,7 @@ TEST_CASE("columns are found by name, and a wrong name is answered with the righ
   CHECK(contains(said, "emotion, pixels, Usage"));
   CHECK_THROWS_AS(CsvTable::parse("a,b,a\n").column("a"), FileError);
   CHECK(CsvTable::parse("a,b,a\n").column("b") == 1);
+  CHECK(contains(message_of<FileError>([] { CsvTable::parse("\n\na,b\n", "t.csv").column("c"); }), "t.csv: line 3"));
 }
 
 TEST_CASE("numbers are parsed whole, or named with line and column") {
@@ -87,6 +88,9 @@ TEST_CASE("fields outside the table are an error, not a crash") {
   CHECK_THROWS_AS(table.text(1, 0), IndexError);
   CHECK_THROWS_AS(table.text(0, 2), IndexError);
   CHECK_THROWS_AS(table.text(-1, 0), IndexError);
+  CHECK_THROWS_AS(table.line(1), IndexError);
+  CHECK_THROWS_AS(table.place(0, 2), IndexError);
+  CHECK_THROWS_AS(table.fail(0, -1, "a column"), IndexError);
 }
 
 TEST_CASE("what is written is read again, numbers to the bit") {

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <fstream>
+#include <initializer_list>
 #include <iterator>
 #include <span>
 #include <string>
@@ -53,7 +54,7 @@ TEST_CASE("what is written is read again, whatever the size and the name") {
   const TemporaryFolder folder;
   const fs::path place = folder / "データ é ü, with spaces";
   fs::create_directories(place);
-  for (const std::size_t size : {0, 1, 7, 65, 100'003}) {
+  for (const std::size_t size : std::initializer_list<std::size_t>{0, 1, 7, 65, 100'003}) {
     std::string content;
     for (std::size_t i = 0; i < size; ++i) content += static_cast<char>(i * 31 % 256);
     const fs::path file = place / ("größe " + std::to_string(size));

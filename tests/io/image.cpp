@@ -152,6 +152,9 @@ TEST_CASE("a JPEG that is written is read again nearly as it was") {
   CHECK(io::decode_image(io::encode_jpeg(random_image(7, 1, 1)), {.channels = 1}).width == 7);
   CHECK_THROWS_AS(io::encode_jpeg(image, 0), ValueError);
   CHECK_THROWS_AS(io::encode_jpeg(image, 101), ValueError);
+  CHECK_THROWS_AS(io::encode_jpeg(Image(65536, 1, 1)), ValueError);
+  CHECK_THROWS_AS(io::encode_jpeg(Image(1, 65536, 1)), ValueError);
+  CHECK_FALSE(io::encode_jpeg(Image(65535, 1, 1)).empty());
 }
 
 TEST_CASE("PNGs of other kinds become grey or RGB, transparency over black") {

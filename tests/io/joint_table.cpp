@@ -94,6 +94,7 @@ TEST_CASE("tables that contradict themselves are refused with line and column") 
   CHECK(contains(refusal(start + "a,0,l,1,nan,1\n"), "line 2, column `y0`"));
   CHECK(contains(refusal(start + "a,0,l,1e300,2,1\n"), "line 2, column `x0`"));
   CHECK(contains(refusal(start + "a,0,l,1,2,-1\n"), "line 2, column `c0`"));
+  CHECK(contains(refusal(start + "a,0,l,1,2,1e39\n"), "line 2, column `c0`"));
   CHECK(contains(refusal(start + "a,z,l,1,2,1\n"), "line 2, column `frame`"));
   CHECK(contains(refusal("sequence,frame,x0,y0\na,0,1,2\n"), "no column `label`"));
   CHECK(contains(refusal("sequence,frame,label,x0,y0,x1\na,0,l,1,2,3\n"), "2 columns of x, 1 of y"));
@@ -132,6 +133,10 @@ TEST_CASE("an array of two numbers a joint has no missing joints; one of three h
   CHECK(partly[0].sequence.joints(0, 3, 0) == 0);
   CHECK(partly[0].sequence.joints(0, 3, 2) == 0);
   CHECK(partly[0].sequence.joints(0, 4, 0) == 4);
+  array(0, 3, 2) = -7;
+  write_recordings(folder, array, list);
+  for (Index number = 0; number < 3; ++number)
+    CHECK(io::read_joint_recordings(folder.path())[0].sequence.joints(0, 3, number) == 0);
   write_recordings(folder, Tensor<std::int64_t>({1, 25, 3}, 0), list);
   CHECK(io::read_joint_recordings(folder.path())[0].sequence.frames_without_person == 1);
 }

@@ -6,22 +6,17 @@
 
 #include <doctest/doctest.h>
 
-#include <unistd.h>
 #include <cstring>
 #include <filesystem>
 #include <string>
 #include <vector>
 
+#include "io/message.hpp"
+#include "io/temporary_folder.hpp"
+
 using namespace mien;
 
 namespace {
-
-struct Folder {
-  std::filesystem::path path =
-      std::filesystem::temp_directory_path() / ("mien_model_file_test_" + std::to_string(::getpid()));
-  Folder() { std::filesystem::create_directories(path); }
-  ~Folder() { std::filesystem::remove_all(path); }
-};
 
 template <class T>
 struct Network : nn::Module<Network<T>, T> {
@@ -63,28 +58,17 @@ void randomise(Network<T>& network, std::uint64_t seed) {
   for (auto& [name, tensor] : network.named_buffers()) generator.fill_uniform(tensor, 0.5, 2);
 }
 
-std::string message_of(const auto& action) {
-  try {
-    action();
-  } catch (const FileError& error) {
-    return error.what();
-  }
-  return "nothing was thrown";
-}
-
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
 }  // namespace
 
 TEST_CASE_TEMPLATE("a saved model is the same to the bit when it is loaded", T, float, double) {
-  const Folder folder;
+  const TemporaryFolder folder;
   Network<T> first;
   randomise(first, 1);
-  io::save(first, folder.path / "a model.safetensors", {.metadata = {{"classes", "joy,fear,anger"}}});
+  io::save(first, folder / "a model.safetensors", {.metadata = {{"classes", "joy,fear,anger"}}});
   Network<T> second;
   randomise(second, 2);
   REQUIRE(values(first) != values(second));
-  const io::LoadReport report = io::load(second, folder.path / "a model.safetensors");
+  const io::LoadReport report = io::load(second, folder / "a model.safetensors");
   CHECK(values(first) == values(second));
   CHECK(report.loaded.size() == 8 - (first.conv.bias.value().defined() ? 0 : 1));
   CHECK(report.missing.empty());
@@ -96,11 +80,11 @@ TEST_CASE_TEMPLATE("a saved model is the same to the bit when it is loaded", T, 
 }
 
 TEST_CASE("files keep PyTorch's axis order") {
-  const Folder folder;
+  const TemporaryFolder folder;
   Network<float> network;
   randomise(network, 3);
-  io::save(network, folder.path / "m.safetensors");
-  const auto file = io::read_safetensors(folder.path / "m.safetensors");
+  io::save(network, folder / "m.safetensors");
+  const auto file = io::read_safetensors(folder / "m.safetensors");
   const auto weight = file.tensor<float>("conv.weight");
   REQUIRE(weight.shape() == Shape{5, 2, 3, 1});  // out, in, height, width
   for (Index o = 0; o < 5; ++o)
@@ -111,18 +95,18 @@ TEST_CASE("files keep PyTorch's axis order") {
 }
 
 TEST_CASE("loading keeps handles: copies of the module and optimisers see the new values") {
-  const Folder folder;
+  const TemporaryFolder folder;
   Network<float> first;
   randomise(first, 4);
-  io::save(first, folder.path / "m.safetensors");
+  io::save(first, folder / "m.safetensors");
   Network<float> second;
   const Network<float> copy = second;
-  io::load(second, folder.path / "m.safetensors");
+  io::load(second, folder / "m.safetensors");
   CHECK(copy.fc.bias.value()(2) == first.fc.bias.value()(2));
 }
 
 TEST_CASE("a file of another model changes nothing and says all that is wrong") {
-  const Folder folder;
+  const TemporaryFolder folder;
   Network<double> other(4);  // a head of four classes
   randomise(other, 5);
   io::SafetensorsWriter writer;
@@ -130,26 +114,26 @@ TEST_CASE("a file of another model changes nothing and says all that is wrong") 
     if (name != "norm.weight") writer.add(name, tensor);
   writer.add("extra", Tensor<double>({1}, 1));
   writer.add("norm.num_batches_tracked", Tensor<std::int64_t>({1}, 7));
-  writer.write(folder.path / "m.safetensors");
+  writer.write(folder / "m.safetensors");
 
   Network<double> network;
   randomise(network, 6);
   const auto before = values(network);
-  const std::string message = message_of([&] { io::load(network, folder.path / "m.safetensors"); });
+  const std::string message = message_of<FileError>([&] { io::load(network, folder / "m.safetensors"); });
   CHECK(values(network) == before);
-  CHECK(contains(message, (folder.path / "m.safetensors").string()));
+  CHECK(contains(message, (folder / "m.safetensors").string()));
   CHECK(contains(message, "missing in the file (1): norm.weight"));
   CHECK(contains(message, "unexpected in the file (1): extra"));
   CHECK(contains(message, "of another shape in the file (2): fc.weight [4, 5] instead of [3, 5]"));
   CHECK(!contains(message, "num_batches_tracked"));
 
   // Without `strict` missing and unexpected names pass, shapes never.
-  CHECK_THROWS_AS(io::load(network, folder.path / "m.safetensors", {.strict = false}), FileError);
+  CHECK_THROWS_AS(io::load(network, folder / "m.safetensors", {.strict = false}), FileError);
   CHECK(values(network) == before);
 
   // With a head that may differ, the rest is loaded and the head stays.
   const double bias = network.fc.bias.value()(1);
-  const auto report = io::load(network, folder.path / "m.safetensors", {.strict = false, .allow_other_head = {"fc."}});
+  const auto report = io::load(network, folder / "m.safetensors", {.strict = false, .allow_other_head = {"fc."}});
   CHECK(report.missing == std::vector<std::string>{"norm.weight"});
   CHECK(report.unexpected == std::vector<std::string>{"extra"});
   REQUIRE(report.reshaped.size() == 2);
@@ -161,103 +145,103 @@ TEST_CASE("a file of another model changes nothing and says all that is wrong") 
 }
 
 TEST_CASE("a head may also be missing, or be called otherwise in the file") {
-  const Folder folder;
+  const TemporaryFolder folder;
   Network<float> first;
   randomise(first, 7);
   io::SafetensorsWriter writer;
   for (const auto& [name, tensor] : io::detail::named_tensors(first))
     if (!name.starts_with("fc.")) writer.add(name, tensor);
-  writer.write(folder.path / "m.safetensors");
+  writer.write(folder / "m.safetensors");
   Network<float> second;
-  CHECK_THROWS_AS(io::load(second, folder.path / "m.safetensors"), FileError);
-  CHECK(io::load(second, folder.path / "m.safetensors", {.allow_other_head = {"fc."}}).missing.size() == 2);
+  CHECK_THROWS_AS(io::load(second, folder / "m.safetensors"), FileError);
+  CHECK(io::load(second, folder / "m.safetensors", {.allow_other_head = {"fc."}}).missing.size() == 2);
 }
 
 TEST_CASE("prefixes are renamed, and the message names the rule that would help") {
-  const Folder folder;
+  const TemporaryFolder folder;
   Network<float> first;
   randomise(first, 8);
   io::SafetensorsWriter writer;
   for (const auto& [name, tensor] : io::detail::named_tensors(first)) writer.add("module." + name, tensor);
-  writer.write(folder.path / "m.safetensors");
+  writer.write(folder / "m.safetensors");
   Network<float> second;
-  CHECK(contains(message_of([&] { io::load(second, folder.path / "m.safetensors"); }),
+  CHECK(contains(message_of<FileError>([&] { io::load(second, folder / "m.safetensors"); }),
                  "names would fit with .rename = {{\"module.\", \"\"}}"));
-  io::load(second, folder.path / "m.safetensors", {.rename = {{"module.", ""}}});
+  io::load(second, folder / "m.safetensors", {.rename = {{"module.", ""}}});
   CHECK(values(first) == values(second));
-  CHECK(contains(message_of([&] {
-                   io::load(second, folder.path / "m.safetensors",
+  CHECK(contains(message_of<FileError>([&] {
+                   io::load(second, folder / "m.safetensors",
                             {.rename = {{"module.fc.weight", "x"}, {"module.fc.bias", "x"}, {"module.", ""}}});
                  }),
                  "both renamed to x"));
 }
 
 TEST_CASE("a file of which nothing fits is refused even without strictness") {
-  const Folder folder;
+  const TemporaryFolder folder;
   io::SafetensorsWriter writer;
   writer.add("layer1.0.conv1.weight", Tensor<float>({1}, 1));
   writer.add("layer1.0.conv3.weight", Tensor<float>({1}, 1));
-  writer.write(folder.path / "m.safetensors");
+  writer.write(folder / "m.safetensors");
   Network<float> network;
-  CHECK(contains(message_of([&] { io::load(network, folder.path / "m.safetensors", {.strict = false}); }),
+  CHECK(contains(message_of<FileError>([&] { io::load(network, folder / "m.safetensors", {.strict = false}); }),
                  "looks like a ResNet-50"));
 }
 
 TEST_CASE("double precision loads into single, and numbers beyond its range do not") {
-  const Folder folder;
+  const TemporaryFolder folder;
   Network<double> wide;
   randomise(wide, 9);
-  io::save(wide, folder.path / "m.safetensors");
+  io::save(wide, folder / "m.safetensors");
   Network<float> narrow;
-  io::load(narrow, folder.path / "m.safetensors");
+  io::load(narrow, folder / "m.safetensors");
   CHECK(narrow.fc.weight.value()(2, 3) == static_cast<float>(wide.fc.weight.value()(2, 3)));
 
   wide.fc.bias.value()(2) = 1e300;
-  io::save(wide, folder.path / "m.safetensors");
+  io::save(wide, folder / "m.safetensors");
   const auto before = values(narrow);
-  CHECK_THROWS_AS(io::load(narrow, folder.path / "m.safetensors"), FileError);
+  CHECK_THROWS_AS(io::load(narrow, folder / "m.safetensors"), FileError);
   CHECK(values(narrow) == before);
 }
 
 TEST_CASE("a model file can prove that the model computes what it did") {
-  const Folder folder;
+  const TemporaryFolder folder;
   const NoGradient not_recorded;
   Network<float> first;
   randomise(first, 10);
   first.evaluate();
   Tensor<float> input({2, 7, 5, 2});
   Generator(11).fill_normal(input, 0, 1);
-  io::save(first, folder.path / "m.safetensors", {.check_input = input, .check_output = first(input).value()});
+  io::save(first, folder / "m.safetensors", {.check_input = input, .check_output = first(input).value()});
 
   Network<float> second;
   randomise(second, 12);
   second.evaluate();
-  CHECK(io::load(second, folder.path / "m.safetensors",
+  CHECK(io::load(second, folder / "m.safetensors",
                  {.self_check = [&](const Tensor<float>& x) { return second(x).value(); }})
             .self_checked);
-  CHECK(!io::load(second, folder.path / "m.safetensors").self_checked);
+  CHECK(!io::load(second, folder / "m.safetensors").self_checked);
 
   randomise(second, 13);
   const auto before = values(second);
   const auto wrong = [&](float factor) {
-    return message_of([&] {
-      io::load(second, folder.path / "m.safetensors",
+    return message_of<FileError>([&] {
+      io::load(second, folder / "m.safetensors",
                {.self_check = [&](const Tensor<float>& x) { return ops::scale(second(x).value(), factor); }});
     });
   };
   CHECK(contains(wrong(1.01f), "self-check"));
   CHECK(contains(wrong(std::nanf("")), "self-check"));
   CHECK(values(second) == before);
-  CHECK_THROWS_AS(io::save(first, folder.path / "m.safetensors", {.check_input = input}), ValueError);
+  CHECK_THROWS_AS(io::save(first, folder / "m.safetensors", {.check_input = input}), ValueError);
 }
 
 TEST_CASE("a module without parameters, and a file that is none") {
-  const Folder folder;
+  const TemporaryFolder folder;
   Nothing nothing;
-  io::save(nothing, folder.path / "m.safetensors");
-  CHECK(io::load(nothing, folder.path / "m.safetensors").loaded.empty());
-  CHECK_THROWS_AS(io::load(nothing, folder.path / "absent.safetensors"), FileError);
-  io::write_file(folder.path / "bad.safetensors", "not a model");
-  CHECK_THROWS_AS(io::load(nothing, folder.path / "bad.safetensors"), FileError);
-  CHECK_THROWS_AS(io::save(nothing, folder.path / "no folder" / "m.safetensors"), FileError);
+  io::save(nothing, folder / "m.safetensors");
+  CHECK(io::load(nothing, folder / "m.safetensors").loaded.empty());
+  CHECK_THROWS_AS(io::load(nothing, folder / "absent.safetensors"), FileError);
+  io::write_file(folder / "bad.safetensors", "not a model");
+  CHECK_THROWS_AS(io::load(nothing, folder / "bad.safetensors"), FileError);
+  CHECK_THROWS_AS(io::save(nothing, folder / "no folder" / "m.safetensors"), FileError);
 }

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <initializer_list>
 #include <limits>
 #include <string>
 #include <string_view>
@@ -164,7 +165,7 @@ TEST_CASE("a tensor that is not there is answered with those that are") {
 }
 
 TEST_CASE("headers that are cut, too long or no JSON are refused") {
-  for (const std::size_t size : {0, 1, 7, 8, 9})
+  for (const std::size_t size : std::initializer_list<std::size_t>{0, 1, 7, 8, 9})
     CHECK_THROWS_AS(Safetensors::parse(std::vector<std::byte>(size)), FileError);
   auto bytes = as_file("{}", "");
   CHECK_NOTHROW(Safetensors::parse(bytes));

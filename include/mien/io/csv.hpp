@@ -8,7 +8,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -53,7 +52,7 @@ class CsvTable {
     const auto found = std::find(names_.begin(), names_.end(), name);
     if (found == names_.end()) return {};
     if (std::find(found + 1, names_.end(), name) != names_.end())
-      throw FileError(file_, "line 1", detail::text("several columns `", name, "`"), "one");
+      throw FileError(file_, header_place(), detail::text("several columns `", name, "`"), "one");
     return static_cast<Index>(found - names_.begin());
   }
 
@@ -63,15 +62,13 @@ class CsvTable {
     std::string known;
     for (std::size_t i = 0; i < std::min<std::size_t>(names_.size(), 40); ++i) known += (i > 0 ? ", " : "") + names_[i];
     if (names_.size() > 40) known += ", ...";
-    throw FileError(file_, "line 1", detail::text("no column `", name, "`"),
+    throw FileError(file_, header_place(), detail::text("no column `", name, "`"),
                     known.empty() ? std::string("a header") : "one of " + known);
   }
 
   /// A field as it stands, without quotes; valid as long as the table lives.
   std::string_view text(Index row, Index column) const {
-    if (row < 0 || row >= rows() || column < 0 || column >= columns_)
-      throw IndexError(
-          detail::text(file_, ": row ", row, ", column ", column, " of a table of ", rows(), " x ", columns_));
+    require_field(row, column);
     return field(static_cast<std::size_t>((row + first_row()) * columns_ + column));
   }
   std::string_view text(Index row, std::string_view name) const { return text(row, column(name)); }
@@ -98,10 +95,14 @@ class CsvTable {
   std::int64_t integer(Index row, std::string_view name) const { return integer(row, column(name)); }
 
   /// The line of the file where a row begins, counted from 1.
-  Index line(Index row) const { return lines_.at(static_cast<std::size_t>(row + first_row())); }
+  Index line(Index row) const {
+    require_field(row, 0);
+    return lines_[static_cast<std::size_t>(row + first_row())];
+  }
 
   /// "line 12, column `x0`", for errors of callers who know more about what a field may hold.
   std::string place(Index row, Index column) const {
+    require_field(row, column);
     const std::string name =
         has_header_ ? "`" + names_[static_cast<std::size_t>(column)] + "`" : std::to_string(column);
     return detail::text("line ", line(row), ", column ", name);
@@ -128,6 +129,15 @@ class CsvTable {
   }
 
   Index first_row() const { return has_header_ ? 1 : 0; }
+
+  /// The header's line; nowhere in a table without one.
+  std::string header_place() const { return has_header_ ? detail::text("line ", lines_[0]) : std::string(); }
+
+  void require_field(Index row, Index column) const {
+    if (row < 0 || row >= rows() || column < 0 || column >= columns_)
+      throw IndexError(
+          detail::text(file_, ": row ", row, ", column ", column, " of a table of ", rows(), " x ", columns_));
+  }
 
   std::string_view field(std::size_t index) const {
     const Field& found = fields_[index];
@@ -161,7 +171,7 @@ class CsvTable {
       return;
     }
     for (;;) {
-      fields_.push_back(content_[read_] == '"' && read_ < content_.size() ? read_quoted() : read_plain(separator));
+      fields_.push_back(read_ < content_.size() && content_[read_] == '"' ? read_quoted() : read_plain(separator));
       if (at_line_end()) break;
       if (content_[read_] != separator)
         throw FileError(file_, detail::text("line ", line_), "text behind a closing quote", "a separator");
@@ -223,8 +233,8 @@ inline CsvTable read_csv(const std::filesystem::path& path, const CsvOptions& op
 ///     writer.row("a.mp4", "happy", 0.93);
 ///     writer.write("emotions.csv");
 ///
-/// Fields with separators, quotes or line ends are quoted; numbers are written so that reading them gives the same
-/// number; lines end with LF.
+/// Fields with separators, quotes or line ends are quoted; finite numbers are written so that reading them gives the
+/// same number; lines end with LF.
 class CsvWriter {
  public:
   explicit CsvWriter(const std::vector<std::string>& names) : columns_(names.size()) { row_of(names); }

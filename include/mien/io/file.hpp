@@ -2,6 +2,7 @@
 
 /// Whole files, read and written with every failure told apart and named.
 
+#include <atomic>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
@@ -16,8 +17,6 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <atomic>
 
 #include "mien/core/error.hpp"
 
@@ -67,9 +66,11 @@ inline std::pair<int, std::uint64_t> open_regular(const std::filesystem::path& p
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (descriptor < 0) throw FileError(path.string(), "", system_message(errno), "a readable file");
   struct stat status {};
-  if (::fstat(descriptor, &status) != 0 || !S_ISREG(status.st_mode)) {
+  const int problem = ::fstat(descriptor, &status) == 0 ? 0 : errno;
+  if (problem != 0 || !S_ISREG(status.st_mode)) {
     ::close(descriptor);
-    throw FileError(path.string(), "", file_kind(status.st_mode), "a regular file");
+    throw FileError(path.string(), "", problem != 0 ? system_message(problem) : std::string(file_kind(status.st_mode)),
+                    "a regular file");
   }
   return {descriptor, static_cast<std::uint64_t>(status.st_size)};
 }
@@ -182,8 +183,8 @@ inline std::string read_text(const std::filesystem::path& path, std::uint64_t ma
 
 /// Replaces a file as a whole or not at all: written under a temporary name in the same folder, synced, renamed, the
 /// folder synced. A reader sees the old content or the new one, never a part; after a failure the old one stands and
-/// the temporary file is gone. A symbolic link is followed; permissions of an existing file are kept. Throws FileError
-/// (no such folder, no permission, disk full, target is not a regular file).
+/// the temporary file is gone. A symbolic link to a file is followed; permissions of an existing file are kept. Throws
+/// FileError (no such folder, no permission, disk full, target is not a regular file).
 inline void write_file(const std::filesystem::path& path, std::span<const std::byte> content) {
   std::error_code ignored;
   const bool is_link = std::filesystem::is_symlink(path, ignored);

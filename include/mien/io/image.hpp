@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <climits>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -239,9 +240,14 @@ inline std::vector<std::byte> encode_png(const Image& image) {
   });
 }
 
-/// The bytes of a JPEG file; quality from 1 to 100.
+/// The bytes of a JPEG file; quality from 1 to 100. Throws ValueError for a side beyond 65535, which the format cannot
+/// say.
 inline std::vector<std::byte> encode_jpeg(const Image& image, int quality = 90) {
+  constexpr Index max_side = 65535;
   if (quality < 1 || quality > 100) throw ValueError(detail::text("encode_jpeg: quality ", quality, " of 1 to 100"));
+  if (image.width > max_side || image.height > max_side)
+    throw ValueError(
+        detail::text("encode_jpeg: ", image.width, " x ", image.height, " pixels, at most ", max_side, " a side"));
   return detail::encode(image, "encode_jpeg", [&](auto* write, void* context) {
     return detail::stb::stbi_write_jpg_to_func(write, context, static_cast<int>(image.width),
                                                static_cast<int>(image.height), static_cast<int>(image.channels),
@@ -256,8 +262,8 @@ inline void write_png(const std::filesystem::path& path, const Image& image) { w
 /// counts, weighted by a triangle over two target pixels, so that fine patterns don't alias.
 inline Image resize(const Image& image, Index width, Index height) {
   detail::check_image_argument(image, "resize");
-  Image out(width, height, image.channels);
   if (width == image.width && height == image.height) return image;
+  Image out(width, height, image.channels);
   const Index channels = image.channels;
   const auto columns = detail::resize_taps(image.width, width);
   const auto rows = detail::resize_taps(image.height, height);

@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -24,11 +25,11 @@ namespace mien::io {
 
 /// One recording of a data set, with what the data set says about it.
 struct JointRecording {
-  gesture::JointSequence sequence;
-  std::string label;
-  std::string subject;                            ///< empty if not told
-  std::string split;                              ///< "train", "test", ...; empty if not told
-  std::map<std::string, std::string> attributes;  ///< all columns that describe the recording, by name
+  gesture::JointSequence sequence = {};
+  std::string label = {};
+  std::string subject = {};                            ///< empty if not told
+  std::string split = {};                              ///< "train", "test", ...; empty if not told
+  std::map<std::string, std::string> attributes = {};  ///< all columns that describe the recording, by name
 };
 
 /// Which columns of a CSV file mean what. Columns that are optional are left out by an empty name.
@@ -181,26 +182,28 @@ class JointTableReader {
 
   /// Empty fields and confidence 0 mean that the joint was not seen. Returns whether it was.
   bool read_joint(Index row, std::size_t joint, float* to) const {
-    const double confidence =
-        confidence_.empty() ? 1.0 : read_number(row, confidence_[joint]) * options_.confidence_scale;
-    if (confidence < 0) table_.fail(row, confidence_[joint], "a confidence that is not negative");
+    const float confidence = confidence_.empty() ? 1.0F : read_confidence(row, confidence_[joint]);
     const bool has_numbers = !table_.text(row, x_[joint]).empty() && !table_.text(row, y_[joint]).empty();
     if (confidence == 0 || !has_numbers) return false;
-    to[0] = coordinate(row, x_[joint]);
-    to[1] = coordinate(row, y_[joint]);
-    to[2] = static_cast<float>(confidence);
+    to[0] = scaled(row, x_[joint], options_.coordinate_scale);
+    to[1] = scaled(row, y_[joint], options_.coordinate_scale);
+    to[2] = confidence;
     return true;
   }
 
-  float coordinate(Index row, Index column) const {
-    const double value = table_.number(row, column) * options_.coordinate_scale;
-    if (std::abs(value) > static_cast<double>(std::numeric_limits<float>::max()))
-      table_.fail(row, column, "a coordinate that float can hold");
+  /// A field's number times `scale`.
+  float scaled(Index row, Index column, double scale) const {
+    const double value = table_.number(row, column) * scale;
+    if (!(std::abs(value) <= static_cast<double>(std::numeric_limits<float>::max())))
+      table_.fail(row, column, text("a number that float can hold once it is multiplied by ", scale));
     return static_cast<float>(value);
   }
 
-  double read_number(Index row, Index column) const {
-    return table_.text(row, column).empty() ? 0.0 : table_.number(row, column);
+  float read_confidence(Index row, Index column) const {
+    if (table_.text(row, column).empty()) return 0;
+    const float confidence = scaled(row, column, options_.confidence_scale);
+    if (confidence < 0) table_.fail(row, column, "a confidence that is not negative");
+    return confidence;
   }
 
   const CsvTable& table_;
@@ -237,7 +240,7 @@ inline Tensor<float> joints_of_rows(const Tensor<float>& array, Index start, Ind
       to[0] = (from[0] * cosine + from[2] * sine) * scale;
     } else {
       to[2] = from[2] * confidence_scale;
-      if (to[2] == 0) to[0] = to[1] = 0;
+      if (to[2] <= 0) std::fill_n(to, 3, 0.0F);
     }
   }
   return joints;
@@ -288,7 +291,8 @@ inline std::vector<JointRecording> read_joint_table(const std::filesystem::path&
 /// Reads recordings from one array for all of them, .npy or .npy.gz of shape [N, joints, 2 or 3], and a CSV list with
 /// a row a recording: where it starts in the array, how many frames it has, its label and whatever else there is, which
 /// goes into `attributes`. A recording's name is its row's number in the list. Of three numbers the last is a
-/// confidence, or with `ThirdNumber::depth` z: then x' = x cos(yaw) + z sin(yaw), and z is dropped. Throws FileError.
+/// confidence (0 or less: not seen), or with `ThirdNumber::depth` z: then x' = x cos(yaw) + z sin(yaw), and z is
+/// dropped. Throws FileError.
 inline std::vector<JointRecording> read_joint_recordings(const std::filesystem::path& array_path,
                                                          const std::filesystem::path& list_path,
                                                          const JointRecordingsOptions& options = {}) {

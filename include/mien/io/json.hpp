@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -62,7 +61,7 @@ class StrictJsonBuilder : public nlohmann::json_sax<nlohmann::json> {
 
   bool key(std::string& name) override {
     if (open_.back()->contains(name))
-      throw FileError(file_, text("key `", name, "`"), "it twice in one object", "every key once");
+      throw FileError(file_, text("key `", name.substr(0, 200), "`"), "it twice in one object", "every key once");
     key_ = std::move(name);
     return true;
   }

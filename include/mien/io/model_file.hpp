@@ -37,8 +37,8 @@ struct SaveOptions {
 /// Names in the file that begin with `from` are read as if they began with `to`. {"module.", ""} takes a prefix away,
 /// {"", "backbone."} puts one before every name.
 struct PrefixRename {
-  std::string from;
-  std::string to;
+  std::string from = {};
+  std::string to = {};
 };
 
 template <class T>
@@ -142,7 +142,7 @@ inline std::string_view architecture_of(const std::vector<std::string>& names) {
   if (has("layer1.0.conv2.fc.")) return "a SISTCM-ResNet";
   if (has("layer1.0.conv3.")) return has("layer3.6.") ? "a ResNet-101 or larger" : "a ResNet-50";
   if (has("layer1.0.conv1.")) return has("layer1.2.") ? "a ResNet-34" : "a ResNet-18";
-  if (has("denseblock4.denselayer32.")) return "a DenseNet-201";
+  if (has("denseblock3.denselayer48.")) return "a DenseNet-201";
   if (has("denseblock1.")) return "a DenseNet";
   if (has("encoder_layer_0.") || has("attn.qkv.")) return "a vision transformer";
   if (has("channelwise.weight")) return "an ACCM";

@@ -14,6 +14,7 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -168,7 +169,7 @@ inline std::vector<NumberedFrame> numbered_frames(const std::filesystem::path& f
   }
   if (error) throw FileError(folder.string(), "", error.message(), "a folder that can be listed");
   std::sort(frames.begin(), frames.end(), [](const NumberedFrame& a, const NumberedFrame& b) {
-    return std::pair(a.number, a.path) < std::pair(b.number, b.path);
+    return std::tie(a.number, a.path) < std::tie(b.number, b.path);
   });
   if (frames.empty())
     throw FileError(folder.string(), "", "no frames", "files named <video>_<12 digits>_keypoints.json");

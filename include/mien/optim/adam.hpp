@@ -29,6 +29,9 @@ struct AdamWOptions {
 
 /// m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g^2;  w -= r / (1 - b1^t) m / (sqrt(v / (1 - b2^t)) + e), with
 /// g = gradient + d w.
+///
+///     optim::Adam adam(face.parameters(), {.learning_rate = 1e-3});
+///     optim::Adam both({face.parameters(), body.parameters()}, {.learning_rate = 1e-3, .beta1 = 0.8});
 template <class T>
 class Adam : public Optimiser<T> {
  public:
@@ -38,8 +41,7 @@ class Adam : public Optimiser<T> {
   }
   /// The parameters of several networks.
   template <std::size_t N>
-  Adam(const nn::ParameterList<T> (&lists)[N], const AdamOptions& options = {})
-      : Adam("optim::Adam", options, false) {
+  Adam(const nn::ParameterList<T> (&lists)[N], const AdamOptions& options = {}) : Adam("optim::Adam", options, false) {
     this->add_group(lists);
   }
 
@@ -78,6 +80,8 @@ class Adam : public Optimiser<T> {
 };
 
 /// Adam whose weight decay shrinks the parameter itself, w *= 1 - r d, and stays out of the moments.
+///
+///     optim::AdamW adam(face.parameters(), {.learning_rate = 1e-3, .weight_decay = 0.05});
 template <class T>
 class AdamW : public Adam<T> {
  public:

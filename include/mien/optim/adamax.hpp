@@ -20,6 +20,8 @@ struct AdamaxOptions {
 };
 
 /// m = b1 m + (1 - b1) g;  u = max(b2 u, |g| + e);  w -= r / (1 - b1^t) m / u, with g = gradient + d w.
+///
+///     optim::Adamax adamax(face.parameters(), {.learning_rate = 1e-3});
 template <class T>
 class Adamax : public Optimiser<T> {
  public:

@@ -19,6 +19,8 @@ struct SgdOptions {
 
 /// g = gradient + d w;  b = m b + g;  w -= r b, or with Nesterov's momentum w -= r (g + m b). Sutskever et al., On the
 /// importance of initialization and momentum in deep learning, ICML 2013; the rate is outside of b, as in PyTorch.
+///
+///     optim::Sgd sgd(face.parameters(), {.learning_rate = 0.1, .momentum = 0.9});
 template <class T>
 class Sgd : public Optimiser<T> {
  public:

@@ -100,37 +100,8 @@ inline unsigned char* stb_compress(unsigned char* data, int size, int* packed_si
 #undef STBI_INCLUDE_STB_IMAGE_H
 #undef INCLUDE_STB_IMAGE_WRITE_H
 
-// A program's own stb, included before, leaves these behind.
-#undef STB_IMAGE_IMPLEMENTATION
-#undef STB_IMAGE_STATIC
-#undef STBI_ONLY_JPEG
-#undef STBI_ONLY_PNG
-#undef STBI_ONLY_BMP
-#undef STBI_NO_STDIO
-#undef STBI_NO_GIF
-#undef STBI_NO_PSD
-#undef STBI_NO_PIC
-#undef STBI_NO_HDR
-#undef STBI_NO_TGA
-#undef STBI_NO_PNM
-#undef STBI_MAX_DIMENSIONS
-#undef STBI_MALLOC
-#undef STBI_REALLOC
-#undef STBI_REALLOC_SIZED
-#undef STBI_FREE
-#undef STBI_ASSERT
-#undef STBIDEF
-#undef stbi__err
-#undef STB_IMAGE_WRITE_IMPLEMENTATION
-#undef STB_IMAGE_WRITE_STATIC
-#undef STBI_WRITE_NO_STDIO
-#undef STBIW_ZLIB_COMPRESS
-#undef STBIW_MALLOC
-#undef STBIW_REALLOC
-#undef STBIW_REALLOC_SIZED
-#undef STBIW_FREE
-#undef STBIW_ASSERT
-#undef STBIWDEF
+// What a program's own stb, included before, leaves behind.
+#include "mien/io/detail/undefine_stb.hpp"
 
 #define STB_IMAGE_IMPLEMENTATION
 #define STB_IMAGE_STATIC
@@ -179,35 +150,6 @@ namespace mien::io::detail::stb {
 
 #pragma GCC diagnostic pop
 
-#undef STB_IMAGE_IMPLEMENTATION
-#undef STB_IMAGE_STATIC
-#undef STBI_ONLY_JPEG
-#undef STBI_ONLY_PNG
-#undef STBI_ONLY_BMP
-#undef STBI_NO_STDIO
-#undef STBI_NO_GIF
-#undef STBI_NO_PSD
-#undef STBI_NO_PIC
-#undef STBI_NO_HDR
-#undef STBI_NO_TGA
-#undef STBI_NO_PNM
-#undef STBI_MAX_DIMENSIONS
-#undef STBI_MALLOC
-#undef STBI_REALLOC
-#undef STBI_REALLOC_SIZED
-#undef STBI_FREE
-#undef STBI_ASSERT
-#undef STBIDEF
-#undef stbi__err
-#undef STB_IMAGE_WRITE_IMPLEMENTATION
-#undef STB_IMAGE_WRITE_STATIC
-#undef STBI_WRITE_NO_STDIO
-#undef STBIW_ZLIB_COMPRESS
-#undef STBIW_MALLOC
-#undef STBIW_REALLOC
-#undef STBIW_REALLOC_SIZED
-#undef STBIW_FREE
-#undef STBIW_ASSERT
-#undef STBIWDEF
+#include "mien/io/detail/undefine_stb.hpp"
 #pragma pop_macro("STBI_INCLUDE_STB_IMAGE_H")
 #pragma pop_macro("INCLUDE_STB_IMAGE_WRITE_H")

@@ -1,0 +1,32 @@
+// The macros that set stb up, all undefined: for detail/stb.hpp, which needs it before and after stb. Hence no guard.
+
+#undef STB_IMAGE_IMPLEMENTATION
+#undef STB_IMAGE_STATIC
+#undef STBI_ONLY_JPEG
+#undef STBI_ONLY_PNG
+#undef STBI_ONLY_BMP
+#undef STBI_NO_STDIO
+#undef STBI_NO_GIF
+#undef STBI_NO_PSD
+#undef STBI_NO_PIC
+#undef STBI_NO_HDR
+#undef STBI_NO_TGA
+#undef STBI_NO_PNM
+#undef STBI_MAX_DIMENSIONS
+#undef STBI_MALLOC
+#undef STBI_REALLOC
+#undef STBI_REALLOC_SIZED
+#undef STBI_FREE
+#undef STBI_ASSERT
+#undef STBIDEF
+#undef stbi__err
+#undef STB_IMAGE_WRITE_IMPLEMENTATION
+#undef STB_IMAGE_WRITE_STATIC
+#undef STBI_WRITE_NO_STDIO
+#undef STBIW_ZLIB_COMPRESS
+#undef STBIW_MALLOC
+#undef STBIW_REALLOC
+#undef STBIW_REALLOC_SIZED
+#undef STBIW_FREE
+#undef STBIW_ASSERT
+#undef STBIWDEF
