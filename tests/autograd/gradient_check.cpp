@@ -77,6 +77,17 @@ TEST_CASE("inputs are left as they were") {
   CHECK_FALSE(x.gradient().defined());
 }
 
+TEST_CASE("inputs are left as they were by a function that throws") {
+  auto x = leaf({1, 2, 3});
+  int calls = 0;
+  const auto throws_later = [&calls](auto& in) {
+    if (++calls == 4) throw ValueError("fourth call");
+    return in[0] * in[0];
+  };
+  CHECK_THROWS_WITH_AS(gradient_check(throws_later, {x}), "fourth call", ValueError);
+  for (Index i = 0; i < 3; ++i) CHECK(x.value()(i) == static_cast<double>(i + 1));
+}
+
 TEST_CASE("inputs that cannot be checked are refused") {
   const auto same = [](auto& in) { return in[0]; };
   CHECK_THROWS_AS(gradient_check(same, {Variable<double>(Tensor<double>({2}, 1.0))}), ValueError);

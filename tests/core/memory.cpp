@@ -81,6 +81,7 @@ TEST_CASE("more than the system has is an exception that says how much") {
   constexpr std::size_t bytes = std::size_t{1} << 60;
   CHECK_THROWS_AS(memory.allocate(bytes), OutOfMemory);
   CHECK_THROWS_WITH(memory.allocate(bytes), doctest::Contains("1152921504606846976 bytes asked for"));
+  CHECK_THROWS_WITH(memory.allocate(~std::size_t{0}), doctest::Contains("18446744073709551615 bytes asked for"));
   CHECK(memory.statistics().bytes_in_use == 0);
   CHECK_THROWS_AS(Tensor<float>(Shape{Index{1} << 56}), OutOfMemory);
 }

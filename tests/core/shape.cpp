@@ -70,6 +70,14 @@ TEST_CASE("extents that no tensor can have are refused") {
   CHECK(Shape({1, 1, 1, 1, 1, 1, 1, 1}).rank() == Shape::max_rank);
 }
 
+TEST_CASE("a shape that cannot grow stays as it was") {
+  Shape shape{2, 3};
+  CHECK_THROWS_WITH_AS(shape.append(Index{1} << 60),
+                       "shape [2, 3] with another axis of 1152921504606846976 has too many elements", ShapeError);
+  CHECK_THROWS_WITH_AS(shape.append(-4), "extent -4 of axis 2, after [2, 3], is negative", ShapeError);
+  CHECK(shape == Shape{2, 3});
+}
+
 TEST_CASE("strides of a tensor without gaps") {
   const auto strides = contiguous_strides(Shape{2, 3, 5});
   CHECK(strides[0] == 15);

@@ -164,12 +164,22 @@ TEST_CASE("borrowed memory is looked at in place, and its owner kept alive") {
   CHECK(watched.expired());
 }
 
+TEST_CASE("memory is shared if another handle or a lender without an owner may see it") {
+  float lent[4] = {1, 2, 3, 4};
+  CHECK(Tensor<float>::borrow(lent, {2, 2}, {2, 1}, nullptr).is_shared());
+  CHECK_FALSE(Tensor<float>().is_shared());
+  const Tensor<float> own({3}, 1.0F);
+  CHECK_FALSE(own.is_shared());
+  const auto view = own.slice(0, 1, 2);
+  CHECK(own.is_shared());
+}
+
 TEST_CASE("what does not fit is refused, and the message shows the shapes") {
   auto tensor = counted({2, 3});
   CHECK_THROWS_WITH_AS(tensor(2, 0), "index 2 of axis 0 of shape [2, 3]", IndexError);
   CHECK_THROWS_AS(tensor(0, -1), IndexError);
   CHECK_THROWS_WITH_AS(tensor(1), "1 indices for shape [2, 3]", IndexError);
-  CHECK_THROWS_WITH_AS(tensor.item(), "Tensor::item: shape [2, 3] has not one element", ShapeError);
+  CHECK_THROWS_WITH_AS(tensor.item(), "Tensor::item: shape [2, 3] does not have exactly one element", ShapeError);
   CHECK_THROWS_AS(Tensor<int>().item(), ShapeError);
   CHECK_THROWS_WITH_AS(tensor.copy_from(counted({3, 2})), "Tensor::copy_from: [3, 2] into [2, 3]", ShapeError);
   CHECK_THROWS_WITH_AS(tensor.view({4, 2}), "Tensor::view: [2, 3] cannot be seen as [4, 2]", ShapeError);

@@ -75,7 +75,30 @@ TEST_CASE("what cannot be taken is refused, and given back all the same") {
   foreign.managed.dl_tensor.ndim = 9;
   CHECK_THROWS_AS(from_dlpack<double>(&foreign.managed), ShapeError);
   CHECK(foreign.released == 3);
+  foreign.managed.dl_tensor.ndim = 2;
+  foreign.managed.dl_tensor.shape = nullptr;
+  CHECK_THROWS_AS(from_dlpack<double>(&foreign.managed), ShapeError);
+  CHECK(foreign.released == 4);
+  foreign.managed.dl_tensor.shape = foreign.shape;
+  foreign.managed.dl_tensor.data = nullptr;
+  CHECK_THROWS_WITH_AS(from_dlpack<double>(&foreign.managed), "from_dlpack: shape [2, 3] without elements", ValueError);
+  CHECK(foreign.released == 5);
   CHECK_THROWS_AS(from_dlpack<double>(static_cast<DLManagedTensor*>(nullptr)), ValueError);
+}
+
+TEST_CASE("another major version is refused, and given back all the same") {
+  const auto tensor = counting({3});
+  auto* managed = to_versioned_dlpack(tensor);
+  managed->version.major = 2;
+  CHECK_THROWS_WITH_AS(from_dlpack<float>(managed), "from_dlpack: DLPack version 2, expected 1", ValueError);
+  CHECK_FALSE(tensor.is_shared());
+}
+
+TEST_CASE("truth values are told apart from numbers") {
+  Tensor<bool> answers({2}, true);
+  auto* managed = to_dlpack(answers);
+  CHECK(managed->dl_tensor.dtype == DLDataType{6, 8, 1});
+  CHECK_THROWS_AS(from_dlpack<std::uint8_t>(managed), ValueError);
 }
 
 TEST_CASE("what may only be read is copied") {

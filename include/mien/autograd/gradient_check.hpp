@@ -2,7 +2,9 @@
 
 /// Compares the gradients of a function with differences, entry by entry of its Jacobian. For tests of one's own layers.
 
+#include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <vector>
@@ -28,8 +30,26 @@ struct GradientCheckResult {
   explicit operator bool() const { return passed; }
 };
 
-/// `function` takes the inputs, which must all be leaves that want gradients, and returns one variable. It must compute
-/// the same at every call.
+namespace detail {
+
+/// A number that is another one as long as this lives.
+class Displaced {
+ public:
+  Displaced(double& value, double displaced) : value_(value), before_(value) { value_ = displaced; }
+  Displaced(const Displaced&) = delete;
+  Displaced& operator=(const Displaced&) = delete;
+  ~Displaced() { value_ = before_; }
+
+ private:
+  double& value_;
+  double before_;
+};
+
+}  // namespace detail
+
+/// `function` takes the inputs, which must all be contiguous leaves that want gradients, and returns one variable. It
+/// must compute the same at every call. Values of the inputs are moved one by one and put back; their gradients are gone
+/// afterwards. Throws ValueError for other inputs.
 inline GradientCheckResult gradient_check(
     const std::function<Variable<double>(std::vector<Variable<double>>&)>& function,
     std::vector<Variable<double>> inputs, const GradientCheckOptions& options = {}) {
@@ -66,12 +86,12 @@ inline GradientCheckResult gradient_check(
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     for (Index element = 0; element < inputs[i].value().elements(); ++element) {
       double& value = inputs[i].value().data()[element];
-      const double before = value;
-      value = before + options.step;
-      const Tensor<double> above = function(inputs).value().clone();
-      value = before - options.step;
-      const Tensor<double> below = function(inputs).value().clone();
-      value = before;
+      const auto result_at = [&](double displaced) {
+        const detail::Displaced moved(value, displaced);
+        return function(inputs).value().clone();
+      };
+      const Tensor<double> above = result_at(value + options.step);
+      const Tensor<double> below = result_at(value - options.step);
       for (Index row = 0; row < rows; ++row) {
         const auto r = static_cast<std::size_t>(row);
         double numeric = 0;

@@ -139,6 +139,8 @@ SuperImageResult<T> super_image_convolution(const Variable<T>& x, const Variable
     alpha = detail::fixed_alpha<T>(fusion, batch);
   }
   Tensor<T> mixed = ops::super_image_mix(*parts, detail::super_image_weights(alpha, channels, fusion));
+  // Only the gradient of learned weights looks at the parts again.
+  if (!has_learned_weights(fusion)) parts.reset();
 
   auto gradient = [parts, map = x.value(), kernel = weight.value(), fusion_kernel = fusion_weight.value(), means, alpha,
                    options](const Tensor<T>& upstream, auto& inputs) {

@@ -82,8 +82,12 @@ class Gradients {
  public:
   explicit Gradients(std::span<const std::shared_ptr<detail::GradientNode<T, Device>>> inputs) : inputs_(inputs) {}
 
-  /// Whether anybody wants the gradient of input `i`; work for the others can be left out.
-  bool needed(std::size_t i) const { return inputs_[i] != nullptr; }
+  /// Whether anybody wants the gradient of input `i`; work for the others can be left out. Throws IndexError if the
+  /// function was recorded with fewer inputs.
+  bool needed(std::size_t i) const {
+    if (i >= inputs_.size()) throw IndexError(detail::text("Gradients: input ", i, " of ", inputs_.size()));
+    return inputs_[i] != nullptr;
+  }
 
   /// Adds to the gradient of input `i`, if wanted.
   void add(std::size_t i, Tensor<T, Device> term) {
@@ -215,18 +219,23 @@ std::vector<std::shared_ptr<Node>> order_of_backward(const std::shared_ptr<Node>
 
 }  // namespace detail
 
-/// Adds d<result, upstream>/dv to the gradient of every leaf v that `result` was computed from.
+/// Adds d<result, upstream>/dv to the gradient of every leaf v that `result` was computed from. Throws ValueError if
+/// there is no such leaf or the graph was released, ShapeError unless `upstream` has the shape of `result`; nothing is
+/// changed then.
 template <class T, class Device>
 void backward(const Variable<T, Device>& result, const Tensor<T, Device>& upstream, const BackwardOptions& options = {}) {
   if (!result.requires_gradient())
     throw ValueError(detail::text("backward: variable ", result.shape(), " depends on nothing that wants a gradient"));
+  ops::require_equal_shapes("backward: result and upstream gradient", result.shape(), upstream.shape());
   const NoGradient not_recorded;
   const auto order = detail::order_of_backward(result.node());
-  for (const auto& node : order) {
-    if (node->released) throw ValueError("backward: this graph was released by an earlier call; retain_graph keeps it");
-    // What an earlier call left between the leaves must not be passed on again.
+  for (const auto& node : order)
+    if (node->released)
+      throw ValueError(detail::text("backward: the graph of ", result.shape(),
+                                    " was released by an earlier call; retain_graph keeps it"));
+  // What an earlier call left between the leaves must not be passed on again.
+  for (const auto& node : order)
     if (node->backward) node->gradient = Tensor<T, Device>();
-  }
   result.node()->add(upstream);
   for (const auto& node : order) {
     if (node->backward && node->gradient.defined()) {
@@ -246,7 +255,7 @@ void backward(const Variable<T, Device>& result, const Tensor<T, Device>& upstre
 template <class T, class Device>
 void backward(const Variable<T, Device>& loss, const BackwardOptions& options = {}) {
   if (loss.value().elements() != 1)
-    throw ShapeError(detail::text("backward: loss ", loss.shape(), " has not one element; give its upstream gradient"));
+    throw ShapeError(detail::text("backward: loss ", loss.shape(), " does not have exactly one element; give its upstream gradient"));
   backward(loss, Tensor<T, Device>(loss.shape(), T{1}), options);
 }
 

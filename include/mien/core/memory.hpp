@@ -23,7 +23,7 @@ class OutOfMemory : public Error {
   using Error::Error;
 };
 
-/// Counters of a caching allocator, since the start of the program.
+/// Counters of a caching allocator, since it was made.
 struct MemoryStatistics {
   std::uint64_t requests = 0;            ///< blocks handed out
   std::uint64_t system_allocations = 0;  ///< of those, how many the system had to give
@@ -32,8 +32,8 @@ struct MemoryStatistics {
   std::size_t bytes_cached = 0;  ///< free, kept for the next request
 };
 
-/// Keeps freed blocks in size classes, four to each power of two, so that at most a fifth of a block is unused.
-/// Every member may be called from any thread.
+/// Keeps freed blocks in size classes, four to each power of two, so that at most a fifth of a block is unused; only
+/// blocks of less than `alignment` bytes waste more. Every member may be called from any thread.
 class CachingAllocator {
  public:
   static constexpr std::size_t alignment = 64;
@@ -43,9 +43,12 @@ class CachingAllocator {
   CachingAllocator& operator=(const CachingAllocator&) = delete;
   ~CachingAllocator() { release_cached(); }
 
+  /// `bytes` bytes or a few more, aligned, not initialised. Throws OutOfMemory.
   void* allocate(std::size_t bytes) {
-    const SizeClass size = size_class(bytes);
     std::lock_guard lock(mutex_);
+    // The size class of what is larger still could not be told.
+    if (bytes > std::numeric_limits<std::size_t>::max() / 2) throw out_of_memory(bytes);
+    const SizeClass size = size_class(bytes);
     auto& cached = free_[size.index];
     void* block = nullptr;
     if (cached.empty()) {
@@ -107,10 +110,13 @@ class CachingAllocator {
       release_cached_unlocked();
       block = ::operator new(bytes, std::align_val_t{alignment}, std::nothrow);
     }
-    if (block == nullptr)
-      throw OutOfMemory(detail::text("out of memory: ", bytes, " bytes asked for, ", statistics_.bytes_in_use,
-                                     " bytes in use by tensors"));
+    if (block == nullptr) throw out_of_memory(bytes);
     return block;
+  }
+
+  OutOfMemory out_of_memory(std::size_t bytes) const {
+    return OutOfMemory(detail::text("out of memory: ", bytes, " bytes asked for, ", statistics_.bytes_in_use,
+                                    " bytes in use by tensors"));
   }
 
   void release_cached_unlocked() noexcept {

@@ -93,6 +93,7 @@ class Generator {
       std::swap(sequence[static_cast<std::size_t>(i)], sequence[static_cast<std::size_t>(below(i + 1))]);
   }
 
+  /// Uniform in [low, high) in steps of (high - low) / 2^24; rounding to T may reach `high`. `out` must be contiguous.
   template <class T>
   void fill_uniform(Tensor<T>& out, double low, double high) {
     fill(out, [=](const std::array<std::uint32_t, 4>& x, T* four, Index count) {
@@ -101,6 +102,7 @@ class Generator {
     });
   }
 
+  /// Normal; no value lies further than six deviations from the mean. `out` must be contiguous.
   template <class T>
   void fill_normal(Tensor<T>& out, double mean, double deviation) {
     fill(out, [=](const std::array<std::uint32_t, 4>& x, T* four, Index count) {

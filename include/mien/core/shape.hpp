@@ -18,7 +18,8 @@ namespace mien {
 /// Signed, so that differences and loops that run backwards need no care.
 using Index = std::int64_t;
 
-/// Up to `Shape::max_rank` extents, none negative, whose product fits an Index. No memory is allocated.
+/// Up to `Shape::max_rank` extents, none negative, so few elements that their bytes can be counted by an Index too. No
+/// memory is allocated.
 class Shape {
  public:
   static constexpr Index max_rank = 8;
@@ -40,12 +41,17 @@ class Shape {
     return product;
   }
 
-  /// Adds an axis at the end.
+  /// Adds an axis at the end. The shape stays as it was if this throws.
   void append(Index extent) {
     if (rank_ == max_rank) throw ShapeError(detail::text("shape ", *this, " cannot grow beyond rank ", max_rank));
-    if (extent < 0) throw ShapeError(detail::text("extent ", extent, " of axis ", rank_, " is negative"));
+    if (extent < 0)
+      throw ShapeError(detail::text("extent ", extent, " of axis ", rank_, ", after ", *this, ", is negative"));
+    // An extent of 0 counts as 1, since the strides of the other axes have to fit as well.
+    Index product = 1;
+    for (const Index present : *this) product *= std::max<Index>(1, present);
+    if (extent > std::numeric_limits<Index>::max() / max_element_bytes / product)
+      throw ShapeError(detail::text("shape ", *this, " with another axis of ", extent, " has too many elements"));
     extents_[static_cast<std::size_t>(rank_++)] = extent;
-    check_overflow();
   }
 
   /// The same shape with another extent on one axis.
@@ -93,15 +99,7 @@ class Shape {
   }
 
  private:
-  void check_overflow() const {
-    Index product = 1;
-    for (const Index extent : *this) {
-      if (extent == 0) continue;
-      if (product > std::numeric_limits<Index>::max() / 64 / extent)
-        throw ShapeError(detail::text("shape ", *this, " has too many elements"));
-      product *= extent;
-    }
-  }
+  static constexpr Index max_element_bytes = 64;
 
   std::array<Index, max_rank> extents_{};
   Index rank_ = 0;

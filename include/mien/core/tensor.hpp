@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <initializer_list>
 #include <memory>
 #include <span>
@@ -58,7 +57,8 @@ class Tensor<T, Cpu> {
     return from(shape, std::span<const T>(values.begin(), values.size()));
   }
 
-  /// A look at memory that somebody else owns; `owner` is kept alive as long as the tensor.
+  /// A look at memory that somebody else owns; `owner` is kept alive as long as the tensor. Without an owner the memory
+  /// must outlive all looks at it.
   static Tensor borrow(T* data, const Shape& shape, const Strides& strides, std::shared_ptr<void> owner) {
     Tensor out;
     out.shape_ = shape;
@@ -101,7 +101,7 @@ class Tensor<T, Cpu> {
 
   /// The value of a tensor with one element.
   T item() const {
-    if (elements() != 1) throw ShapeError(detail::text("Tensor::item: shape ", shape_, " has not one element"));
+    if (elements() != 1) throw ShapeError(detail::text("Tensor::item: shape ", shape_, " does not have exactly one element"));
     return *data_;
   }
 
@@ -123,7 +123,7 @@ class Tensor<T, Cpu> {
     return out;
   }
 
-  /// Overwrites all elements with those of a tensor of the same shape.
+  /// Overwrites all elements with those of a tensor of the same shape, which must not be another look at some of them.
   void copy_from(const Tensor& source) {
     if (source.shape_ != shape_)
       throw ShapeError(detail::text("Tensor::copy_from: ", source.shape_, " into ", shape_));
@@ -211,8 +211,8 @@ class Tensor<T, Cpu> {
     return out;
   }
 
-  /// Whether other handles see this memory too.
-  bool is_shared() const { return memory_.use_count() > 1; }
+  /// Whether others may see this memory too: other handles, or whoever it was borrowed from without an owner.
+  bool is_shared() const { return defined() && memory_.use_count() != 1; }
 
   std::string to_string() const { return detail::text("Tensor", shape_); }
 

@@ -9,6 +9,8 @@
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <stop_token>
+#include <system_error>
 #include <thread>
 #include <type_traits>
 #include <vector>
@@ -23,8 +25,13 @@ class ThreadPool {
  public:
   using Chunk = void (*)(void* context, Index chunk);
 
+  /// Throws Error if the system refuses a thread.
   explicit ThreadPool(int threads) {
-    for (int i = 1; i < threads; ++i) workers_.emplace_back([this](std::stop_token stop) { work_until(stop); });
+    try {
+      for (int i = 1; i < threads; ++i) workers_.emplace_back([this](std::stop_token stop) { work_until(stop); });
+    } catch (const std::system_error& error) {
+      throw Error(text("thread pool: the system gave ", this->threads(), " of ", threads, " threads: ", error.what()));
+    }
   }
 
   ThreadPool(const ThreadPool&) = delete;
@@ -130,7 +137,8 @@ inline std::shared_ptr<ThreadPool> thread_pool() {
 /// Threads that operations may use, the caller included. The default is one for each core.
 inline int thread_count() { return detail::thread_pool()->threads(); }
 
-/// Results do not depend on this number. Must not be called from inside a `parallel_for`.
+/// Results do not depend on this number. Must not be called from inside a `parallel_for`. Throws ValueError unless
+/// `threads` is positive, Error if the system refuses that many; the number stays as it was then.
 inline void set_thread_count(int threads) {
   if (threads < 1) throw ValueError(detail::text("thread count ", threads, " is not positive"));
   auto pool = std::make_shared<detail::ThreadPool>(threads);

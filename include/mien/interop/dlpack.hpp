@@ -3,10 +3,13 @@
 /// Tensors shared with other libraries without a copy, through DLPack (https://dmlc.github.io/dlpack): its structures in
 /// memory, as versions 0.8 (`DLManagedTensor`) and 1.0 (`DLManagedTensorVersioned`) define them.
 
+#include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <type_traits>
+#include <utility>
 
 #include "mien/core/tensor.hpp"
 
@@ -18,7 +21,7 @@ struct DLDevice {
 };
 
 struct DLDataType {
-  std::uint8_t code;  ///< 0 signed integer, 1 unsigned integer, 2 IEEE float, 4 bfloat16
+  std::uint8_t code;  ///< 0 signed integer, 1 unsigned integer, 2 IEEE float, 4 bfloat16, 6 boolean
   std::uint8_t bits;
   std::uint16_t lanes;
   bool operator==(const DLDataType&) const = default;
@@ -59,8 +62,10 @@ inline constexpr std::uint64_t dlpack_read_only = 1;
 /// How DLPack names a type of numbers.
 template <class T>
 constexpr DLDataType dlpack_type() {
-  static_assert(std::is_arithmetic_v<T>, "DLPack knows integers and floating-point numbers");
+  static_assert(std::is_arithmetic_v<T> && !std::is_same_v<T, long double>,
+                "DLPack knows booleans, integers and IEEE floating-point numbers");
   const auto bits = static_cast<std::uint8_t>(8 * sizeof(T));
+  if (std::is_same_v<T, bool>) return {6, bits, 1};
   if (std::is_floating_point_v<T>) return {2, bits, 1};
   return {static_cast<std::uint8_t>(std::is_signed_v<T> ? 0 : 1), bits, 1};
 }
@@ -114,8 +119,12 @@ Tensor<T> import_tensor(Managed* managed) {
                           Index{dlpack_type<T>().code}, " of ", Index{dlpack_type<T>().bits}, " bits and 1 lane"));
   if (source.ndim < 0 || source.ndim > Shape::max_rank)
     throw ShapeError(text("from_dlpack: rank ", source.ndim, ", expected 0 to ", Shape::max_rank));
+  if (source.ndim > 0 && source.shape == nullptr)
+    throw ShapeError(text("from_dlpack: rank ", source.ndim, " without a shape"));
   Shape shape;
   for (std::int32_t axis = 0; axis < source.ndim; ++axis) shape.append(source.shape[axis]);
+  if (source.data == nullptr && shape.elements() > 0)
+    throw ValueError(text("from_dlpack: shape ", shape, " without elements"));
   auto strides = contiguous_strides(shape);
   if (source.strides != nullptr) std::copy_n(source.strides, source.ndim, strides.begin());
   auto* data = reinterpret_cast<T*>(static_cast<std::byte*>(source.data) + source.byte_offset);
@@ -140,13 +149,13 @@ DLManagedTensorVersioned* to_versioned_dlpack(Tensor<T> tensor) {
 }
 
 /// Another library's tensor, whose deleter is called when the last look at it is gone; also if this throws, ValueError
-/// for another device or type, ShapeError for a rank that is too high.
+/// for another device or type or missing elements, ShapeError for a shape that no tensor can have.
 template <class T>
 Tensor<T> from_dlpack(DLManagedTensor* managed) {
   return detail::import_tensor<T>(managed);
 }
 
-/// The same in the form of DLPack 1.x. Elements that may only be read are copied.
+/// The same in the form of DLPack 1.x; ValueError for another major version. Elements that may only be read are copied.
 template <class T>
 Tensor<T> from_dlpack(DLManagedTensorVersioned* managed) {
   if (managed != nullptr && managed->version.major != 1) {

@@ -1,6 +1,6 @@
 #pragma once
 
-/// The one place where the CPU backend meets Eigen. Nothing here appears in a public signature.
+/// The one place where the CPU backend meets Eigen. Only interop/eigen.hpp shows any of it to users.
 
 #include "mien/core/tensor.hpp"
 
