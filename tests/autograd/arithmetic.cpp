@@ -109,4 +109,5 @@ TEST_CASE("shapes are never stretched to fit") {
   CHECK_THROWS_AS(mean_of_positions(leaf({3}, 1)), ShapeError);
   CHECK_THROWS_AS(mean_of_positions(leaf({2, 0, 3}, 1)), ShapeError);
   CHECK_THROWS_AS(scale_channels(leaf({2, 4, 3}, 1), leaf({3, 2}, 2)), ShapeError);
+  CHECK_THROWS_AS(ops::scale_channels_weight_gradient(random({3}, 1), random({3}, 1)), ShapeError);
 }

@@ -62,6 +62,36 @@ TEST_CASE("gradients with the batch's statistics and with running ones") {
     }
 }
 
+TEST_CASE("parameters and statistics with gaps are read as their copies would be") {
+  const auto x = random<double>({5, 3}, 8);
+  auto positive = random<double>({3, 4}, 9);
+  for (double& value : positive.span()) value = 0.5 + value * value;
+  const ops::Moments<double> apart{positive.select(1, 0), positive.select(1, 1)};
+  const ops::Moments<double> tight{apart.mean.clone(), apart.variance.clone()};
+  const auto weight = positive.select(1, 2);
+  const auto bias = positive.select(1, 3);
+  CHECK(testing::largest_difference(ops::batch_norm(x, apart, weight, bias, 1e-5),
+                                    ops::batch_norm(x, tight, weight.clone(), bias.clone(), 1e-5)) == 0);
+  for (const bool batch_statistics : {true, false}) {
+    const auto with_gaps = ops::batch_norm_gradients(x, x, apart, weight, 1e-5, batch_statistics);
+    const auto without = ops::batch_norm_gradients(x, x, tight, weight.clone(), 1e-5, batch_statistics);
+    CHECK(testing::largest_difference(with_gaps.x, without.x) == 0);
+    CHECK(testing::largest_difference(with_gaps.weight, without.weight) == 0);
+    CHECK(testing::largest_difference(with_gaps.bias, without.bias) == 0);
+  }
+}
+
+TEST_CASE("no channels are no reason to fail, too few parameters are") {
+  const Tensor<double> none(Shape{0});
+  const auto gradients = ops::batch_norm_gradients(Tensor<double>({5, 0}), Tensor<double>({5, 0}), {none, none}, none,
+                                                   1e-5, true);
+  CHECK(gradients.x.shape() == Shape{5, 0});
+  const Tensor<double> x({5, 3}, 1);
+  const Tensor<double> three({3}, 1);
+  CHECK_THROWS_WITH_AS(ops::batch_norm_gradients(x, x, {three, three}, Tensor<double>({2}, 1), 1e-5, true),
+                       "batch_norm: weight: [2] values for the channels of [5, 3]", ShapeError);
+}
+
 TEST_CASE("a batch of one value a channel cannot train, but evaluate") {
   nn::BatchNorm<float> norm(3);
   const Variable<float> one(Tensor<float>({1, 3}, 2));

@@ -7,6 +7,7 @@
 #include "random_tensor.hpp"
 
 #include <cmath>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -132,6 +133,18 @@ TEST_CASE("a view with gaps is read as its copy would be") {
   CHECK(largest_difference(ops::convolution(part, weight), ops::convolution(part.clone(), weight)) == 0);
 }
 
+TEST_CASE("a stride far beyond the map reads one pixel of it, and so does its gradient") {
+  const ConvolutionOptions options{.stride = Index{1} << 40};
+  const auto x = random<double>({1, 3, 4, 2}, 12);
+  const auto weight = random<double>({2, 2, 2, 3}, 13);
+  const auto y = ops::convolution(x, weight, options);
+  CHECK(y.shape() == Shape{1, 1, 1, 3});
+  const auto dx = ops::convolution_input_gradient(y, weight, x.shape(), options);
+  const auto corner = ops::convolution_input_gradient(y, weight, {1, 2, 2, 2});
+  CHECK(largest_difference(dx.slice(1, 0, 2).slice(2, 0, 2), corner) < 1e-14);
+  CHECK(dx(0, 2, 3, 1) == 0);
+}
+
 TEST_CASE("an empty batch gives an empty result and a zero gradient") {
   const Tensor<float> x({0, 4, 4, 3});
   const auto weight = random<float>({3, 3, 3, 2}, 11);
@@ -155,4 +168,5 @@ TEST_CASE("errors name the shapes") {
   check({4, 3}, {3, 3, 3, 5}, {}, "[4, 3]");
   check({1, 4, 4, 4}, {3, 3, 2, 5}, {.groups = 2}, "groups 2");
   check({1, 4, 4, 3}, {3, 3, 3, 5}, {.stride = 0}, "stride 0x0");
+  check({1, 4, 4, 3}, {3, 3, 3, 5}, {.groups = std::numeric_limits<Index>::max()}, "[1, 4, 4, 3]");
 }

@@ -25,10 +25,12 @@ TEST_CASE("dropout drops the asked share and scales what it keeps") {
 TEST_CASE("the same state drops the same, whatever the threads; another state drops other elements") {
   const Tensor<float> x({3, 40001}, 1.0F);
   const Generator::State state{.seed = 1};
+  const int before = thread_count();
   set_thread_count(1);
   const Tensor<float> alone = ops::dropout(x, 0.5, state);
   set_thread_count(2);
   const Tensor<float> both = ops::dropout(x, 0.5, state);
+  set_thread_count(before);
   CHECK(std::ranges::equal(alone.span(), both.span()));
   const Tensor<float> next = ops::dropout(x, 0.5, ops::state_after_dropout(state, x.elements()));
   CHECK_FALSE(std::ranges::equal(alone.span(), next.span()));

@@ -43,4 +43,10 @@ TEST_CASE("layer norm names shapes that do not fit") {
   CHECK_THROWS_WITH_AS(ops::layer_norm(x, Tensor<float>({4}), Tensor<float>({5}), 1e-5),
                        "layer_norm: weight: [4] values for the channels of [2, 5]", ShapeError);
   CHECK_THROWS_AS(ops::layer_norm(x, Tensor<float>({5}), Tensor<float>({1, 5}), 1e-5), ShapeError);
+  const Tensor<float> two({2}, 0.0F);
+  const Tensor<float> three({3}, 0.0F);
+  CHECK_THROWS_AS(ops::layer_norm_input_gradient(x, Tensor<float>({4}), two, two, x), ShapeError);
+  CHECK_THROWS_WITH_AS(
+      ops::layer_norm_weight_gradient(x, two, three, x),
+      "layer_norm_weight_gradient: input [2, 5], mean [2], inverse deviation [3], expected [2]", ShapeError);
 }

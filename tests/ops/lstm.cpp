@@ -128,10 +128,12 @@ TEST_CASE("the same bits on one thread and on two") {
     return std::vector<Tensor<double>>{result.all,     gradients.x,   gradients.weight_ih, gradients.weight_hh,
                                        gradients.bias, gradients.h_0, gradients.c_0};
   };
+  const int before = thread_count();
   set_thread_count(1);
   const auto alone = all_gradients();
   set_thread_count(2);
   const auto both = all_gradients();
+  set_thread_count(before);
   for (std::size_t i = 0; i < alone.size(); ++i) {
     CAPTURE(i);
     CHECK(std::ranges::equal(alone[i].span(), both[i].span()));

@@ -80,7 +80,38 @@ TEST_CASE("gradients of pooling") {
   }
 }
 
+TEST_CASE("gradients read views with gaps as their copies would be read") {
+  const auto [y, source] = ops::max_pool(random<double>({2, 6, 4, 3}, 2), {});
+  const auto turned = [](const auto& t) { return t.permute({3, 0, 1, 2}).clone().permute({1, 2, 3, 0}); };
+  const Shape x{2, 6, 4, 3};
+  CHECK(testing::largest_difference(ops::max_pool_gradient(turned(y), turned(source), x),
+                                    ops::max_pool_gradient(y, source, x)) == 0);
+  CHECK(testing::largest_difference(ops::average_pool_gradient(turned(y), x, {}),
+                                    ops::average_pool_gradient(y, x, {})) == 0);
+}
+
+TEST_CASE("no images are pooled to no images") {
+  const Tensor<float> none({0, 4, 4, 3});
+  const auto [y, source] = ops::max_pool(none, {});
+  CHECK(y.shape() == Shape{0, 2, 2, 3});
+  CHECK(ops::max_pool_gradient(y, source, none.shape()).shape() == none.shape());
+  CHECK(ops::average_pool(none, {}).shape() == Shape{0, 2, 2, 3});
+  CHECK(ops::adaptive_average_pool_gradient(y, none.shape()).shape() == none.shape());
+}
+
+TEST_CASE("upstream gradients of another pooling are refused, with their shapes") {
+  const Tensor<float> up({1, 2, 2, 3}, 0);
+  const Tensor<std::int32_t> source({1, 2, 2, 3}, 0);
+  CHECK_THROWS_WITH_AS(ops::max_pool_gradient(up, source, {2, 4, 4, 3}),
+                       "max_pool_gradient: upstream [1, 2, 2, 3] of input [2, 4, 4, 3]", ShapeError);
+  CHECK_THROWS_AS(ops::adaptive_average_pool_gradient(up, {1, 4, 4, 2}), ShapeError);
+  CHECK_THROWS_AS(ops::adaptive_average_pool_gradient(up, {4, 4, 3}), ShapeError);
+  CHECK_THROWS_AS(ops::average_pool_gradient(up, {1, 6, 4, 3}, {}), ShapeError);
+}
+
 TEST_CASE("windows that do not fit are refused") {
+  CHECK_THROWS_WITH_AS(ops::average_pool(Tensor<float>({1, 0, 4, 1}), {.kernel = 2, .stride = 1, .padding = 1}),
+                       "average_pool: input [1, 0, 4, 1] has maps without pixels", ShapeError);
   CHECK_THROWS_AS(ops::max_pool(Tensor<float>({1, 2, 2, 1}, 0), {.kernel = 3, .stride = 1}), ShapeError);
   CHECK_THROWS_AS(ops::max_pool(Tensor<float>({1, 4, 4, 1}, 0), {.kernel = 2, .stride = 1, .padding = 2}), ValueError);
   CHECK_THROWS_AS(ops::average_pool(Tensor<float>({4, 4}, 0), {}), ShapeError);

@@ -164,6 +164,21 @@ TEST_CASE("super images are built as the layouts say, and taken apart again") {
       CHECK(largest_difference(ops::from_super_image(ops::to_super_image(clip, height, layout), 2, height, layout), clip) == 0);
 }
 
+TEST_CASE("weights of the views with gaps are read as their copies would be, and others refused") {
+  const auto x = random<double>({2, 3, 4, 5, 2}, 21);
+  const auto weight = random<double>({3, 3, 2, 3}, 22);
+  const auto alpha = random<double>({2, 2, 3}, 23);
+  for (const SuperImageLayout layout : layouts) {
+    auto parts = ops::super_image_parts(x, weight, layout);
+    auto same = ops::super_image_parts(x, weight, layout);
+    CHECK(largest_difference(
+              ops::super_image_mix<double>(parts, {alpha.select(1, 0), alpha.select(1, 1)}),
+              ops::super_image_mix<double>(same, {alpha.select(1, 0).clone(), alpha.select(1, 1).clone()})) == 0);
+    auto others = ops::super_image_parts(x, weight, layout);
+    CHECK_THROWS_AS(ops::super_image_mix<double>(others, {alpha.select(1, 0), Tensor<double>({2, 1}, 1)}), ShapeError);
+  }
+}
+
 TEST_CASE("inputs that are no clips are refused, with their shapes") {
   const Tensor<float> weight({3, 3, 2, 4}, 0);
   const Tensor<float> alpha({1, 2, 4}, 0);

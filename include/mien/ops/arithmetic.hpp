@@ -116,6 +116,8 @@ Tensor<T, Device> scale_channels(const Tensor<T, Device>& x, const Tensor<T, Dev
 template <class T, class Device>
 Tensor<T, Device> scale_channels_weight_gradient(const Tensor<T, Device>& x, const Tensor<T, Device>& upstream) {
   require_equal_shapes("scale_channels_weight_gradient", x.shape(), upstream.shape());
+  if (x.rank() < 2)
+    throw ShapeError(detail::text("scale_channels_weight_gradient: input ", x.shape(), " is not [B, ..., C]"));
   Tensor<T, Device> out({x.size(0), x.size(-1)});
   backend::scale_channels_weight_gradient(x.contiguous(), upstream.contiguous(), out);
   return out;

@@ -25,14 +25,23 @@ Moments<T> channel_moments(const Tensor<T>& x) {
   return moments;
 }
 
+/// Throws ShapeError unless moments and weight have a value for each channel of x.
+template <class T>
+void check_batch_norm(const Shape& x, const Moments<T>& moments, const Tensor<T>& weight) {
+  require_channels("batch_norm: mean", x, moments.mean.shape());
+  require_channels("batch_norm: variance", x, moments.variance.shape());
+  require_channels("batch_norm: weight", x, weight.shape());
+}
+
 template <class T>
 Tensor<T> batch_norm(const Tensor<T>& x, const Moments<T>& moments, const Tensor<T>& weight, const Tensor<T>& bias,
                      T epsilon) {
-  for (const Tensor<T>* values : {&moments.mean, &moments.variance, &weight, &bias})
-    require_channels("batch_norm", x.shape(), values->shape());
+  check_batch_norm(x.shape(), moments, weight);
+  require_channels("batch_norm: bias", x.shape(), bias.shape());
   Tensor<T> factors(weight.shape());
   Tensor<T> shifts(weight.shape());
-  backend::batch_norm_factors(moments.mean, moments.variance, weight, bias, epsilon, factors, shifts);
+  backend::batch_norm_factors(moments.mean.contiguous(), moments.variance.contiguous(), weight.contiguous(),
+                              bias.contiguous(), epsilon, factors, shifts);
   Tensor<T> y(x.shape());
   backend::scale_shift(x.contiguous(), factors, shifts, y);
   return y;
@@ -50,18 +59,21 @@ template <class T>
 BatchNormGradients<T> batch_norm_gradients(const Tensor<T>& x, const Tensor<T>& upstream, const Moments<T>& moments,
                                            const Tensor<T>& weight, T epsilon, bool batch_statistics) {
   require_equal_shapes("batch_norm_gradients", x.shape(), upstream.shape());
+  check_batch_norm(x.shape(), moments, weight);
   const Tensor<T> up = upstream.contiguous();
   const Tensor<T> map = x.contiguous();
+  const Tensor<T> mean = moments.mean.contiguous();
+  const Tensor<T> variance = moments.variance.contiguous();
+  const Tensor<T> scales = weight.contiguous();
   BatchNormGradients<T> out{Tensor<T>(x.shape()), Tensor<T>(weight.shape()), Tensor<T>(weight.shape())};
-  backend::batch_norm_sums(map, up, moments.mean, moments.variance, epsilon, out.bias, out.weight);
+  backend::batch_norm_sums(map, up, mean, variance, epsilon, out.bias, out.weight);
   if (batch_statistics) {
-    backend::batch_norm_input_gradient(map, up, moments.mean, moments.variance, weight, epsilon, out.bias, out.weight,
-                                       out.x);
+    backend::batch_norm_input_gradient(map, up, mean, variance, scales, epsilon, out.bias, out.weight, out.x);
   } else {
     const auto zeros = Tensor<T>::zeros(weight.shape());
     Tensor<T> factors(weight.shape());
     Tensor<T> shifts(weight.shape());
-    backend::batch_norm_factors(zeros, moments.variance, weight, zeros, epsilon, factors, shifts);
+    backend::batch_norm_factors(zeros, variance, scales, zeros, epsilon, factors, shifts);
     backend::scale_shift(up, factors, shifts, out.x);
   }
   return out;

@@ -30,7 +30,7 @@ inline backend::ConvolutionWindow channel_wise_window(const Shape& weight,
 }
 
 inline backend::ChannelWiseShape channel_wise_shape(const Shape& x, const Shape& y) {
-  return {x.first(x.rank() - 3).elements(), x[-3], x[-2], x[-1], y[-3], y[-2]};
+  return {image_count(x), x[-3], x[-2], x[-1], y[-3], y[-2]};
 }
 
 }  // namespace detail

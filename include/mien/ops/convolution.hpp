@@ -46,7 +46,8 @@ inline Shape slide_window(const char* operation, const Shape& x, Extent2d kernel
 
 inline Shape convolution_output(const Shape& x, const Shape& weight, const ConvolutionOptions& options) {
   const Index groups = options.groups;
-  if (weight.rank() != 4 || x.rank() < 3 || groups < 1 || x[-1] != weight[2] * groups || weight[3] % groups != 0)
+  if (weight.rank() != 4 || x.rank() < 3 || groups < 1 || x[-1] % groups != 0 || x[-1] / groups != weight[2] ||
+      weight[3] % groups != 0)
     throw ShapeError(text("convolution: input ", x, ", weight ", weight, " (height, width, in / groups, out), groups ",
                           groups));
   return slide_window("convolution", x, {weight[0], weight[1]}, options.stride, options.padding, weight[3]);
@@ -62,9 +63,12 @@ inline backend::ConvolutionWindow convolution_window(const Shape& weight, const 
           options.groups};
 }
 
-/// The grid of a map whose leading axes are folded into one.
+/// Images in a map [..., H, W, C], whose leading axes count as one.
+inline Index image_count(const Shape& map) { return map.first(map.rank() - 3).elements(); }
+
+/// The grid of all images of a map.
 inline backend::ImageGrid fold_images(const Shape& map) {
-  return backend::map_grid(map.first(map.rank() - 3).elements(), map[-3], map[-2], map[-1]);
+  return backend::map_grid(image_count(map), map[-3], map[-2], map[-1]);
 }
 
 }  // namespace detail

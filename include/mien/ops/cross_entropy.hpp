@@ -44,7 +44,7 @@ void check_cross_entropy(const Tensor<T, Cpu>& logits, const Tensor<std::int64_t
         detail::text("cross_entropy: ", options.class_weights.size(), " class weights for logits ", logits.shape()));
   for (const double weight : options.class_weights)
     if (!(weight >= 0 && std::isfinite(weight)))
-      throw ValueError(detail::text("cross_entropy: class weight ", weight, " is negative or not a number"));
+      throw ValueError(detail::text("cross_entropy: class weight ", weight, " is negative or not finite"));
   const Tensor<std::int64_t, Cpu> values = labels.contiguous();
   for (Index row = 0; row < values.elements(); ++row) {
     const std::int64_t label = values.data()[row];
@@ -82,6 +82,7 @@ template <class T, class Device>
 Tensor<T, Device> cross_entropy_gradient(const Tensor<T, Device>& log_probabilities,
                                          const Tensor<std::int64_t, Device>& labels, const CrossEntropyOptions& options,
                                          T upstream) {
+  check_cross_entropy(log_probabilities, labels, options);
   const auto terms = cross_entropy_terms<T>(options);
   const auto rows = labels.contiguous();
   const double weight = backend::cross_entropy_weight(rows, terms);

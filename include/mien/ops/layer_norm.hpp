@@ -30,15 +30,27 @@ LayerNormResult<T, Device> layer_norm(const Tensor<T, Device>& x, const Tensor<T
   return result;
 }
 
+/// Throws ShapeError unless upstream has the shape of x and there is a mean and a deviation for each run of channels.
+template <class T, class Device>
+void check_layer_norm_gradient(const char* operation, const Tensor<T, Device>& x, const Tensor<T, Device>& mean,
+                               const Tensor<T, Device>& inverse_deviation, const Tensor<T, Device>& upstream) {
+  require_equal_shapes(operation, x.shape(), upstream.shape());
+  const Shape rows{x.shape().without(-1).elements()};
+  if (mean.shape() != rows || inverse_deviation.shape() != rows)
+    throw ShapeError(detail::text(operation, ": input ", x.shape(), ", mean ", mean.shape(), ", inverse deviation ",
+                                  inverse_deviation.shape(), ", expected ", rows));
+}
+
 /// The gradient for x. With n the normalised x and u = upstream * weight: (u - mean(u) - n mean(u n)) / deviation.
 template <class T, class Device>
 Tensor<T, Device> layer_norm_input_gradient(const Tensor<T, Device>& x, const Tensor<T, Device>& weight,
                                             const Tensor<T, Device>& mean, const Tensor<T, Device>& inverse_deviation,
                                             const Tensor<T, Device>& upstream) {
-  require_equal_shapes("layer_norm_input_gradient", x.shape(), upstream.shape());
+  check_layer_norm_gradient("layer_norm_input_gradient", x, mean, inverse_deviation, upstream);
+  require_channels("layer_norm_input_gradient: weight", x.shape(), weight.shape());
   Tensor<T, Device> out(x.shape());
-  backend::layer_norm_input_gradient(x.contiguous(), weight.contiguous(), mean, inverse_deviation,
-                                     upstream.contiguous(), out);
+  backend::layer_norm_input_gradient(x.contiguous(), weight.contiguous(), mean.contiguous(),
+                                     inverse_deviation.contiguous(), upstream.contiguous(), out);
   return out;
 }
 
@@ -47,9 +59,10 @@ template <class T, class Device>
 Tensor<T, Device> layer_norm_weight_gradient(const Tensor<T, Device>& x, const Tensor<T, Device>& mean,
                                              const Tensor<T, Device>& inverse_deviation,
                                              const Tensor<T, Device>& upstream) {
-  require_equal_shapes("layer_norm_weight_gradient", x.shape(), upstream.shape());
+  check_layer_norm_gradient("layer_norm_weight_gradient", x, mean, inverse_deviation, upstream);
   Tensor<T, Device> out(Shape{x.size(-1)});
-  backend::layer_norm_weight_gradient(x.contiguous(), mean, inverse_deviation, upstream.contiguous(), out);
+  backend::layer_norm_weight_gradient(x.contiguous(), mean.contiguous(), inverse_deviation.contiguous(),
+                                      upstream.contiguous(), out);
   return out;
 }
 

@@ -26,8 +26,8 @@ Tensor<T, Device> linear(const Tensor<T, Device>& x, const Tensor<T, Device>& we
   const Tensor<T, Device> input = x.contiguous();
   const Tensor<T, Device> rows = weight.contiguous();
   Tensor<T, Device> out(x.shape().with(-1, outputs));
-  backend::matrix_product<T>(inputs == 0 ? out.elements() / std::max<Index>(1, outputs) : x.elements() / inputs, outputs,
-                             inputs, {input.data(), inputs}, {rows.data(), inputs, true}, out.data(), outputs);
+  backend::matrix_product<T>(x.shape().without(-1).elements(), outputs, inputs, {input.data(), inputs},
+                             {rows.data(), inputs, true}, out.data(), outputs);
   if (bias.defined()) backend::add_bias(out, bias.contiguous(), out);
   return out;
 }
@@ -35,12 +35,14 @@ Tensor<T, Device> linear(const Tensor<T, Device>& x, const Tensor<T, Device>& we
 /// The gradient for x: upstream [..., O] W.
 template <class T, class Device>
 Tensor<T, Device> linear_input_gradient(const Tensor<T, Device>& upstream, const Tensor<T, Device>& weight) {
+  if (upstream.rank() < 1 || weight.rank() != 2 || upstream.size(-1) != weight.size(0))
+    throw ShapeError(detail::text("linear_input_gradient: upstream ", upstream.shape(), ", weight ", weight.shape()));
   const Index inputs = weight.size(1);
   const Index outputs = weight.size(0);
   const Tensor<T, Device> up = upstream.contiguous();
   const Tensor<T, Device> rows = weight.contiguous();
   Tensor<T, Device> out(upstream.shape().with(-1, inputs));
-  backend::matrix_product<T>(up.elements() / std::max<Index>(1, outputs), inputs, outputs, {up.data(), outputs},
+  backend::matrix_product<T>(upstream.shape().without(-1).elements(), inputs, outputs, {up.data(), outputs},
                              {rows.data(), inputs}, out.data(), inputs);
   return out;
 }
@@ -48,12 +50,14 @@ Tensor<T, Device> linear_input_gradient(const Tensor<T, Device>& upstream, const
 /// The gradient for W: upstream^T x, summed over all leading axes.
 template <class T, class Device>
 Tensor<T, Device> linear_weight_gradient(const Tensor<T, Device>& x, const Tensor<T, Device>& upstream) {
+  if (x.rank() < 1 || upstream.rank() < 1 || x.shape().without(-1) != upstream.shape().without(-1))
+    throw ShapeError(detail::text("linear_weight_gradient: input ", x.shape(), ", upstream ", upstream.shape()));
   const Index inputs = x.size(-1);
   const Index outputs = upstream.size(-1);
   const Tensor<T, Device> input = x.contiguous();
   const Tensor<T, Device> up = upstream.contiguous();
   Tensor<T, Device> out({outputs, inputs});
-  backend::matrix_product<T>(outputs, inputs, up.elements() / std::max<Index>(1, outputs), {up.data(), outputs, true},
+  backend::matrix_product<T>(outputs, inputs, x.shape().without(-1).elements(), {up.data(), outputs, true},
                              {input.data(), inputs}, out.data(), inputs);
   return out;
 }

@@ -4,6 +4,7 @@
 /// 1, rounded down.
 
 #include <cstdint>
+#include <limits>
 
 #include "mien/backend/cpu/pooling.hpp"
 #include "mien/ops/convolution.hpp"
@@ -29,10 +30,10 @@ namespace detail {
 inline Shape pooled_shape(const char* operation, const Shape& x, const PoolingOptions& options) {
   if (options.padding.height * 2 > options.kernel.height || options.padding.width * 2 > options.kernel.width)
     throw ValueError(text(operation, ": padding ", options.padding, " is more than half of kernel ", options.kernel));
+  if (x.rank() >= 3 && (x[-3] == 0 || x[-2] == 0))
+    throw ShapeError(text(operation, ": input ", x, " has maps without pixels"));
   return slide_window(operation, x, options.kernel, options.stride, options.padding, x.rank() > 0 ? x[-1] : 0);
 }
-
-inline Index leading(const Shape& map) { return map.first(map.rank() - 3).elements(); }
 
 /// Borders of one output's window within the map, and what averages multiply its sum by.
 struct PoolingArea {
@@ -48,9 +49,8 @@ inline auto sliding_windows(const Shape& x, const PoolingOptions& options) {
     PoolingArea area{std::max<Index>(0, top), std::min(height, top + options.kernel.height), std::max<Index>(0, left),
                      std::min(width, left + options.kernel.width), 0};
     const Index inside = (area.bottom - area.top) * (area.right - area.left);
-    const Index padded = (std::min(height + options.padding.height, top + options.kernel.height) - top) *
-                         (std::min(width + options.padding.width, left + options.kernel.width) - left);
-    area.weight = 1.0 / static_cast<double>(options.count_padding ? padded : inside);
+    const Index whole = options.kernel.height * options.kernel.width;
+    area.weight = 1.0 / static_cast<double>(options.count_padding ? whole : inside);
     return area;
   };
 }
@@ -66,9 +66,11 @@ inline auto adaptive_windows(const Shape& x, Extent2d output) {
 
 template <class T, class Windows>
 MaxPoolResult<T> maximum(const Tensor<T>& x, const Shape& shape, const Windows& windows) {
+  if (x.size(-3) > std::numeric_limits<std::int32_t>::max() / x.size(-2))
+    throw ShapeError(text("max_pool: input ", x.shape(), " has more pixels than 32 bits can number"));
   MaxPoolResult<T> result{Tensor<T>(shape), Tensor<std::int32_t>(shape)};
   if (!result.y.empty())
-    backend::max_pool(x.contiguous().data(), leading(x.shape()), x.size(-3), x.size(-2), x.size(-1), shape[-3],
+    backend::max_pool(x.contiguous().data(), image_count(x.shape()), x.size(-3), x.size(-2), x.size(-1), shape[-3],
                       shape[-2], windows, result.y.data(), result.source.data());
   return result;
 }
@@ -77,7 +79,7 @@ template <class T, class Windows>
 Tensor<T> average(const Tensor<T>& x, const Shape& shape, const Windows& windows) {
   Tensor<T> y(shape);
   if (!y.empty())
-    backend::average_pool(x.contiguous().data(), leading(x.shape()), x.size(-3), x.size(-2), x.size(-1), y.size(-3),
+    backend::average_pool(x.contiguous().data(), image_count(x.shape()), x.size(-3), x.size(-2), x.size(-1), y.size(-3),
                           y.size(-2), windows, y.data());
   return y;
 }
@@ -86,9 +88,15 @@ template <class T, class Windows>
 Tensor<T> average_gradient(const Tensor<T>& upstream, const Shape& x, const Windows& windows) {
   Tensor<T> gradient(x);
   if (!gradient.empty())
-    backend::average_pool_gradient(upstream.contiguous().data(), leading(x), x[-3], x[-2], x[-1], upstream.size(-3),
+    backend::average_pool_gradient(upstream.contiguous().data(), image_count(x), x[-3], x[-2], x[-1], upstream.size(-3),
                                    upstream.size(-2), windows, gradient.data());
   return gradient;
+}
+
+/// Throws ShapeError unless `upstream` has images and channels of x, in whatever other size.
+inline void require_pooled(const char* operation, const Shape& upstream, const Shape& x) {
+  if (x.rank() < 3 || upstream.rank() != x.rank() || upstream != x.with(-3, upstream[-3]).with(-2, upstream[-2]))
+    throw ShapeError(text(operation, ": upstream ", upstream, " of input ", x));
 }
 
 inline Shape adaptive_shape(const char* operation, const Shape& x, Extent2d output) {
@@ -113,16 +121,18 @@ MaxPoolResult<T> adaptive_max_pool(const Tensor<T>& x, Extent2d output) {
   return detail::maximum(x, shape, detail::adaptive_windows(x.shape(), output));
 }
 
-/// The gradient for the input of either, of shape x.
+/// The gradient for the input of either, of shape x. `source` is what the pooling of such an input gave.
 template <class T>
 Tensor<T> max_pool_gradient(const Tensor<T>& upstream, const Tensor<std::int32_t>& source, const Shape& x) {
   require_equal_shapes("max_pool_gradient", upstream.shape(), source.shape());
+  detail::require_pooled("max_pool_gradient", upstream.shape(), x);
   Tensor<T> gradient(x);
-  backend::max_pool_gradient(upstream.contiguous().data(), source.data(), detail::leading(x),
+  backend::max_pool_gradient(upstream.contiguous().data(), source.contiguous().data(), detail::image_count(x),
                              upstream.size(-3) * upstream.size(-2), x[-3] * x[-2], x[-1], gradient.data());
   return gradient;
 }
 
+/// The mean under each window; `count_padding` says of how many numbers.
 template <class T>
 Tensor<T> average_pool(const Tensor<T>& x, const PoolingOptions& options) {
   const Shape shape = detail::pooled_shape("average_pool", x.shape(), options);
@@ -142,6 +152,7 @@ Tensor<T> adaptive_average_pool(const Tensor<T>& x, Extent2d output) {
 }
 template <class T>
 Tensor<T> adaptive_average_pool_gradient(const Tensor<T>& upstream, const Shape& x) {
+  detail::require_pooled("adaptive_average_pool_gradient", upstream.shape(), x);
   return detail::average_gradient(upstream, x, detail::adaptive_windows(x, {upstream.size(-3), upstream.size(-2)}));
 }
 

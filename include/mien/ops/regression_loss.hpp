@@ -51,6 +51,7 @@ Tensor<T, Device> mse_loss(const Tensor<T, Device>& prediction, const Tensor<T, 
 template <class T, class Device>
 Tensor<T, Device> mse_loss_gradient(const Tensor<T, Device>& prediction, const Tensor<T, Device>& target,
                                     const Tensor<std::uint8_t, Device>& mask, T upstream) {
+  check_regression("mse_loss_gradient", prediction, target, mask);
   const auto x = rows_of(prediction);
   const auto valid = mask.contiguous();
   const Index count = std::max<Index>(1, backend::count_rows(valid, x.size(0)) * x.size(1));
@@ -82,6 +83,7 @@ Tensor<T, Device> ccc_loss(const Tensor<T, Device>& prediction, const Tensor<T, 
 template <class T, class Device>
 Tensor<T, Device> ccc_loss_gradient(const Tensor<T, Device>& prediction, const Tensor<T, Device>& target,
                                     const Tensor<std::uint8_t, Device>& mask, T upstream) {
+  check_regression("ccc_loss_gradient", prediction, target, mask);
   const auto x = rows_of(prediction);
   Tensor<T, Device> out(prediction.shape());
   backend::concordance_gradient(x, rows_of(target), mask.contiguous(),

@@ -176,15 +176,19 @@ struct SuperImageWeights {
 /// alpha_h Y_h + alpha_w Y_w: [B, T, H, W, O]. The stacked layout writes it over `parts.frames`.
 template <class T>
 Tensor<T> super_image_mix(SuperImageParts<T>& parts, const SuperImageWeights<T>& alpha) {
+  require_batch_channels("super_image_mix: alpha of height", parts.shape(), alpha.height.shape());
+  require_batch_channels("super_image_mix: alpha of width", parts.shape(), alpha.width.shape());
   if (parts.layout == SuperImageLayout::interleaved)
     return add(scale_channels(parts.height, alpha.height), scale_channels(parts.width, alpha.width));
   Tensor<T> y = alpha.frames == T{1} ? std::move(parts.frames) : scale(parts.frames, alpha.frames);
   parts.frames = Tensor<T>();
+  const Tensor<T> height = alpha.height.contiguous();
+  const Tensor<T> width = alpha.width.contiguous();
   for (const Seam seam : seams) {
     const Tensor<T>& lines = parts.seams[static_cast<std::size_t>(seam)];
     if (!lines.defined()) continue;
     Tensor<T> target = seam_target(y, seam);
-    backend::add_scaled_lines(lines, is_row_seam(seam) ? alpha.height : alpha.width, target);
+    backend::add_scaled_lines(lines, is_row_seam(seam) ? height : width, target);
   }
   return y;
 }
@@ -292,14 +296,14 @@ SuperImageGradients<T> super_image_gradients(const Tensor<T>& x, const Tensor<T>
 template <class T>
 Tensor<T> super_image_convolution(const Tensor<T>& x, const Tensor<T>& weight, const Tensor<T>& alpha,
                                   SuperImageLayout layout = SuperImageLayout::stacked) {
-  SuperImageParts<T> parts = super_image_parts(x, weight, layout);
+  detail::check_super_image_convolution(x.shape(), weight.shape());
   if (alpha.shape() != Shape{x.size(0), 2, weight.size(3)})
     throw ShapeError(detail::text("super_image_convolution: alpha ", alpha.shape(), " for input ", x.shape(),
                                   " and weight ", weight.shape(), " must be [B, 2, O]"));
+  SuperImageParts<T> parts = super_image_parts(x, weight, layout);
   SuperImageWeights<T> weights{alpha.select(1, 0).contiguous(), alpha.select(1, 1).contiguous()};
-  if (layout == SuperImageLayout::stacked) {
+  if (layout == SuperImageLayout::stacked)
     parts.frames = scale_channels(parts.frames, add(weights.height, weights.width));
-  }
   return super_image_mix(parts, weights);
 }
 

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <vector>
-
 #include "mien/backend/cpu/eigen.hpp"
 
 namespace mien::backend {
@@ -44,6 +42,9 @@ void scale(const Tensor<T, Cpu>& x, T factor, Tensor<T, Cpu>& out) {
 /// Rows that a thread takes at a time of a matrix with this many columns.
 inline Index row_grain(Index columns) { return std::max<Index>(1, elementwise_grain / std::max<Index>(1, columns)); }
 
+/// Rows of a matrix that has so many elements; none where the rows have no columns.
+inline Index row_count(Index elements, Index columns) { return columns == 0 ? 0 : elements / columns; }
+
 template <class T>
 void add_bias(const Tensor<T, Cpu>& x, const Tensor<T, Cpu>& bias, Tensor<T, Cpu>& out) {
   const Index channels = bias.elements();
@@ -75,7 +76,7 @@ void sum_terms(Index rows, Index channels, T* out, const Term& term) {
 template <class T>
 void sum_rows(const Tensor<T, Cpu>& x, Tensor<T, Cpu>& out) {
   const Index channels = out.elements();
-  const Index rows = channels == 0 ? 0 : x.elements() / channels;
+  const Index rows = row_count(x.elements(), channels);
   const T* data = x.data();
   sum_terms(rows, channels, out.data(), [=](Index row) { return array(data + row * channels, channels); });
 }

@@ -9,7 +9,7 @@ namespace mien::backend {
 template <class T>
 void channel_moments(const Tensor<T, Cpu>& x, Tensor<T, Cpu>& mean, Tensor<T, Cpu>& variance) {
   const Index channels = mean.elements();
-  const Index rows = x.elements() / channels;
+  const Index rows = row_count(x.elements(), channels);
   const T* data = x.data();
   sum_terms(rows, channels, mean.data(), [=](Index row) { return array(data + row * channels, channels); });
   auto center = array(mean.data(), channels);
@@ -48,7 +48,7 @@ void batch_norm_sums(const Tensor<T, Cpu>& x, const Tensor<T, Cpu>& upstream, co
                      const Tensor<T, Cpu>& variance, T epsilon, Tensor<T, Cpu>& sum_upstream,
                      Tensor<T, Cpu>& sum_product) {
   const Index channels = mean.elements();
-  const Index rows = x.elements() / channels;
+  const Index rows = row_count(x.elements(), channels);
   const auto center = array(mean.data(), channels);
   sum_rows(upstream, sum_upstream);
   sum_terms(rows, channels, sum_product.data(), [&](Index row) {
@@ -65,7 +65,7 @@ void batch_norm_input_gradient(const Tensor<T, Cpu>& x, const Tensor<T, Cpu>& up
                                const Tensor<T, Cpu>& sum_upstream, const Tensor<T, Cpu>& sum_product,
                                Tensor<T, Cpu>& out) {
   const Index channels = mean.elements();
-  const Index rows = x.elements() / channels;
+  const Index rows = row_count(x.elements(), channels);
   using Values = Eigen::Array<T, Eigen::Dynamic, 1>;
   const Values inverse = (array(variance.data(), channels) + epsilon).rsqrt();
   const Values up_factor = array(weight.data(), channels) * inverse;

@@ -223,8 +223,8 @@ inline ImageGrid grid_phase(const ImageGrid& grid, Index row, Index row_step, In
 template <class T>
 void convolution_input_gradient(const ImageGrid& output, const T* upstream, const T* weight,
                                 const ConvolutionWindow& window, const ImageGrid& input, T* gradient) {
-  for (Index i = 0; i < window.stride_height; ++i)
-    for (Index j = 0; j < window.stride_width; ++j) {
+  for (Index i = 0; i < std::min(window.stride_height, input.height()); ++i)
+    for (Index j = 0; j < std::min(window.stride_width, input.width()); ++j) {
       const ImageGrid pixels = grid_phase(input, i, window.stride_height, j, window.stride_width);
       const PhaseTaps rows = phase_taps(i, window.height, window.stride_height, window.padding_height);
       const PhaseTaps columns = phase_taps(j, window.width, window.stride_width, window.padding_width);

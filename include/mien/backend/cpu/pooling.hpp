@@ -7,8 +7,8 @@
 
 namespace mien::backend {
 
-/// Maxima of x [N, H, W, C] in `window(i, j)`, the area of output pixel (i, j), and the pixel (row W + column) each
-/// came from. An area without pixels gives minus infinity and -1.
+/// Maxima of x [N, H, W, C] in `window(i, j)`, the area of output pixel (i, j), which has a pixel at least, and the pixel
+/// (row W + column) each came from.
 template <class T, class Window>
 void max_pool(const T* x, Index images, Index height, Index width, Index channels, Index output_height,
               Index output_width, const Window& window, T* y, std::int32_t* source) {
@@ -44,7 +44,7 @@ void max_pool_gradient(const T* upstream, const std::int32_t* source, Index imag
     for (Index pixel = 0; pixel < output_pixels; ++pixel)
       for (Index c = 0; c < channels; ++c) {
         const Index i = start + pixel * channels + c;
-        if (source[i] >= 0) to[source[i] * channels + c] += upstream[i];
+        to[source[i] * channels + c] += upstream[i];
       }
   });
 }

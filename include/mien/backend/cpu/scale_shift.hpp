@@ -21,7 +21,7 @@ void scale_shift(const Tensor<T, Cpu>& x, const Tensor<T, Cpu>& scale, const Ten
 template <class T>
 void scale_shift_scale_gradient(const Tensor<T, Cpu>& x, const Tensor<T, Cpu>& upstream, Tensor<T, Cpu>& out) {
   const Index channels = out.elements();
-  const Index rows = channels == 0 ? 0 : x.elements() / channels;
+  const Index rows = row_count(x.elements(), channels);
   sum_terms(rows, channels, out.data(), [&](Index row) {
     return array(x.data() + row * channels, channels) * array(upstream.data() + row * channels, channels);
   });
