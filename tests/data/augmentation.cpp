@@ -201,6 +201,11 @@ TEST_CASE("options that make no sense are refused") {
   CHECK_THROWS_AS(input_frame(image, {.side = 0}), ValueError);
   CHECK_THROWS_AS(input_frame(image, {.side = 4, .channels = 2}), ValueError);
   CHECK_THROWS_AS(input_frame(image, {.side = 4, .zoom = 0}), ValueError);
+  // Nearly endless sampling otherwise.
+  CHECK_THROWS_AS(input_frame(image, {.side = 4, .zoom = 1e-300}), ValueError);
+  CHECK_THROWS_AS(input_frame(image, {.side = 4}, {.scale = 0}), ValueError);
+  CHECK_THROWS_AS(input_frame(image, {.side = 4}, {.rotation = std::nan("")}), ValueError);
+  CHECK_THROWS_AS(input_frame(io::to_tensor(image), {.side = 4}, {.drift = {0, HUGE_VAL}}), ValueError);
   CHECK_THROWS_AS(input_frame(image, {.side = 4, .normalisation = {{0, 0, 0}, {1, 0, 1}}}), ValueError);
   CHECK_THROWS_AS(input_frame(io::Image(), {.side = 4}), ValueError);
   CHECK_THROWS_AS(input_frame(Tensor<float>({4, 4, 2}, 0.0F), {.side = 4}), ShapeError);

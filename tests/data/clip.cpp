@@ -106,6 +106,8 @@ TEST_CASE("impossible clips are refused") {
   CHECK_THROWS_AS(clip_frames(0, {}, generator), ValueError);
   CHECK_THROWS_AS(clip_frames(5, {.clips = 0}, generator), ValueError);
   CHECK_THROWS_AS(clip_frames(5, {.frames = -1}, generator), ValueError);
+  constexpr Index huge = Index{1} << 62;
+  CHECK_THROWS_AS(clip_frames(5, {.clips = huge, .frames = huge}, generator), ValueError);
   const data::ClipOptions strict{.clips = 2, .frames = 3, .short_video = data::ShortVideo::reject};
   CHECK(clip_frames(6, strict, generator).size() == 6);
   CHECK_THROWS_WITH_AS(clip_frames(5, strict, generator),

@@ -20,13 +20,10 @@ data::FrameSequences four_videos() {
 }
 
 io::JointRecording recording(const std::string& name, const std::string& label) {
-  io::JointRecording out;
-  out.sequence.name = name;
-  out.sequence.joints = Tensor<float>({2, 25, 3}, 1.0F);
-  out.label = label;
-  out.subject = "who made " + name;
-  out.split = "train";
-  return out;
+  return {.sequence = {.joints = Tensor<float>({2, 25, 3}, 1.0F), .name = name},
+          .label = label,
+          .subject = "who made " + name,
+          .split = "train"};
 }
 
 }  // namespace
@@ -72,6 +69,8 @@ TEST_CASE("recordings of classes that are not named are refused or left out") {
   CHECK(data::gesture_sequences(all, {.class_names = {"walk", "run", "bow"}}).labels() == std::vector<Index>{0, 2});
   CHECK_THROWS_WITH_AS(data::gesture_sequences(all, {.class_names = {"walk"}}),
                        "recording `2`: label `bow` is none of the 1 named classes", ValueError);
+  CHECK_THROWS_WITH_AS(data::gesture_sequences(all, {.class_names = {"walk", "bow", "walk"}}),
+                       "two classes are named `walk`", ValueError);
   const auto some = data::gesture_sequences(all, {.class_names = {"bow"}, .skip_other_labels = true});
   CHECK(some.labels() == std::vector<Index>{0});
   CHECK(some.samples[0].name == "2");

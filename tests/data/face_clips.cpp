@@ -169,4 +169,8 @@ TEST_CASE("what cannot work is refused before the first batch") {
   videos.samples[1].frames.clear();
   CHECK_THROWS_WITH_AS(FaceClips{videos}, "`video 1` has no frames", ValueError);
   CHECK(FaceClips(data::FrameSequences{}).size() == 0);
+  CHECK_THROWS_AS(FaceClips(data::FrameSequences{}, {.frames = 0}), ValueError);
+  const FaceClips small(data::FrameSequences{}, {.clips = 1, .frames = 1, .side = 2});
+  CHECK(small.collate({}).frames.shape() == Shape{0, 1, 1, 2, 2, 3});
+  CHECK_THROWS_AS(small.collate({{Tensor<float>({1, 1, 4, 4, 3}, 0.F), 0, ""}}), ShapeError);
 }

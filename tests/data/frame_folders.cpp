@@ -131,7 +131,7 @@ TEST_CASE("each picture of an image folder is a video of one frame") {
   CHECK(sample_names(data) == Names{"a/x y.ppm", "b/9.bmp", "b/10.png"});
   CHECK(data.samples[2].frames.size() == 1);
   CHECK(data.skipped.other == 2);
-  const auto films = data::image_folder(root.path(), {.allow_empty = true, .extensions = {".mp4"}});
+  const auto films = data::image_folder(root.path(), {.allow_empty = true, .extensions = {".MP4"}});
   CHECK(sample_names(films) == Names{"a/film.mp4"});
 }
 
@@ -210,6 +210,8 @@ TEST_CASE("a sheet's faults are told with their line") {
   CHECK_THROWS_AS(read("1.png,a\n", {.path = "file"}), FileError);
   CHECK_THROWS_AS(read("1.png,a\n", {.subject = "who"}), FileError);
   CHECK_THROWS_AS(data::from_sheet(root / "none.csv", root.path()), FileError);
+  CHECK_THROWS_AS(read("1.png,a\n", {.class_names = {"a", "a"}}), ValueError);
+  CHECK_THROWS_AS(read("1.png,a\n", {.path_components = -1}), ValueError);
 
   const auto some = read("1.png,a\n3.png,a\n", {.class_names = {"a", "b"}, .allow_missing = true});
   CHECK(some.size() == 1);

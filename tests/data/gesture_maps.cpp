@@ -90,4 +90,9 @@ TEST_CASE("faults are told with the recording's name") {
   data.samples[3].label = 3;
   CHECK_THROWS_AS(GestureMaps{data}, ValueError);
   CHECK_THROWS_AS(GestureMaps(recordings()).collate({}), ShapeError);
+  const auto sample = [](Index size) { return GestureMaps::Sample{Tensor<float>({size, size, 25}, 0.F), 0, ""}; };
+  CHECK(contains(message_of<ShapeError>([&] {
+                   GestureMaps(recordings()).collate({sample(7), sample(9)});
+                 }),
+                 "[9, 9, 25], expected [7, 7, 25]"));
 }

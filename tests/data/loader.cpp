@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <limits>
 #include <set>
 #include <stdexcept>
 #include <string>
@@ -72,6 +73,7 @@ TEST_CASE("an epoch takes every sample once; the last batch may be smaller, or d
   }
   CHECK(run(numbers(9, {.batch = 4, .drop_last = true}), 0).size() == 2);
   CHECK(run(numbers(0, {}), 0).empty());
+  CHECK(run(numbers(9, {.batch = std::numeric_limits<Index>::max()}), 0).size() == 1);
 }
 
 TEST_CASE("any number of workers gives the same batches, to the bit") {

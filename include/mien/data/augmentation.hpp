@@ -107,12 +107,20 @@ inline void check_frame(const FrameOptions& options) {
   if (options.side < 1 || (options.channels != 1 && options.channels != 3))
     throw ValueError(text("input frames of side ", options.side, " with ", options.channels,
                           " channels; the side must be positive, channels 1 or 3"));
-  if (!(options.zoom > 0 && options.zoom <= 1000))
-    throw ValueError(text("zoom ", options.zoom, " is not positive, or beyond 1000"));
+  if (!(options.zoom >= 0.001 && options.zoom <= 1000))
+    throw ValueError(text("zoom ", options.zoom, " is not between 0.001 and 1000"));
   for (std::size_t i = 0; i < 3; ++i)
     if (!(options.normalisation.deviation[i] > 0) || !std::isfinite(options.normalisation.mean[i]))
       throw ValueError(text("normalisation: mean ", options.normalisation.mean[i], ", deviation ",
                             options.normalisation.deviation[i], " of channel ", i));
+}
+
+inline void check_transform(const ClipTransform& transform, double moment) {
+  if (!(transform.scale >= 0.001 && transform.scale <= 1000))
+    throw ValueError(text("clip transform: scale ", transform.scale, " is not between 0.001 and 1000"));
+  for (const double value : {transform.rotation, transform.shift[0], transform.shift[1], transform.drift[0],
+                             transform.drift[1], transform.brightness, transform.contrast, moment})
+    if (!std::isfinite(value)) throw ValueError(text("clip transform: ", value, " is no finite number"));
 }
 
 /// [x, y] of a place in the picture, pixel centres at whole numbers, for a place in the target square; affine.
@@ -221,11 +229,12 @@ void resample(const Picture<Value>& picture, const FrameOptions& options, const 
 ///
 /// `transform` is the video's; `moment` is when the frame is seen, from -1/2 (first) to 1/2 (last), and counts for
 /// `drift` alone. Beyond its edges a picture goes on as at the edge, with `letterbox` in black. Brightness and contrast
-/// come before the normalisation and are clamped to 0..1. Throws ValueError for options that make no sense and for an
-/// image that is none.
+/// come before the normalisation and are clamped to 0..1. Throws ValueError for options and transforms that make no
+/// sense and for an image that is none.
 inline Tensor<float> input_frame(const io::Image& image, const FrameOptions& options = {},
                                  const ClipTransform& transform = {}, double moment = 0) {
   detail::check_frame(options);
+  detail::check_transform(transform, moment);
   io::detail::check_image_argument(image, "input_frame");
   Tensor<float> out({options.side, options.side, options.channels});
   detail::resample<std::uint8_t>({image.pixels.data(), image.width, image.height, image.channels}, options, transform,
@@ -237,6 +246,7 @@ inline Tensor<float> input_frame(const io::Image& image, const FrameOptions& opt
 inline Tensor<float> input_frame(const Tensor<float>& picture, const FrameOptions& options = {},
                                  const ClipTransform& transform = {}, double moment = 0) {
   detail::check_frame(options);
+  detail::check_transform(transform, moment);
   if (picture.rank() != 3 || (picture.size(2) != 1 && picture.size(2) != 3) || picture.empty())
     throw ShapeError(detail::text("input_frame: shape ", picture.shape(), " is not [height, width, 1 or 3]"));
   const Tensor<float> tight = picture.contiguous();

@@ -32,9 +32,10 @@ namespace detail {
 using mien::detail::text;
 
 inline void check_options(const ClipOptions& options, Index length) {
-  if (options.clips < 1 || options.frames < 1)
-    throw ValueError(
-        text("clip_frames: ", options.clips, " clips of ", options.frames, " frames; both must be positive"));
+  constexpr Index most = 1'000'000;
+  if (options.clips < 1 || options.frames < 1 || options.clips > most || options.frames > most)
+    throw ValueError(text("clip_frames: ", options.clips, " clips of ", options.frames,
+                          " frames; both must be positive, and at most ", most));
   if (length < 1) throw ValueError("clip_frames: the video has no frames");
   if (options.short_video == ShortVideo::reject && length < options.clips * options.frames)
     throw ValueError(text("clip_frames: the video has ", length, " frames, fewer than ", options.clips, " clips of ",
@@ -57,7 +58,8 @@ inline void append_sorted_choice(Index begin, Index end, Index count, Generator&
 /// Part k holds frames floor(k N / K) to floor((k + 1) N / K) - 1, with N = `length`. `random` draws T different ones
 /// of them. `centred` cuts the whole video into K T equal stretches and takes frame floor((i + 1/2) N / (K T)) for
 /// stretch i; so does `random` for a part that is shorter than T, which repeats its frames evenly.
-/// `generator` is drawn from in `random` alone. Throws ValueError (K, T or N not positive; a short video if rejected).
+/// `generator` is drawn from in `random` alone. Throws ValueError (K, T or N not positive, K or T beyond a million; a
+/// short video if rejected).
 inline std::vector<Index> clip_frames(Index length, const ClipOptions& options, Generator& generator) {
   detail::check_options(options, length);
   const Index total = options.clips * options.frames;

@@ -2,6 +2,7 @@
 
 /// Labelled samples, as all readers give them.
 
+#include <algorithm>
 #include <cstddef>
 #include <filesystem>
 #include <string>
@@ -66,6 +67,13 @@ struct DataSet {
         throw ValueError(detail::text("`", sample.name, "`: label ", sample.label, " of ", classes(), " classes"));
   }
 };
+
+/// Throws ValueError if two classes have the same name.
+inline void check_class_names(const std::vector<std::string>& names) {
+  for (auto name = names.begin(); name != names.end(); ++name)
+    if (std::find(names.begin(), name, *name) != name)
+      throw ValueError(detail::text("two classes are named `", *name, "`"));
+}
 
 /// How many samples each class has. Throws ValueError for a label that has no class.
 template <class Sample>

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <limits>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -14,6 +15,7 @@
 #include "mien/data/augmentation.hpp"
 #include "mien/data/clip.hpp"
 #include "mien/data/data_set.hpp"
+#include "mien/data/detail/stack_samples.hpp"
 #include "mien/io/image.hpp"
 
 namespace mien::data {
@@ -101,7 +103,8 @@ class FaceClips {
         throw ValueError(detail::text("`", video.name, "`: ", error.what()));
       }
     }
-    detail::check_options(clip_options(), options_.clips * options_.frames);
+    // Whatever else is wrong with them, for a set without videos too.
+    detail::check_options(clip_options(), std::numeric_limits<Index>::max());
   }
 
   Index size() const { return videos_->size(); }
@@ -116,8 +119,7 @@ class FaceClips {
     const auto picked = clip_frames(static_cast<Index>(source.frames.size()), clip_options(), generator);
     const ClipTransform transform = draw_transform(options_.augmentation, generator);
     const FrameOptions frame = frame_options();
-    Sample out{Tensor<float>({options_.clips, options_.frames, frame.side, frame.side, frame.channels}), source.label,
-               source.name};
+    Sample out{Tensor<float>(sample_shape()), source.label, source.name};
     const auto total = static_cast<Index>(picked.size());
     const Index elements = frame.side * frame.side * frame.channels;
     for (Index i = 0; i < total; ++i) {
@@ -130,15 +132,10 @@ class FaceClips {
     return out;
   }
 
+  /// Throws ShapeError for a sample of other options.
   FaceBatch collate(std::vector<Sample> samples) const {
-    const FrameOptions frame = frame_options();
-    FaceBatch out{Tensor<float>({static_cast<Index>(samples.size()), options_.clips, options_.frames, frame.side,
-                                 frame.side, frame.channels}),
-                  {},
-                  {}};
-    float* to = out.frames.data();
+    FaceBatch out{detail::stack_samples("FaceClips::collate", samples, &Sample::frames, sample_shape()), {}, {}};
     for (Sample& sample : samples) {
-      to = std::copy_n(sample.frames.data(), sample.frames.elements(), to);
       out.labels.push_back(sample.label);
       out.names.push_back(std::move(sample.name));
     }
@@ -151,6 +148,9 @@ class FaceClips {
     return videos_->samples[static_cast<std::size_t>(index)];
   }
 
+  Shape sample_shape() const {
+    return {options_.clips, options_.frames, options_.side, options_.side, options_.channels};
+  }
   ClipOptions clip_options() const {
     return {options_.clips, options_.frames, options_.sampling, options_.short_video};
   }

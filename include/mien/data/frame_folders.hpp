@@ -55,13 +55,15 @@ inline Listing list_folder(const filesystem::path& folder, const FolderOptions& 
   for (; !error && entry != filesystem::directory_iterator(); entry.increment(error)) {
     const std::string name = entry->path().filename().string();
     std::error_code unknown;
-    const auto& known = options.extensions;
+    const auto is_known = [extension = lowered(entry->path().extension().string())](const std::string& known) {
+      return lowered(known) == extension;
+    };
     if (is_hidden(name)) {
       ++skipped.hidden;
     } else if (entry->is_directory(unknown)) {
       out.folders.push_back(name);
     } else if (entry->is_regular_file(unknown) &&
-               std::find(known.begin(), known.end(), lowered(entry->path().extension().string())) != known.end()) {
+               std::any_of(options.extensions.begin(), options.extensions.end(), is_known)) {
       out.pictures.push_back(name);
     } else {
       ++skipped.other;
@@ -88,9 +90,8 @@ inline std::vector<std::string> class_folders(const filesystem::path& root, cons
   skipped.other += static_cast<Index>(listing.pictures.size());
   if (listing.folders.empty()) throw FileError(root.string(), "", "no folders", "a folder for each class");
   if (options.class_names.empty()) return listing.folders;
+  check_class_names(options.class_names);
   const std::set<std::string> named(options.class_names.begin(), options.class_names.end());
-  if (named.size() != options.class_names.size())
-    throw ValueError(text("class names are not unlike: ", enumerate(options.class_names, 100)));
   std::vector<std::string> unnamed;
   for (const std::string& folder : listing.folders)
     if (named.count(folder) == 0) unnamed.push_back(folder);
@@ -265,9 +266,13 @@ inline Index sheet_label(const io::CsvTable& table, Index row, Index column, con
 ///                                   .class_names = {"neutral", "happy", "sad"}, .path_components = 2});
 ///
 /// Throws FileError with line and column: a column that is not there, a label of no class, a path that comes twice; and
-/// unless they are allowed files that are missing, with their number.
+/// unless they are allowed files that are missing, with their number. Throws ValueError for a class that is named
+/// twice.
 inline FrameSequences from_sheet(const std::filesystem::path& sheet, const std::filesystem::path& root,
                                  const SheetOptions& options = {}) {
+  if (options.path_components < 0)
+    throw ValueError(detail::text("from_sheet: ", options.path_components, " path components"));
+  check_class_names(options.class_names);
   const io::CsvTable table = io::read_csv(sheet, {.separator = options.separator});
   const Index path = table.column(options.path);
   const Index label = table.column(options.label);

@@ -2,13 +2,13 @@
 
 /// Batches of joint maps for the gesture models: joints varied, drawn and put together.
 
-#include <algorithm>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "mien/data/data_set.hpp"
+#include "mien/data/detail/stack_samples.hpp"
 #include "mien/gesture/augmentation.hpp"
 #include "mien/gesture/representation.hpp"
 
@@ -62,15 +62,12 @@ class GestureMaps {
     return {gesture::represent(joints, options_.representation), source.label, source.name};
   }
 
-  /// Throws ShapeError for no samples.
+  /// Throws ShapeError for no samples, and for samples of unlike shape.
   GestureBatch collate(std::vector<Sample> samples) const {
     if (samples.empty()) throw ShapeError("GestureMaps::collate: no samples");
-    Shape shape{static_cast<Index>(samples.size())};
-    for (const Index extent : samples.front().map.shape()) shape.append(extent);
-    GestureBatch out{Tensor<float>(shape), {}, {}};
-    float* to = out.maps.data();
+    const Shape shape = samples.front().map.shape();
+    GestureBatch out{detail::stack_samples("GestureMaps::collate", samples, &Sample::map, shape), {}, {}};
     for (Sample& sample : samples) {
-      to = std::copy_n(sample.map.data(), sample.map.elements(), to);
       out.labels.push_back(sample.label);
       out.names.push_back(std::move(sample.name));
     }

@@ -19,9 +19,11 @@ struct GestureSequencesOptions {
   bool skip_other_labels = false;  ///< leaves out recordings of other classes, and counts them in `skipped.other`
 };
 
-/// Labels become numbers. Throws ValueError for a label that is no named class, unless such recordings are left out.
+/// Labels become numbers. Throws ValueError for a label that is no named class, unless such recordings are left out,
+/// and for a class that is named twice.
 inline GestureSequences gesture_sequences(std::vector<io::JointRecording> recordings,
                                           const GestureSequencesOptions& options = {}) {
+  check_class_names(options.class_names);
   GestureSequences data{.class_names = options.class_names};
   if (data.class_names.empty()) {
     std::set<std::string> names;

@@ -14,8 +14,10 @@
 #include <mutex>
 #include <numeric>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <thread>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -78,7 +80,7 @@ struct Recipe {
   std::function<Batch(const std::vector<Index>& indices, const std::vector<Generator>& streams)> make;
 
   Index batches() const {
-    return options.drop_last ? samples / options.batch : (samples + options.batch - 1) / options.batch;
+    return samples / options.batch + (!options.drop_last && samples % options.batch > 0 ? 1 : 0);
   }
 
   std::vector<Index> order(Index epoch) const {
@@ -258,8 +260,8 @@ class Loader {
  public:
   using Batch = BatchType;
 
-  /// Throws ValueError: options that make no sense, `drop_last` that leaves nothing, unlike numbers of samples and
-  /// labels.
+  /// Throws ValueError: options that make no sense, `drop_last` that leaves nothing, balancing without a label for
+  /// each sample.
   template <Source From>
   explicit Loader(From source, const LoaderOptions& options = {})
       : Loader(options, Shared<From>{std::make_shared<const From>(std::move(source))}) {}
