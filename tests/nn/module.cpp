@@ -58,6 +58,7 @@ TEST_CASE("training and evaluation reach every layer below") {
   CHECK_FALSE(network.blocks[1].norm.is_training());
   network.train();
   CHECK(network.blocks[0].norm.is_training());
+  CHECK_THROWS_AS(network.blocks[2], IndexError);
 }
 
 TEST_CASE("what parameters() gives is what the module computes with") {

@@ -7,25 +7,18 @@
 
 #include <doctest/doctest.h>
 
-#include <unistd.h>
 #include <filesystem>
 #include <limits>
 #include <string>
 #include <vector>
 
+#include "io/message.hpp"
+#include "io/temporary_folder.hpp"
+
 using namespace mien;
 using namespace mien::train;
 
 namespace {
-
-struct Folder {
-  explicit Folder(const std::string& suffix = "")
-      : path(std::filesystem::temp_directory_path() / ("mien_checkpoint_test " + std::to_string(::getpid()) + suffix)) {
-    std::filesystem::remove_all(path);
-  }
-  ~Folder() { std::filesystem::remove_all(path); }
-  std::filesystem::path path;
-};
 
 struct Network : nn::Module<Network, float> {
   explicit Network(Index width = 5) : fc({.in = 3, .out = width}), norm(width) {}
@@ -62,8 +55,8 @@ struct Training {
 
   /// All numbers of the training, as the bytes of a file.
   std::vector<std::byte> bytes() {
-    const Folder folder("bytes");
-    Checkpoints checkpoints(folder.path);
+    const TemporaryFolder folder;
+    Checkpoints checkpoints(folder / "made with the first file");
     add_to(checkpoints);
     checkpoints.save_last({});
     return io::read_file(checkpoints.last_file());
@@ -92,32 +85,21 @@ void flip_a_bit(const std::filesystem::path& path, std::size_t from_the_end) {
   io::write_file(path, bytes);
 }
 
-std::string message_of(const auto& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "nothing was thrown";
-}
-
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
 }  // namespace
 
 TEST_CASE("a training that is taken up again goes on with the same bits") {
-  const Folder folder;
+  const TemporaryFolder folder;
   Training first(1);
   for (int i = 0; i < 5; ++i) first.step();
   {
-    Checkpoints checkpoints(folder.path, {.settings = {{"batch", "7"}}, .class_names = {"joy", "fear"}});
+    Checkpoints checkpoints(folder.path(), {.settings = {{"batch", "7"}}, .class_names = {"joy", "fear"}});
     first.add_to(checkpoints);
     checkpoints.save_last(some_state());
   }
   for (int i = 0; i < 5; ++i) first.step();
 
   Training second(2);
-  Checkpoints checkpoints(folder.path, {.settings = {{"batch", "7"}}, .class_names = {"joy", "fear"}});
+  Checkpoints checkpoints(folder.path(), {.settings = {{"batch", "7"}}, .class_names = {"joy", "fear"}});
   second.add_to(checkpoints);
   const auto resumed = checkpoints.resume();
   REQUIRE(resumed);
@@ -129,10 +111,10 @@ TEST_CASE("a training that is taken up again goes on with the same bits") {
 }
 
 TEST_CASE("values that JSON cannot hold come back too") {
-  const Folder folder;
+  const TemporaryFolder folder;
   Training first(1);  // its schedule has seen nothing yet: the best value is infinite
   REQUIRE(first.schedule.best() == std::numeric_limits<double>::infinity());
-  Checkpoints checkpoints(folder.path);
+  Checkpoints checkpoints(folder.path());
   first.add_to(checkpoints);
   first.generator.set_state({~std::uint64_t{0}, ~std::uint64_t{0} - 1, ~std::uint64_t{0} - 2});
   const Generator::State state = first.generator.state();
@@ -145,13 +127,13 @@ TEST_CASE("values that JSON cannot hold come back too") {
 }
 
 TEST_CASE("without a file there is nothing to resume, without a folder nothing is written") {
-  const Folder folder;
+  const TemporaryFolder folder;
   Training training(1);
-  Checkpoints checkpoints(folder.path);
+  Checkpoints checkpoints(folder / "none yet");
   training.add_to(checkpoints);
   CHECK(!checkpoints.resume());
   CHECK(!checkpoints.load_best());
-  CHECK(!std::filesystem::exists(folder.path));
+  CHECK(!std::filesystem::exists(checkpoints.folder()));
 
   Checkpoints in_memory;
   training.add_to(in_memory);
@@ -169,9 +151,9 @@ TEST_CASE("without a file there is nothing to resume, without a folder nothing i
 }
 
 TEST_CASE("the file before the last is kept, and taken where the last one is damaged") {
-  const Folder folder;
+  const TemporaryFolder folder;
   Training training(1);
-  Checkpoints checkpoints(folder.path);
+  Checkpoints checkpoints(folder.path());
   training.add_to(checkpoints);
   checkpoints.save_last(some_state(1));
   CHECK(!std::filesystem::exists(checkpoints.previous_file()));
@@ -213,9 +195,9 @@ TEST_CASE("the file before the last is kept, and taken where the last one is dam
 }
 
 TEST_CASE("a last file that is gone is no loss, two damaged ones are an error") {
-  const Folder folder;
+  const TemporaryFolder folder;
   Training training(1);
-  Checkpoints checkpoints(folder.path);
+  Checkpoints checkpoints(folder.path());
   training.add_to(checkpoints);
   checkpoints.save_last(some_state(1));
   checkpoints.save_last(some_state(2));
@@ -224,7 +206,7 @@ TEST_CASE("a last file that is gone is no loss, two damaged ones are an error") 
   io::write_file(checkpoints.last_file(), "no checkpoint");
   flip_a_bit(checkpoints.previous_file(), 1);
   const auto before = training.bytes();
-  const std::string message = message_of([&] { checkpoints.resume(); });
+  const std::string message = message_of<Error>([&] { checkpoints.resume(); });
   CHECK(contains(message, "last.safetensors"));
   CHECK(contains(message, "previous.safetensors"));
   CHECK(contains(message, "damaged"));
@@ -232,46 +214,46 @@ TEST_CASE("a last file that is gone is no loss, two damaged ones are an error") 
 }
 
 TEST_CASE("other settings, classes or parts are refused by name, and change nothing") {
-  const Folder folder;
+  const TemporaryFolder folder;
   Training first(1);
-  Checkpoints saved(folder.path, {.settings = {{"rate", "0.1"}, {"batch", "8"}}, .class_names = {"joy", "fear"}});
+  Checkpoints saved(folder.path(), {.settings = {{"rate", "0.1"}, {"batch", "8"}}, .class_names = {"joy", "fear"}});
   first.add_to(saved);
   saved.save_last(some_state());
 
   Training second(2);
   const auto before = second.bytes();
-  Checkpoints other(folder.path, {.settings = {{"rate", "0.2"}, {"side", "64"}}, .class_names = {"fear", "joy"}});
+  Checkpoints other(folder.path(), {.settings = {{"rate", "0.2"}, {"side", "64"}}, .class_names = {"fear", "joy"}});
   second.add_to(other);
   CHECK_THROWS_AS(other.resume(), ValueError);
-  const std::string message = message_of([&] { other.resume(); });
+  const std::string message = message_of<Error>([&] { other.resume(); });
   CHECK(contains(message, "batch 8, now not set; rate 0.1, now 0.2; side not set, now 64"));
   CHECK(contains(message, "classes [\"joy\",\"fear\"], now [\"fear\",\"joy\"]"));
   CHECK(second.bytes() == before);
 
-  Checkpoints fewer(folder.path, saved.options());
+  Checkpoints fewer(folder.path(), saved.options());
   fewer.add_model("model", second.network);
-  CHECK(contains(message_of([&] { fewer.resume(); }), "parts model optimiser schedule noise, now model"));
+  CHECK(contains(message_of<Error>([&] { fewer.resume(); }), "parts model optimiser schedule noise, now model"));
 }
 
 TEST_CASE("a checkpoint of another network or optimiser changes nothing") {
-  const Folder folder;
+  const TemporaryFolder folder;
   Training first(1, 5);
   first.step();
-  Checkpoints saved(folder.path);
+  Checkpoints saved(folder.path());
   first.add_to(saved);
   saved.save_last(some_state());
 
   Training wide(2, 6);
-  Checkpoints other(folder.path);
+  Checkpoints other(folder.path());
   wide.add_to(other);
   const auto before = wide.bytes();
-  CHECK(contains(message_of([&] { other.resume(); }), "model.fc.weight: found [5, 3], expected [6, 3]"));
+  CHECK(contains(message_of<Error>([&] { other.resume(); }), "model.fc.weight: found [5, 3], expected [6, 3]"));
   CHECK(wide.bytes() == before);
 
   // The network fits and is taken over first; the optimiser does not fit, so the network must be put back.
   Training same(3, 5);
   optim::Sgd<float> sgd(same.network.parameters(), {.learning_rate = 0.1, .momentum = 0.9});
-  Checkpoints mixed(folder.path);
+  Checkpoints mixed(folder.path());
   mixed.add_model("model", same.network);
   mixed.add_optimiser("optimiser", sgd);
   mixed.add_schedule("schedule", same.schedule);
@@ -282,9 +264,9 @@ TEST_CASE("a checkpoint of another network or optimiser changes nothing") {
 }
 
 TEST_CASE("the best networks are a file of their own that io::load can read") {
-  const Folder folder;
+  const TemporaryFolder folder;
   Training training(1);
-  Checkpoints checkpoints(folder.path);
+  Checkpoints checkpoints(folder.path());
   training.add_to(checkpoints);
   checkpoints.save_best(some_state());
   const auto before = training.bytes();
@@ -309,7 +291,7 @@ TEST_CASE("names that would run into each other are refused") {
   checkpoints.add_model("model", training.network);
   for (const char* name : {"model", "", "a.b", "state", "settings"})
     CHECK_THROWS_AS(checkpoints.add_model(name, training.network), ValueError);
-  const Folder folder;
-  Checkpoints not_text(folder.path, {.settings = {{"name", "\xFF"}}});
+  const TemporaryFolder folder;
+  Checkpoints not_text(folder.path(), {.settings = {{"name", "\xFF"}}});
   CHECK_THROWS_AS(not_text.save_last({}), ValueError);
 }

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "io/temporary_folder.hpp"
+
 using namespace mien;
 using train::History;
 
@@ -71,12 +73,11 @@ TEST_CASE("a damaged file is refused with its place") {
 }
 
 TEST_CASE("a history is saved and loaded") {
-  const auto folder = std::filesystem::temp_directory_path() / "mien_history_test";
-  std::filesystem::create_directories(folder);
+  const TemporaryFolder folder;
   History history;
   for (Index epoch = 1; epoch <= 31; ++epoch) history.add(epoch, {{"loss", 1 / static_cast<double>(epoch)}});
   history.save(folder / "history.csv");
   CHECK(History::load(folder / "history.csv") == history);
-  std::filesystem::remove_all(folder);
+  std::filesystem::remove_all(folder.path());
   CHECK_THROWS_AS(History::load(folder / "history.csv"), FileError);
 }

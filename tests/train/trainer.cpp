@@ -11,27 +11,19 @@
 
 #include <doctest/doctest.h>
 
-#include <unistd.h>
-#include <filesystem>
 #include <limits>
 #include <optional>
 #include <sstream>
 #include <string>
 #include <vector>
 
+#include "io/message.hpp"
+#include "io/temporary_folder.hpp"
+
 using namespace mien;
 using namespace mien::train;
 
 namespace {
-
-struct Folder {
-  explicit Folder(const std::string& suffix = "")
-      : path(std::filesystem::temp_directory_path() / ("mien_trainer_test_" + std::to_string(::getpid()) + suffix)) {
-    std::filesystem::remove_all(path);
-  }
-  ~Folder() { std::filesystem::remove_all(path); }
-  std::filesystem::path path;
-};
 
 constexpr Index classes = 3;
 
@@ -42,9 +34,10 @@ struct Batch {
 };
 
 /// Points around three centres, moved a little by the loader's random numbers.
-data::Loader<Batch> make_loader(Index samples, std::uint64_t seed, Index workers = 0, float noise = 0.1F) {
+data::Loader<Batch> make_loader(Index samples, std::uint64_t seed, Index workers = 0, float noise = 0.1F,
+                                bool shuffle = true) {
   using Sample = std::pair<std::array<float, 2>, Index>;
-  return {samples, data::LoaderOptions{.batch = 8, .seed = seed, .workers = workers},
+  return {samples, data::LoaderOptions{.batch = 8, .seed = seed, .shuffle = shuffle, .workers = workers},
           [noise](Index i, Generator& generator) {
             const Index label = i % classes;
             const auto shift = [&] { return noise * static_cast<float>(generator.normal()); };
@@ -117,25 +110,14 @@ struct Program {
 
 constexpr Index epochs = 4;  // of four batches each, and two of validation
 
-std::string message_of(const auto& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "nothing was thrown";
-}
-
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
 }  // namespace
 
 TEST_CASE("a tiny problem is learned, and written down") {
-  const Folder folder;
+  const TemporaryFolder folder;
   Index called = 0;
   std::ostringstream words;
   Program program({.epochs = 16,
-                   .work_dir = folder.path,
+                   .work_dir = folder.path(),
                    .class_names = {"a", "b", "c"},
                    .progress = {.stream = &words},
                    .on_epoch = [&](const TrainingState& state, const Evaluation& evaluation) {
@@ -148,7 +130,7 @@ TEST_CASE("a tiny problem is learned, and written down") {
   CHECK(!result.stopped_early);
   CHECK(result.state.history.size() == 16);
   CHECK(result.state.best_metric > 0.9);
-  CHECK(History::load(folder.path / "history.csv") == result.state.history);
+  CHECK(History::load(folder / "history.csv") == result.state.history);
   CHECK(contains(words.str(), "epoch 16/16  loss "));
   CHECK(contains(words.str(), "mean recall"));
   const auto recalls = result.state.history.column("validation_mean_recall");
@@ -163,19 +145,19 @@ TEST_CASE("a tiny problem is learned, and written down") {
 }
 
 TEST_CASE("an interrupted training ends with the same bits as one that was not") {
-  const Folder whole_folder;
-  Program whole({.epochs = epochs, .seed = 3, .work_dir = whole_folder.path, .restore_best = false});
+  const TemporaryFolder whole_folder;
+  Program whole({.epochs = epochs, .seed = 3, .work_dir = whole_folder.path(), .restore_best = false});
   whole.run();
   const auto whole_file = io::read_file(whole.trainer.checkpoints().last_file());
   const auto whole_best = io::read_file(whole.trainer.checkpoints().best_file());
 
   for (const Index stop_after : {1, 3, 4, 5, 8, 15, 16}) {
     CAPTURE(stop_after);
-    const Folder folder("parts");
+    const TemporaryFolder folder;
     Index batches = 0;
     Program first({.epochs = epochs,
                    .seed = 3,
-                   .work_dir = folder.path,
+                   .work_dir = folder.path(),
                    .resume = true,
                    .restore_best = false,
                    .stop_requested = [&] { return ++batches == stop_after; }});
@@ -184,7 +166,7 @@ TEST_CASE("an interrupted training ends with the same bits as one that was not")
     CHECK(cut.state.epoch * 4 + cut.state.batch == stop_after);
 
     // Another start, other initial weights, another number of threads in the loader: all is taken from the file.
-    Program second({.epochs = epochs, .seed = 3, .work_dir = folder.path, .resume = true, .restore_best = false}, 99);
+    Program second({.epochs = epochs, .seed = 3, .work_dir = folder.path(), .resume = true, .restore_best = false}, 99);
     const TrainingResult result = second.run(2);
     CHECK(!result.interrupted);
     CHECK(result.state.history.size() == epochs);
@@ -195,18 +177,18 @@ TEST_CASE("an interrupted training ends with the same bits as one that was not")
 }
 
 TEST_CASE("a training that was killed goes on from its newest checkpoint, with the same bits") {
-  const Folder whole_folder;
-  Program whole({.epochs = epochs, .work_dir = whole_folder.path, .restore_best = false});
+  const TemporaryFolder whole_folder;
+  Program whole({.epochs = epochs, .work_dir = whole_folder.path(), .restore_best = false});
   whole.run();
   const auto whole_file = io::read_file(whole.trainer.checkpoints().last_file());
 
   for (const Index checkpoint_batches : {0, 3}) {
     CAPTURE(checkpoint_batches);
-    const Folder folder("killed");
-    Program first({.epochs = epochs, .work_dir = folder.path, .checkpoint_batches = checkpoint_batches});
+    const TemporaryFolder folder;
+    Program first({.epochs = epochs, .work_dir = folder.path(), .checkpoint_batches = checkpoint_batches});
     first.fail_at = 16;  // in the third epoch, steps of validation counted
     CHECK_THROWS_AS(first.run(), std::runtime_error);
-    Program second({.epochs = epochs, .work_dir = folder.path, .resume = true, .restore_best = false}, 99);
+    Program second({.epochs = epochs, .work_dir = folder.path(), .resume = true, .restore_best = false}, 99);
     const TrainingResult result = second.run();
     REQUIRE(!result.notes.empty());
     CHECK(contains(result.notes.back(), checkpoint_batches == 0 ? "after epoch 2, batch 0" : "after epoch 2, batch 3"));
@@ -215,37 +197,43 @@ TEST_CASE("a training that was killed goes on from its newest checkpoint, with t
 }
 
 TEST_CASE("a training can be given more epochs, but no other settings") {
-  const Folder folder;
-  Program first({.epochs = 2, .work_dir = folder.path});
+  const TemporaryFolder folder;
+  Program first({.epochs = 2, .work_dir = folder.path()});
   first.run();
-  Program more({.epochs = 4, .work_dir = folder.path, .resume = true});
+  Program more({.epochs = 4, .work_dir = folder.path(), .resume = true});
   CHECK(more.run().state.epoch == 4);
-  Program done({.epochs = 4, .work_dir = folder.path, .resume = true});
+  Program done({.epochs = 4, .work_dir = folder.path(), .resume = true});
   done.run();
   CHECK(done.steps == 0);  // nothing left to do
-  Program other({.epochs = 4, .seed = 7, .work_dir = folder.path, .resume = true, .gradient_clip = 0.5});
-  const std::string message = message_of([&] { other.run(); });
+  Program other({.epochs = 4, .seed = 7, .work_dir = folder.path(), .resume = true, .gradient_clip = 0.5});
+  const std::string message = message_of<Error>([&] { other.run(); });
   CHECK(contains(message, "trainer gradient clip 0, now 0.5"));
   CHECK(contains(message, "trainer seed 0, now 7"));
   CHECK(other.steps == 0);
+  Program in_order({.epochs = 4, .work_dir = folder.path(), .resume = true});
+  const std::string order = message_of<Error>([&] {
+    in_order.trainer.fit(make_loader(31, 5, 0, 0.1F, false), make_loader(15, 6),
+                         [&](const Batch& batch) { return in_order.step(batch); });
+  });
+  CHECK(contains(order, "train order shuffled, now as given"));
 }
 
 TEST_CASE("a loss that is not a number stops training and names its place; the last good checkpoint stays") {
-  const Folder folder;
-  Program program({.epochs = epochs, .work_dir = folder.path});
+  const TemporaryFolder folder;
+  Program program({.epochs = epochs, .work_dir = folder.path()});
   program.poison_at = 6 + 3;  // an epoch has four steps of training and two of validation
-  const std::string message = message_of([&] { program.run(); });
+  const std::string message = message_of<Error>([&] { program.run(); });
   CHECK(contains(message, "the loss is nan in epoch 2, batch 3"));
   CHECK(contains(message, "samples point 0, point 1"));
-  CHECK(contains(message, (folder.path / "last.safetensors").string()));
+  CHECK(contains(message, (folder / "last.safetensors").string()));
   for (const float weight : program.weights()) CHECK(std::isfinite(weight));
-  Program again({.epochs = epochs, .work_dir = folder.path, .resume = true});
+  Program again({.epochs = epochs, .work_dir = folder.path(), .resume = true});
   CHECK(again.run().state.epoch == epochs);
 }
 
 TEST_CASE("gradients that overflow stop training too, before they reach the weights") {
   Program program({.epochs = 1});
-  const std::string message = message_of([&] {
+  const std::string message = message_of<Error>([&] {
     program.trainer.fit(make_loader(31, 5), make_loader(15, 6), [&](const Batch& batch) {
       const Variable<float> logits = program.network(batch.points);
       const Variable<float> loss = cross_entropy(logits, batch.labels);
@@ -275,6 +263,16 @@ TEST_CASE("training ends early when nothing improves, and says which epoch was b
   CHECK(contains(words.str(), "no improvement in 3 epochs; best was epoch"));
 }
 
+TEST_CASE("without a best epoch the models are not overwritten by an earlier training's best") {
+  const TemporaryFolder folder;
+  Program earlier({.epochs = 1, .work_dir = folder.path()});
+  earlier.run();
+  Program none({.epochs = 0, .work_dir = folder.path()}, 99);
+  const auto before = none.weights();
+  CHECK(none.run().state.best_epoch == 0);
+  CHECK(none.weights() == before);
+}
+
 TEST_CASE("the criterion says what the best epoch is") {
   for (const Criterion criterion : {Criterion::mean_recall, Criterion::accuracy, Criterion::loss}) {
     Program program({.epochs = epochs, .criterion = criterion});
@@ -296,15 +294,13 @@ TEST_CASE("a plateau schedule watches the validation loss, by epoch only") {
   Trainer<float> trainer(adam, {.epochs = 4});
   trainer.add_model("model", network);
   CHECK_THROWS_AS(trainer.set_schedule(schedule, ScheduleStep::batch), ValueError);
-  Trainer<float> by_epoch(adam, {.epochs = 4});
-  by_epoch.add_model("model", network);
-  by_epoch.set_schedule(schedule, ScheduleStep::epoch);
-  CHECK_THROWS_AS(by_epoch.set_schedule(schedule, ScheduleStep::epoch), ValueError);
+  trainer.set_schedule(schedule, ScheduleStep::epoch);  // the refused call left nothing behind
+  CHECK_THROWS_AS(trainer.set_schedule(schedule, ScheduleStep::epoch), ValueError);
   const auto step = [&](const Batch& batch) {
     const Variable<float> logits = network(batch.points);
     return BatchOutput<float>{cross_entropy(logits, batch.labels), logits.value(), batch.labels};
   };
-  const TrainingResult result = by_epoch.fit(make_loader(31, 5), make_loader(15, 6), step);
+  const TrainingResult result = trainer.fit(make_loader(31, 5), make_loader(15, 6), step);
   CHECK(result.state.history.column("learning_rate").front() == 0.5);
   CHECK(adam.learning_rate() < 0.5);
   CHECK(adam.learning_rate() == schedule.learning_rate());

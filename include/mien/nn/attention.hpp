@@ -2,6 +2,8 @@
 
 /// Attention that weighs the channels of a map [B, ..., C].
 
+#include <algorithm>
+
 #include "mien/autograd/activation.hpp"
 #include "mien/autograd/arithmetic.hpp"
 #include "mien/nn/linear.hpp"
@@ -10,7 +12,7 @@ namespace mien::nn {
 
 /// Joint attention of ACCM: channel means -> linear -> sigmoid -> every joint's channel times its weight.
 ///
-/// Parameters "weight" [C, C] and "bias" [C], both from U[-a, a] with a = sqrt(6 / 2 C), the bias included.
+/// Parameters "weight" [C, C] and "bias" [C], both from U[-a, a] with a = sqrt(6 / (2 C)), the bias included.
 template <class T>
 class JointAttention : public Module<JointAttention<T>, T> {
  public:
@@ -52,7 +54,9 @@ class SqueezeExcitation : public Module<SqueezeExcitation<T>, T> {
   explicit SqueezeExcitation(const SqueezeExcitationOptions& options)
       : fc1({.in = options.channels, .out = hidden(options)}), fc2({.in = hidden(options), .out = options.channels}) {}
 
-  Variable<T> operator()(const Variable<T>& x) { return scale_channels(x, sigmoid(fc2(relu(fc1(mean_of_positions(x)))))); }
+  Variable<T> operator()(const Variable<T>& x) {
+    return scale_channels(x, sigmoid(fc2(relu(fc1(mean_of_positions(x))))));
+  }
 
   void visit(auto&& child) {
     child("fc1", fc1);

@@ -13,8 +13,8 @@ struct ChannelWiseConvolutionLayerOptions {
   Extent2d padding = 1;
 };
 
-/// Every channel of a map [..., H, W, C] by a kernel of its own. Parameter "weight" [kernel height, kernel width, 1, C],
-/// from U[-1/sqrt(kernel area), 1/sqrt(kernel area)].
+/// Every channel of a map [..., H, W, C] convolved with a kernel of its own. Parameter "weight" [kernel height,
+/// kernel width, 1, C], from U[-1/sqrt(kernel area), 1/sqrt(kernel area)].
 template <class T>
 class ChannelWiseConvolution : public Module<ChannelWiseConvolution<T>, T> {
  public:

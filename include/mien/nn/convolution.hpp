@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+
 #include "mien/autograd/arithmetic.hpp"
 #include "mien/autograd/convolution.hpp"
 #include "mien/nn/initialisation.hpp"

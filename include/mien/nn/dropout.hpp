@@ -5,7 +5,8 @@
 
 namespace mien::nn {
 
-/// Drops in training, drawing from `default_generator`; passes its input on in evaluation.
+/// In training sets elements to 0 by chance and scales the others up, drawing from `default_generator`; passes its
+/// input on in evaluation.
 template <class T>
 class Dropout : public Module<Dropout<T>, T> {
  public:

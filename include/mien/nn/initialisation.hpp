@@ -2,7 +2,9 @@
 
 /// How parameters start.
 
+#include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "mien/autograd/variable.hpp"
 #include "mien/core/random.hpp"
@@ -23,7 +25,9 @@ Variable<T> constant_parameter(const Shape& shape, double value) {
 }
 
 /// Glorot uniform: U[-a, a], a = sqrt(6 / (inputs + outputs)). Glorot and Bengio, AISTATS 2010.
-inline double glorot_bound(Index inputs, Index outputs) { return std::sqrt(6.0 / static_cast<double>(inputs + outputs)); }
+inline double glorot_bound(Index inputs, Index outputs) {
+  return std::sqrt(6.0 / static_cast<double>(inputs + outputs));
+}
 
 /// Kaiming normal for ReLU, by outputs: N(0, 2 / outputs of one position). He et al., ICCV 2015.
 template <class T>

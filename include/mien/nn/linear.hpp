@@ -12,7 +12,8 @@ struct LinearOptions {
   bool bias = true;
 };
 
-/// y = x W^T + b, x [..., in], y [..., out]. Parameters "weight" [out, in] and "bias" [out], from U[-1/sqrt(in), 1/sqrt(in)].
+/// y = x W^T + b, x [..., in], y [..., out]. Parameters "weight" [out, in] and "bias" [out], from
+/// U[-1/sqrt(in), 1/sqrt(in)].
 template <class T>
 class Linear : public Module<Linear<T>, T> {
  public:

@@ -12,6 +12,7 @@
 ///
 /// A copy of a module shares its parameters, as a copy of a tensor shares its elements.
 
+#include <cstddef>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -97,6 +98,9 @@ class Module {
       if constexpr (requires { child.visit_leaves(path, leaf); }) {
         child.visit_leaves(path + ".", leaf);
       } else {
+        static_assert(
+            std::is_same_v<Child, Variable<T>> || std::is_same_v<Child, Tensor<T>>,
+            "`visit` names modules, variables (parameters) and tensors (buffers) of the module's element type");
         leaf(path, child, layout);
       }
     });
@@ -117,7 +121,11 @@ class Sequence : public Module<Sequence<Layer>, typename Layer::Element> {
 
   void append(Layer layer) { layers_.push_back(std::move(layer)); }
   std::size_t size() const { return layers_.size(); }
-  Layer& operator[](std::size_t i) { return layers_.at(i); }
+  /// Throws IndexError if there is no such layer.
+  Layer& operator[](std::size_t i) {
+    if (i >= layers_.size()) throw IndexError(detail::text("Sequence: layer ", i, " of ", layers_.size()));
+    return layers_[i];
+  }
 
   Variable<typename Layer::Element> operator()(Variable<typename Layer::Element> x) {
     for (Layer& layer : layers_) x = layer(x);

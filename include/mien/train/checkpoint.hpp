@@ -24,6 +24,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -283,14 +284,14 @@ class Checkpoints {
                throw FileError(reader.path(), prefix + path, values.back().shape().to_string(),
                                tensor.shape().to_string());
            }
-           for (std::size_t i = 0; i < tensors.size(); ++i) {
-             Tensor<T> before = tensors[i].tensor.clone();
-             tensors[i].tensor.copy_from(values[i]);
-             values[i] = std::move(before);
-           }
-           return [tensors, values]() mutable {
-             for (std::size_t i = 0; i < tensors.size(); ++i) tensors[i].tensor.copy_from(values[i]);
+           std::vector<Tensor<T>> before;
+           for (const auto& named : tensors) before.push_back(named.tensor.clone());
+           std::function<void()> undo = [tensors, before]() mutable {
+             for (std::size_t i = 0; i < tensors.size(); ++i) tensors[i].tensor.copy_from(before[i]);
            };
+           // Nothing can fail from here on.
+           for (std::size_t i = 0; i < tensors.size(); ++i) tensors[i].tensor.copy_from(values[i]);
+           return undo;
          }});
   }
 
@@ -487,15 +488,19 @@ class Checkpoints {
   /// All parts or none.
   void restore(const detail::CheckpointReader& reader, bool models_only) {
     std::vector<std::function<void()>> undo;
+    undo.reserve(parts_.size());
+    const auto undo_all = [&] {
+      for (; !undo.empty(); undo.pop_back()) undo.back()();
+    };
     try {
       for (const auto& part : parts_)
         if (part.is_model || !models_only) undo.push_back(part.restore(reader));
     } catch (const Error& error) {
-      while (!undo.empty()) {
-        undo.back()();
-        undo.pop_back();
-      }
+      undo_all();
       throw FileError(detail::text(reader.path(), ": does not fit this training: ", error.what()));
+    } catch (...) {
+      undo_all();
+      throw;
     }
   }
 

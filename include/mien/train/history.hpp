@@ -98,7 +98,7 @@ class History {
     for (Index i = 0; i < table.rows(); ++i) {
       std::vector<double> row;
       for (Index column = 0; column < table.columns(); ++column)
-        row.push_back(parse(table.text(i, column), file, i + 2));
+        row.push_back(parse(table.text(i, column), file, table.line(i)));
       out.rows_.push_back(std::move(row));
     }
     return out;

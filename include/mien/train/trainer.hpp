@@ -24,6 +24,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -148,34 +149,32 @@ class Trainer {
     modes_.push_back([&module](bool training) { module.train(training); });
   }
 
-  /// Throws ValueError if there is a schedule already.
+  /// Throws ValueError if there is a schedule already, and for one that watches the validation loss by batch.
   template <class Schedule>
   void set_schedule(Schedule& schedule, ScheduleStep when) {
+    constexpr bool watches_loss = !requires { schedule.step(); };
+    if (watches_loss && when == ScheduleStep::batch)
+      throw ValueError("Trainer: a schedule that watches the validation loss can only go on by epoch");
     checkpoints_.add_schedule("schedule", schedule);
     schedule.apply_to(optimiser_);
     schedule_step_ = when;
     checkpoints_.set("trainer schedule", when == ScheduleStep::batch ? "by batch" : "by epoch");
-    if constexpr (requires { schedule.step(); }) {
-      advance_schedule_ = [this, &schedule](double) {
-        schedule.step();
-        schedule.apply_to(optimiser_);
-      };
-    } else {
-      if (when == ScheduleStep::batch)
-        throw ValueError("Trainer: a schedule that watches the validation loss can only go on by epoch");
-      advance_schedule_ = [this, &schedule](double validation_loss) {
+    advance_schedule_ = [this, &schedule]([[maybe_unused]] double validation_loss) {
+      if constexpr (watches_loss) {
         schedule.step(validation_loss);
-        schedule.apply_to(optimiser_);
-      };
-    }
+      } else {
+        schedule.step();
+      }
+      schedule.apply_to(optimiser_);
+    };
   }
 
   Checkpoints& checkpoints() { return checkpoints_; }
 
   /// Trains on `loader`, validates after each epoch. A loader has `batches()` and `epoch(number, first_batch)`, a range
   /// of batches; `step(batch)` returns a BatchOutput. Throws Error that names epoch and batch if a loss or a gradient
-  /// is not finite: the parameters and the newest checkpoint are then those before that batch. Models are left in
-  /// evaluation.
+  /// is not finite: the parameters are then those before that batch, and the newest checkpoint is from before it.
+  /// Models are left in evaluation.
   template <class Loader, class Validation, class Step>
   TrainingResult fit(const Loader& loader, const Validation& validation, const Step& step) {
     if (loader.batches() < 1) throw ValueError("Trainer: no batches to train on");
@@ -201,7 +200,8 @@ class Trainer {
     if (result.stopped_early)
       progress.line(detail::text("no improvement in ", state.epochs_without_improvement, " epochs; best was epoch ",
                                  state.best_epoch));
-    if (options_.restore_best) checkpoints_.load_best();
+    // Without a best epoch, a best.safetensors in the folder is another training's.
+    if (options_.restore_best && state.best_epoch > 0) checkpoints_.load_best();
     set_training(false);
     return result;
   }
@@ -238,6 +238,13 @@ class Trainer {
       checkpoints_.set(name + " seed", std::to_string(loader.options().seed));
       checkpoints_.set(name + " batch", std::to_string(loader.options().batch));
     }
+    if constexpr (requires {
+                    loader.options().shuffle;
+                    loader.options().balanced;
+                  })
+      checkpoints_.set(name + " order", loader.options().balanced  ? "balanced"
+                                        : loader.options().shuffle ? "shuffled"
+                                                                   : "as given");
   }
 
   void begin(TrainingResult& result, Progress& progress) {
