@@ -17,10 +17,11 @@ void dropout(const Tensor<T, Cpu>& x, double probability, const Generator::State
   parallel_for(
       0, chunk_count(count, dropout_elements_per_counter), elementwise_grain / 4, [&](Index first, Index last) {
         for (Index four = first; four < last; ++four) {
-          const auto drawn = detail::philox(state.seed, state.counter + static_cast<std::uint64_t>(four), state.stream);
+          const auto drawn =
+              mien::detail::philox(state.seed, state.counter + static_cast<std::uint64_t>(four), state.stream);
           const Index begin = four * dropout_elements_per_counter;
           for (Index i = begin; i < std::min(count, begin + dropout_elements_per_counter); ++i) {
-            const bool kept = detail::unit_interval(drawn[static_cast<std::size_t>(i - begin)]) >= probability;
+            const bool kept = mien::detail::unit_interval(drawn[static_cast<std::size_t>(i - begin)]) >= probability;
             result[i] = kept ? source[i] * factor : T{0};
           }
         }
