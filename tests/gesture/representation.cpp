@@ -99,6 +99,14 @@ TEST_CASE("maps equal the definition for odd sizes, few frames and wide Gaussian
         }
 }
 
+TEST_CASE("a Gaussian too narrow for its square draws one pixel, one too wide fills the map") {
+  const auto joints = wandering(3, 2);
+  const auto one_pixel = gesture::represent(joints, {.size = 9});
+  CHECK(largest_difference(gesture::represent(joints, {.size = 9, .sigma = 1e-200}), one_pixel) == 0);
+  const auto wide = gesture::represent(wandering(1, 1, 2), {.size = 9, .sigma = 1e200});
+  for (const double value : wide.span()) CHECK(value == wide(0, 0, 0));
+}
+
 TEST_CASE("rows follow y and columns follow x") {
   Tensor<double> joints({2, 1, 3}, 1.0);
   joints(0, 0, 0) = 0, joints(0, 0, 1) = 0;

@@ -96,6 +96,8 @@ TEST_CASE("a missing modality leaves the decision to the others, and the result 
 TEST_CASE("a modality of weight 0 decides if it is the only one left") {
   const models::DecisionFusionOptions options{.rule = DecisionRule::weighted, .weights = {1, 0}};
   check_row(fuse_decisions<double>({face, body}, options).scores, 0, {0.6, 0.3, 0.1});
+  CHECK_THROWS_AS(fuse_decisions<double>({face, body}, options).fell_back(2), IndexError);
+  CHECK_THROWS_AS(fuse_decisions<double>({face, body}, options).fell_back(-1), IndexError);
   check_row(fuse_decisions<double>({{}, body}, options).scores, 0, {0.2, 0.7, 0.1});
 }
 

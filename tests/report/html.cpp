@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "io/temporary_folder.hpp"
+
 using namespace mien;
 
 namespace {
@@ -115,6 +117,12 @@ TEST_CASE("attention is listed by weight under the joints' spoken names") {
   CHECK(occurrences(html, "<dt>") == 2);
   CHECK(occurrences(html, "class=\"joint\"") == 25);
 
+  std::vector<double> unknown(25, std::nan(""));
+  unknown[7] = 0.5;
+  const std::string partly = report::Section("", "").skeleton_attention(unknown, {.listed = 2}).to_html(0);
+  CHECK(partly.find("<dt>left wrist</dt>") < partly.find("<dt>nose</dt>"));
+  CHECK(contains(partly, "width:100.0%"));
+
   const std::vector<double> upper(gesture::upper_body().size(), 0.5);
   CHECK(occurrences(report::Section("", "").skeleton_attention(upper, {.joints = gesture::upper_body()}).to_html(0),
                     "class=\"joint\"") == 13);
@@ -129,8 +137,7 @@ TEST_CASE("rows of a table have the columns' number of cells") {
 }
 
 TEST_CASE("a page is saved as a whole, links to its sections, and an empty one is still a page") {
-  const auto folder = std::filesystem::temp_directory_path() / "mien_report_html_test";
-  std::filesystem::create_directories(folder);
+  const TemporaryFolder folder;
   report::Page page("A");
   CHECK(contains(page.to_html(), "</html>"));
   report::Section& first = page.section("First");
@@ -142,6 +149,6 @@ TEST_CASE("a page is saved as a whole, links to its sections, and an empty one i
   CHECK(contains(html, "still there"));
   CHECK(contains(html, "<a href=\"#s31\">more</a>"));
   CHECK(contains(html, "<section id=\"s31\">"));
-  std::filesystem::remove_all(folder);
+  std::filesystem::remove_all(folder.path());
   CHECK_THROWS_AS(page.save(folder / "a.html"), FileError);
 }

@@ -137,6 +137,11 @@ TEST_CASE("charts of nothing, of one point and of a constant are charts") {
     CHECK(svg.find("<circle") != std::string::npos);
     CHECK(svg.find("class=\"label end\">-<") == std::string::npos);
   }
+  const std::vector<report::Series> line{{"y", {1, 2}}};
+  CHECK_THROWS_AS(report::line_chart(line, {.y_low = not_a_number}), ValueError);
+  CHECK_THROWS_AS(report::line_chart(line, {.y_low = 1.0, .y_high = 1.0}), ValueError);
+  CHECK(is_well_formed(report::line_chart(line, {.y_low = 5.0})));
+  CHECK(is_well_formed(report::line_chart(line, {.y_high = -5.0})));
   CHECK_THROWS_WITH_AS(report::line_chart(std::vector<report::Series>{{"y", {1, 2}, {1}}}),
                        "line_chart: series y has 1 x for 2 y", ShapeError);
 }
@@ -189,4 +194,7 @@ TEST_CASE("a timeline of one moment, of none, and of what does not fit together"
                        "timeline: row 0 has 2 probabilities for 1 classes", ShapeError);
   CHECK_THROWS_AS(report::timeline({.classes = {"joy"}, .times = {2, 1}, .probabilities = {{1}, {1}}}), ValueError);
   CHECK_THROWS_AS(report::timeline({.classes = {"joy"}, .times = {not_a_number}, .probabilities = {{1}}}), ValueError);
+  const report::TimelineFrame nowhen{.time = not_a_number, .image = bytes("\xFF\xD8\xFF\xE0")};
+  CHECK_THROWS_AS(report::timeline({.classes = {"joy"}, .times = {1}, .probabilities = {{1}}, .frames = {nowhen}}),
+                  ValueError);
 }

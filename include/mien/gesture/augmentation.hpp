@@ -199,6 +199,7 @@ Tensor<T> augment(const Tensor<T>& joints, const JointAugmentation& augmentation
   return out;
 }
 
+/// The same of a whole sequence; its name and its counts of frames stay those of the original.
 inline JointSequence augment(const JointSequence& sequence, const JointAugmentation& augmentation,
                              Generator& generator) {
   JointSequence out = sequence;

@@ -18,7 +18,7 @@ using MirroredPair = std::pair<Index, Index>;
 namespace detail {
 
 inline constexpr std::array<MirroredPair, 11> body_25_mirrored{
-    {{2, 5}, {3, 6}, {4, 7}, {9, 12}, {10, 13}, {11, 14}, {15, 16}, {17, 18}, {19, 22}, {20, 23}, {21, 24}}};
+    {{2, 5}, {3, 6}, {4, 7}, {9, 12}, {10, 13}, {11, 14}, {15, 16}, {17, 18}, {22, 19}, {23, 20}, {24, 21}}};
 inline constexpr std::array<MirroredPair, 8> coco_18_mirrored{
     {{2, 5}, {3, 6}, {4, 7}, {8, 11}, {9, 12}, {10, 13}, {14, 15}, {16, 17}}};
 

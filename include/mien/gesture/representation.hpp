@@ -153,8 +153,9 @@ inline void spread(double* map, Index size, double sigma) {
   constexpr double negligible = 1e-18;
   std::vector<double> profile;
   for (Index distance = 0; distance < size; ++distance) {
-    const auto d = static_cast<double>(distance);
-    const double value = std::exp(-d * d / (2 * sigma * sigma));
+    // Divided before it is squared: the square of a tiny sigma would be 0.
+    const double d = static_cast<double>(distance) / sigma;
+    const double value = std::exp(-d * d / 2);
     if (value < negligible) break;
     profile.push_back(value);
   }

@@ -5,10 +5,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <numeric>
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "mien/autograd/activation.hpp"
@@ -61,7 +63,10 @@ struct FusedDecision {
   std::vector<std::vector<bool>> used;
 
   /// Whether any modality was missing in a sample, so that the others alone decided.
+  /// Throws IndexError if there is no such sample.
   bool fell_back(Index sample) const {
+    if (sample < 0 || sample >= scores.size(0))
+      throw IndexError(detail::text("FusedDecision: sample ", sample, " of ", scores.size(0)));
     return std::any_of(used.begin(), used.end(), [sample](const std::vector<bool>& modality) {
       return !modality[static_cast<std::size_t>(sample)];
     });

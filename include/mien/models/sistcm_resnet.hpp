@@ -4,7 +4,10 @@
 /// block is a super-image convolution over all frames (Wei et al., Expert Systems with Applications 237 (2024) 121419).
 
 #include <array>
+#include <cstddef>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "mien/autograd/activation.hpp"
 #include "mien/autograd/pooling.hpp"
@@ -53,7 +56,8 @@ struct SistcmBlockOptions {
 /// The 1x1 convolution and batch norm of a shortcut that changes size or channels. Names "0" and "1".
 template <class T>
 struct Downsample : nn::Module<Downsample<T>, T> {
-  Downsample(Index in, Index out, Index stride) : conv({.in = in, .out = out, .kernel = 1, .stride = stride}), norm(out) {}
+  Downsample(Index in, Index out, Index stride)
+      : conv({.in = in, .out = out, .kernel = 1, .stride = stride}), norm(out) {}
 
   Variable<T> operator()(const Variable<T>& x) { return norm(conv(x)); }
 
@@ -131,7 +135,8 @@ class SistcmResNet18 : public nn::Module<SistcmResNet18<T>, T> {
   ClipEmotion<T> operator()(const Variable<T>& frames) {
     const Shape shape = frames.shape();
     if (shape.rank() != 5 && shape.rank() != 6)
-      throw ShapeError(detail::text("SistcmResNet18: frames ", shape, " are neither [B, T, H, W, C] nor [B, K, T, H, W, C]"));
+      throw ShapeError(
+          detail::text("SistcmResNet18: frames ", shape, " are neither [B, T, H, W, C] nor [B, K, T, H, W, C]"));
     const bool videos = shape.rank() == 6;
     const Variable<T> clips =
         videos ? reshape(frames, {shape[0] * shape[1], shape[2], shape[3], shape[4], shape[5]}) : frames;
@@ -142,7 +147,8 @@ class SistcmResNet18 : public nn::Module<SistcmResNet18<T>, T> {
     const Variable<T> features = mean_of_positions(x);
     const Variable<T> logits = fc(dropout(features));
     if (!videos) return {features, logits};
-    return {reshape(features, {shape[0], shape[1], features.size(1)}), reshape(logits, {shape[0], shape[1], logits.size(1)})};
+    return {reshape(features, {shape[0], shape[1], features.size(1)}),
+            reshape(logits, {shape[0], shape[1], logits.size(1)})};
   }
 
   /// The views' weights in the last call, for each of the eight blocks in order: [clips, 2, O or 1], height first.
@@ -156,7 +162,8 @@ class SistcmResNet18 : public nn::Module<SistcmResNet18<T>, T> {
   void visit(auto&& child) {
     child("conv1", conv1);
     child("bn1", bn1);
-    for (std::size_t stage = 0; stage < stages.size(); ++stage) child("layer" + std::to_string(stage + 1), stages[stage]);
+    for (std::size_t stage = 0; stage < stages.size(); ++stage)
+      child("layer" + std::to_string(stage + 1), stages[stage]);
     child("dropout", dropout);
     child("fc", fc);
   }

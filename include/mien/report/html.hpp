@@ -36,8 +36,8 @@ namespace mien::report {
 
 /// A number worth a place of its own.
 struct Fact {
-  std::string name;
-  std::string value;
+  std::string name = {};
+  std::string value = {};
   std::string note = {};
 };
 
@@ -371,7 +371,10 @@ inline std::string Section::draw_bars(std::span<const std::string> labels, std::
   if (labels.size() != values.size())
     throw ShapeError(detail::text("bars: ", labels.size(), " labels for ", values.size(), " values"));
   double full = options.full;
-  if (!(full > 0)) full = values.empty() ? 1 : *std::max_element(values.begin(), values.end());
+  if (!(full > 0)) {
+    full = 0;
+    for (const double value : values) full = std::isfinite(value) ? std::max(full, value) : full;
+  }
   std::string out;
   for (std::size_t i = 0; i < labels.size(); ++i) {
     const double share = std::isfinite(values[i]) && full > 0 ? std::clamp(values[i] / full, 0.0, 1.0) : 0;
@@ -442,7 +445,11 @@ inline Section& Section::skeleton_attention(std::span<const double> weights, con
 
   std::vector<std::size_t> order(weights.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return weights[a] > weights[b]; });
+  // What is no number comes last: the order must be one.
+  const auto rank = [&](std::size_t i) {
+    return std::isnan(weights[i]) ? -std::numeric_limits<double>::infinity() : weights[i];
+  };
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return rank(a) > rank(b); });
   order.resize(std::min(order.size(), options.listed));
   std::vector<std::string> labels;
   std::vector<double> values;

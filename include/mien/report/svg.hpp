@@ -74,12 +74,21 @@ inline std::string percent(double share, int decimals = 1) {
   return std::isfinite(share) ? number(100 * share, decimals) + " %" : "-";
 }
 
+namespace detail {
+
+using mien::detail::text;
+
+/// Whether a byte of UTF-8 begins a character.
+inline bool begins_character(char byte) { return (static_cast<unsigned char>(byte) & 0xC0) != 0x80; }
+
+}  // namespace detail
+
 /// At most `length` letters, the last one an ellipsis if something was cut. Counts UTF-8 characters, not bytes.
 inline std::string shorten(std::string_view text, std::size_t length) {
   std::size_t letters = 0;
   std::size_t cut = 0;
   for (std::size_t i = 0; i < text.size(); ++i) {
-    if ((static_cast<unsigned char>(text[i]) & 0xC0) == 0x80) continue;
+    if (!detail::begins_character(text[i])) continue;
     if (letters + 1 == length) cut = i;
     if (++letters > length) return std::string(text.substr(0, cut)) + "\xE2\x80\xA6";
   }
@@ -117,8 +126,6 @@ inline std::string data_address(std::span<const std::byte> image) {
 inline constexpr Index colour_count = 8;
 
 namespace detail {
-
-using mien::detail::text;
 
 /// A coordinate: two decimals are finer than any screen.
 inline std::string at(double value) {
@@ -175,8 +182,8 @@ inline Ticks nice_ticks(double low, double high, int wanted = 5) {
 
 /// One line of a chart. Without `x` the points are 1, 2, 3, ...; points that are not finite leave a gap.
 struct Series {
-  std::string name;
-  std::vector<double> y;
+  std::string name = {};
+  std::vector<double> y = {};
   std::vector<double> x = {};
 };
 
@@ -262,11 +269,15 @@ inline std::vector<double> ticks_inside(const Ticks& ticks, double low, double h
 }  // namespace detail
 
 /// Lines over a common axis, told apart by colour, by dashes and by name. Throws ShapeError if a series' x and y differ
-/// in length.
+/// in length, ValueError if the ends of the y axis are not finite or not in order.
 inline std::string line_chart(std::span<const Series> series, const ChartOptions& options = {}) {
   using namespace detail;
   constexpr double width = 430;
   constexpr double height = 275;
+  const double low_end = options.y_low.value_or(0);
+  const double high_end = options.y_high.value_or(0);
+  if (!std::isfinite(low_end) || !std::isfinite(high_end) || (options.y_low && options.y_high && low_end >= high_end))
+    throw ValueError(text("line_chart: a y axis from ", low_end, " to ", high_end));
   Extent x;
   Extent y;
   for (const Series& line : series) {
@@ -321,7 +332,8 @@ inline std::string line_chart(std::span<const Series> series, const ChartOptions
   const auto explain = [&](const std::string& sample, std::string_view name, double sample_width) {
     const std::string shown = shorten(name, 22);
     out += sample + svg_text(place + sample_width + 6, 17, "label", shown);
-    place += sample_width + 24 + 6.6 * static_cast<double>(shown.size());
+    const auto letters = std::count_if(shown.begin(), shown.end(), begins_character);
+    place += sample_width + 24 + 6.6 * static_cast<double>(letters);
   };
   for (std::size_t i = 0; series.size() > 1 && i < series.size(); ++i)
     explain(text("<g class=\"", colour_class(static_cast<Index>(i)), "\"><path class=\"series dash", i % 4, "\" d=\"M",
@@ -399,8 +411,8 @@ inline std::string skeleton(const Skeleton& body) {
 
 /// A picture of a film at a moment.
 struct TimelineFrame {
-  double time = 0;               ///< seconds
-  std::vector<std::byte> image;  ///< encoded JPEG or PNG
+  double time = 0;                    ///< seconds
+  std::vector<std::byte> image = {};  ///< encoded JPEG or PNG
 };
 
 /// Class probabilities over time, under the film's frames.
@@ -425,6 +437,8 @@ inline void check(const Timeline& timeline) {
     if (!std::isfinite(timeline.times[i]) || (i > 0 && timeline.times[i] < timeline.times[i - 1]))
       throw ValueError(text("timeline: time ", timeline.times[i], " of row ", i, " is not finite and ascending"));
   }
+  for (const TimelineFrame& frame : timeline.frames)
+    if (!std::isfinite(frame.time)) throw ValueError(text("timeline: a frame at time ", frame.time));
   if (!(timeline.frame_aspect > 0) || !std::isfinite(timeline.frame_aspect))
     throw ValueError(text("timeline: frame aspect ", timeline.frame_aspect, " is not positive"));
 }
