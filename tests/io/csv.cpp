@@ -110,6 +110,10 @@ TEST_CASE("what is written is read again, numbers to the bit") {
   }
   CHECK_THROWS_AS(writer.row("one field"), ValueError);
 
+  io::CsvWriter kinds({"truth", "letter", "byte"});
+  kinds.row(true, 'x', std::uint8_t{7});
+  CHECK(kinds.text() == "truth,letter,byte\n1,x,7\n");
+
   io::CsvWriter single({"only"});
   single.row("");
   CHECK(CsvTable::parse(single.text()).rows() == 1);

@@ -277,6 +277,8 @@ class CsvWriter {
   static std::string as_text(const Field& field) {
     if constexpr (std::is_same_v<Field, bool>) {
       return field ? "1" : "0";
+    } else if constexpr (std::is_same_v<Field, char>) {
+      return std::string(1, field);
     } else if constexpr (std::is_arithmetic_v<Field>) {
       char digits[64];
       const auto [end, error] = std::to_chars(digits, digits + sizeof digits, field);

@@ -69,11 +69,11 @@ class StbSession {
 
   void* allocate_block(std::size_t size) {
     if (size > budget_) return nullptr;
-    void* const block = std::calloc(std::max<std::size_t>(size, 1), 1);
+    std::unique_ptr<void, void (*)(void*)> block(std::calloc(std::max<std::size_t>(size, 1), 1), &std::free);
     if (block == nullptr) return nullptr;
-    blocks_.emplace(block, size);
+    blocks_.emplace(block.get(), size);
     budget_ -= size;
-    return block;
+    return block.release();
   }
 
   std::size_t budget_;
