@@ -81,7 +81,8 @@ TEST_CASE("every number of channels, so that every block of the kernels and its 
       const ConvolutionOptions options{.padding = 1};
       const auto y = ops::convolution(x, weight, options);
       const double scale = std::sqrt(9.0 * static_cast<double>(channels));
-      CHECK(largest_difference(y, by_definition(x, weight, options, y.shape())) < 2e-6 * scale);
+      // Winograd's way rounds some ten times more than the direct sum, which stays below 2e-6.
+      CHECK(largest_difference(y, by_definition(x, weight, options, y.shape())) < 1e-5 * scale);
 
       // <conv(x, w), y> = <w, dw> = <x, dx> for the gradients of <conv(x, w), y>.
       const auto dot = [](const Tensor<float>& a, const Tensor<float>& b) {

@@ -3,19 +3,20 @@
 /// The super-image convolution (SISTCM; Wei et al., Expert Systems with Applications 237 (2024) 121419).
 ///
 /// The frames of a clip x [B, T, H, W, C] are put together into two super images, along the height (H T x W) and along
-/// the width (H x W T). One 3x3 kernel, stride 1, padding 1, goes over both, and the two results Y_h and Y_w, put back to
-/// [B, T, H, W, O], are mixed:
+/// the width (H x W T). One 3x3 kernel, stride 1, padding 1, goes over both, and the two results Y_h and Y_w, put back
+/// to [B, T, H, W, O], are mixed:
 ///
 ///     y = alpha_h Y_h + alpha_w Y_w
 ///
 /// No super image is ever built. In the stacked layout both views compute the same inside a frame, S, the per-frame
 /// convolution, and differ only where frames touch:
 ///
-///     Y_h = S + row seams:     rows 0 and H - 1 of a frame see the last and first row of the frames before and after it
-///     Y_w = S + column seams:  columns 0 and W - 1 see the last and first column of those frames
+///     Y_h = S + row seams:     rows 0 and H - 1 of a frame see the last and first row of the frames before and after
+///     it Y_w = S + column seams:  columns 0 and W - 1 see the last and first column of those frames
 ///
-/// so that y = (alpha_h + alpha_w) S + alpha_h (row seams) + alpha_w (column seams): one convolution and four thin ones.
-/// In the interleaved layout, where a pixel's frames are neighbours, both views are convolved, read where they lie.
+/// so that y = (alpha_h + alpha_w) S + alpha_h (row seams) + alpha_w (column seams): one convolution and four thin
+/// ones. In the interleaved layout, where a pixel's frames are neighbours, both views are convolved, read where they
+/// lie.
 
 #include <array>
 #include <string>
@@ -36,19 +37,31 @@ namespace detail {
 
 inline void check_super_image_convolution(const Shape& x, const Shape& weight) {
   if (x.rank() != 5 || weight.rank() != 4 || weight[0] != 3 || weight[1] != 3 || weight[2] != x[-1])
-    throw ShapeError(text("super_image_convolution: input ", x, " must be [B, T, H, W, C] and weight ", weight,
-                          " [3, 3, C, O]"));
+    throw ShapeError(
+        text("super_image_convolution: input ", x, " must be [B, T, H, W, C] and weight ", weight, " [3, 3, C, O]"));
   if (x[1] == 0 || x[2] == 0 || x[3] == 0)
     throw ShapeError(text("super_image_convolution: input ", x, " has no frames or empty ones"));
 }
 
 inline constexpr ConvolutionOptions super_image_window{.stride = 1, .padding = 1};
 
+/// Lines of a map that were cut out with `slice` and `select`: [B, F, L, C]; none for an undefined tensor.
+template <class T, class U>
+backend::Lines<T> as_lines(U& lines) {
+  if (!lines.defined()) return {};
+  return {lines.data(),  lines.size(0),   lines.size(1),   lines.size(2),
+          lines.size(3), lines.stride(0), lines.stride(1), lines.stride(2)};
+}
+
+template <class T, class Tensors>
+backend::SeamLines<T> as_seam_lines(Tensors& lines) {
+  return {as_lines<T>(lines[0]), as_lines<T>(lines[1]), as_lines<T>(lines[2]), as_lines<T>(lines[3])};
+}
+
 }  // namespace detail
 
-/// The four kinds of places where the frames of stacked super images touch.
-enum class Seam { top, bottom, left, right };
-inline constexpr std::array<Seam, 4> seams{Seam::top, Seam::bottom, Seam::left, Seam::right};
+using backend::Seam;
+using backend::seams;
 
 inline bool is_row_seam(Seam seam) { return seam == Seam::top || seam == Seam::bottom; }
 
@@ -71,35 +84,36 @@ Tensor<T> seam_source(const Tensor<T>& map, Seam seam) {
   return frames.select(3, from_before ? map.size(3) - 1 : 0);
 }
 
-/// The three taps of the kernel [3, 3, C, O] that reach across a seam, along the line: [3, C, O], a view.
-template <class T>
-Tensor<T> seam_taps(const Tensor<T>& weight, Seam seam) {
-  const Index outer = seam == Seam::top || seam == Seam::left ? 0 : 2;
-  return is_row_seam(seam) ? weight.select(0, outer) : weight.select(1, outer);
+/// The seam on the other side.
+inline Seam opposite(Seam seam) {
+  switch (seam) {
+    case Seam::top:
+      return Seam::bottom;
+    case Seam::bottom:
+      return Seam::top;
+    case Seam::left:
+      return Seam::right;
+    default:
+      return Seam::left;
+  }
 }
 
-namespace detail {
-
-/// Convolution along lines, [B, F, L, C] by taps [3, C, O], is a convolution of maps that are one pixel wide.
-inline constexpr ConvolutionOptions line_window{.stride = 1, .padding = {1, 0}};
-
+/// The lines that all seams of a map read, views; none for clips of one frame.
 template <class T>
-Tensor<T> lines_as_map(const Tensor<T>& lines) {
-  return lines.contiguous().view({lines.size(0), lines.size(1), lines.size(2), 1, lines.size(3)});
-}
-template <class T>
-Tensor<T> taps_as_kernel(const Tensor<T>& taps) {
-  return taps.contiguous().view({3, 1, taps.size(1), taps.size(2)});
+std::array<Tensor<T>, 4> seam_sources(const Tensor<T>& map) {
+  std::array<Tensor<T>, 4> lines;
+  for (const Seam seam : seams)
+    if (map.size(1) > 1) lines[static_cast<std::size_t>(seam)] = seam_source(map, seam);
+  return lines;
 }
 
-}  // namespace detail
-
-/// What a seam adds to its targets: [B, T - 1, line, O].
+/// Tensors for what a convolution to so many outputs makes of lines.
 template <class T>
-Tensor<T> seam_convolution(const Tensor<T>& x, const Tensor<T>& weight, Seam seam) {
-  const Tensor<T> source = seam_source(x, seam);
-  return convolution(detail::lines_as_map(source), detail::taps_as_kernel(seam_taps(weight, seam)), detail::line_window)
-      .view({source.size(0), source.size(1), source.size(2), weight.size(3)});
+std::array<Tensor<T>, 4> seam_outputs(const std::array<Tensor<T>, 4>& lines, Index outputs) {
+  std::array<Tensor<T>, 4> out;
+  for (std::size_t i = 0; i < lines.size(); ++i)
+    if (lines[i].defined()) out[i] = Tensor<T>(lines[i].shape().with(-1, outputs));
+  return out;
 }
 
 /// What both views are made of. Stacked: `frames` is S and `seams` what the seams add, empty for a clip of one frame.
@@ -120,15 +134,18 @@ SuperImageParts<T> super_image_parts(const Tensor<T>& x, const Tensor<T>& weight
   detail::check_super_image_convolution(x.shape(), weight.shape());
   SuperImageParts<T> parts;
   parts.layout = layout;
-  if (layout == SuperImageLayout::stacked) {
-    parts.frames = convolution(x, weight, detail::super_image_window);
-    for (const Seam seam : seams)
-      if (x.size(1) > 1) parts.seams[static_cast<std::size_t>(seam)] = seam_convolution(x, weight, seam);
-    return parts;
-  }
   const Tensor<T> clip = x.contiguous();
   const Tensor<T> kernel = weight.contiguous();
   const Shape output = x.shape().with(-1, weight.size(3));
+  if (layout == SuperImageLayout::stacked) {
+    parts.frames = Tensor<T>(output);
+    const auto sources = seam_sources(clip);
+    parts.seams = seam_outputs(sources, weight.size(3));
+    backend::seam_convolution(detail::fold_images(clip.shape()), clip.data(), detail::as_seam_lines<const T>(sources),
+                              kernel.data(), detail::fold_images(output), parts.frames.data(),
+                              detail::as_seam_lines<T>(parts.seams));
+    return parts;
+  }
   const auto window = detail::convolution_window(weight.shape(), detail::super_image_window);
   for (const bool height_view : {true, false}) {
     Tensor<T>& view = height_view ? parts.height : parts.width;
@@ -205,8 +222,7 @@ std::pair<Tensor<T>, Tensor<T>> super_image_alpha_gradient(const SuperImageParts
   auto width = Tensor<T>::zeros({up.size(0), up.size(-1)});
   for (const Seam seam : seams) {
     const Tensor<T>& lines = parts.seams[static_cast<std::size_t>(seam)];
-    if (lines.defined())
-      backend::add_line_products(lines, seam_target(up, seam), is_row_seam(seam) ? height : width);
+    if (lines.defined()) backend::add_line_products(lines, seam_target(up, seam), is_row_seam(seam) ? height : width);
   }
   return {height, width};
 }
@@ -217,6 +233,31 @@ struct SuperImageGradients {
   Tensor<T> x;
   Tensor<T> weight;
 };
+
+/// The gradient for a clip of the given shape, from those of S and of what the seams add. Backwards a seam is the one
+/// on the other side: what the top of a frame read from the bottom before it, that bottom gets from the top.
+template <class T>
+Tensor<T> seam_input_gradient(const Tensor<T>& frames, const std::array<Tensor<T>, 4>& lines, const Tensor<T>& weight,
+                              const Shape& x) {
+  const auto window = backend::frame_window;
+  const backend::PhaseTaps all = backend::phase_taps(0, 3, 1, 1);
+  const Tensor<T> kernel =
+      backend::reversed_kernel(weight.contiguous().data(), window, all, all, x[-1], weight.size(3));
+  std::array<Tensor<T>, 4> sources;
+  for (const Seam seam : seams)
+    sources[static_cast<std::size_t>(opposite(seam))] = lines[static_cast<std::size_t>(seam)];
+  auto terms = seam_outputs(sources, x[-1]);
+  Tensor<T> gradient(x);
+  backend::seam_convolution(detail::fold_images(frames.shape()), frames.data(), detail::as_seam_lines<const T>(sources),
+                            kernel.data(), detail::fold_images(x), gradient.data(), detail::as_seam_lines<T>(terms));
+  for (const Seam seam : seams) {
+    const Tensor<T>& term = terms[static_cast<std::size_t>(opposite(seam))];
+    if (!term.defined()) continue;
+    Tensor<T> destination = seam_source(gradient, seam);
+    backend::add_lines(term, destination);
+  }
+  return gradient;
+}
 
 /// From the gradient of y = mix(parts, alpha) and that of the means [B, 2 O], which may be undefined.
 template <class T>
@@ -263,31 +304,24 @@ SuperImageGradients<T> super_image_gradients(const Tensor<T>& x, const Tensor<T>
   Tensor<T> frames = alpha.frames == T{1} ? up : scale(up, alpha.frames);
   if (means_gradient.defined())
     frames = add(frames, spread_over_positions(add(height_shift, width_shift), up.shape(), T{1}));
-  if (input_wanted)
-    gradients.x = convolution_input_gradient(frames, weight, x.shape(), detail::super_image_window);
-  if (weight_wanted)
-    gradients.weight = convolution_weight_gradient(x, frames, weight.shape(), detail::super_image_window);
-  if (x.size(1) == 1) return gradients;
-
-  const auto ones = Tensor<T>({x.size(0), x.size(-1)}, T{1});
+  std::array<Tensor<T>, 4> lines;
   for (const Seam seam : seams) {
+    if (x.size(1) == 1) break;
     const Tensor<T> target = seam_target(up, seam);
-    Tensor<T> lines(target.shape());
+    Tensor<T>& scaled = lines[static_cast<std::size_t>(seam)];
+    scaled = Tensor<T>(target.shape());
     backend::scale_and_shift_lines(target, is_row_seam(seam) ? alpha.height : alpha.width,
-                                   is_row_seam(seam) ? height_shift : width_shift, lines);
-    const Tensor<T> map = detail::lines_as_map(lines);
-    const Tensor<T> source = detail::lines_as_map(seam_source(x, seam));
-    const Tensor<T> taps = detail::taps_as_kernel(seam_taps(weight, seam));
-    if (input_wanted) {
-      Tensor<T> destination = seam_source(gradients.x, seam);
-      const Tensor<T> term = convolution_input_gradient(map, taps, source.shape(), detail::line_window);
-      backend::add_scaled_lines(term.view(destination.shape()), ones, destination);
-    }
-    if (weight_wanted) {
-      Tensor<T> destination = seam_taps(gradients.weight, seam);
-      const Tensor<T> term = convolution_weight_gradient(source, map, taps.shape(), detail::line_window);
-      destination.copy_from(add(destination, term.view(destination.shape())));
-    }
+                                   is_row_seam(seam) ? height_shift : width_shift, scaled);
+  }
+  const auto input = detail::fold_images(x.shape());
+  const auto output = detail::fold_images(up.shape());
+  if (input_wanted) gradients.x = seam_input_gradient(frames, lines, weight, x.shape());
+  if (weight_wanted) {
+    const Tensor<T> clip = x.contiguous();
+    const auto sources = seam_sources(clip);
+    gradients.weight = Tensor<T>(weight.shape());
+    backend::seam_weight_gradient(input, clip.data(), detail::as_seam_lines<const T>(sources), output, frames.data(),
+                                  detail::as_seam_lines<const T>(lines), gradients.weight.data());
   }
   return gradients;
 }
@@ -326,7 +360,8 @@ template <class T>
 Tensor<T> from_super_image(const Tensor<T>& image, Index frames, bool height_view, SuperImageLayout layout) {
   const Index axis = height_view ? 1 : 2;
   if (image.rank() != 4 || frames < 1 || image.size(axis) % frames != 0)
-    throw ShapeError(detail::text("from_super_image: image ", image.shape(), " cannot be cut into ", frames, " frames"));
+    throw ShapeError(
+        detail::text("from_super_image: image ", image.shape(), " cannot be cut into ", frames, " frames"));
   const Tensor<T> tight = image.contiguous();
   const Index b = image.size(0);
   const Index height = image.size(1) / (height_view ? frames : 1);

@@ -1,14 +1,17 @@
 #pragma once
 
-/// Convolution without patch matrices. Threads share out bands of output rows; for each, the input rows it needs are
-/// copied once, with the padding around them, and the kernels of convolution_kernel.hpp read the copy in place.
+/// Convolution without patch matrices: by Winograd's way where that pays (winograd.hpp), else directly. Threads share
+/// out bands of output rows; for each, the input rows it needs are copied once, with the padding around them, and the
+/// kernels of convolution_kernel.hpp read the copy in place.
 
 #include <algorithm>
+#include <type_traits>
 #include <vector>
 
 #include "mien/backend/cpu/convolution_kernel.hpp"
 #include "mien/backend/cpu/image_grid.hpp"
 #include "mien/backend/cpu/matrix_product.hpp"
+#include "mien/backend/cpu/winograd.hpp"
 #include "mien/core/tensor.hpp"
 
 namespace mien::backend {
@@ -57,8 +60,9 @@ class InputBand {
         copy_row(input, x, image, row, window.padding_width, to);
     });
     for (Index run = 0; run < tap_runs(window); ++run)
-      run_offsets_.push_back(window.groups == 1 ? run * row_length_
-                                                : run / window.width * row_length_ + run % window.width * input.channels);
+      run_offsets_.push_back(window.groups == 1
+                                 ? run * row_length_
+                                 : run / window.width * row_length_ + run % window.width * input.channels);
   }
 
   Index count() const { return static_cast<Index>(pixels_.size()); }
@@ -122,8 +126,8 @@ void for_each_channel_block(Index channels, const Block& block) {
   }
 }
 
-/// Weights [depth, outputs] of all groups, block by block as `for_each_channel_block` takes them, each block padded with
-/// zeros to whole vectors: [block, depth, vectors * lanes].
+/// Weights [depth, outputs] of all groups, block by block as `for_each_channel_block` takes them, each block padded
+/// with zeros to whole vectors: [block, depth, vectors * lanes].
 template <class T>
 Tensor<T> pack_weights(const T* weight, Index depth, Index group_outputs, Index groups) {
   constexpr Index lanes = vector_lanes<T>;
@@ -144,12 +148,25 @@ Tensor<T> pack_weights(const T* weight, Index depth, Index group_outputs, Index 
 }
 
 /// Rows of output that a band has; the same for every number of threads.
-inline Index band_rows(Index output_width) { return std::max<Index>(1, band_pixels / std::max<Index>(1, output_width)); }
+inline Index band_rows(Index output_width) {
+  return std::max<Index>(1, band_pixels / std::max<Index>(1, output_width));
+}
 
-/// y = x * weight, weight [height, width, channels / groups, outputs].
+/// Whether a convolution goes Winograd's way: 3x3 windows of stride one in float, enough channels to fill vectors, and
+/// maps that do not leave most of a 4x4 tile empty.
 template <class T>
-void convolution(const ImageGrid& input, const T* x, const T* weight, const ConvolutionWindow& window,
-                 const ImageGrid& output, T* y) {
+bool is_winograd(const ConvolutionWindow& window, const ImageGrid& input, const ImageGrid& output) {
+  if (!std::is_same_v<T, float> || window.height != 3 || window.width != 3 || window.groups != 1) return false;
+  if (window.stride_height != 1 || window.stride_width != 1 || input.channels < 8 || output.channels < 8) return false;
+  // Products for each pair of channels: 36 for a tile, 9 for a pixel.
+  const Index tiles = chunk_count(output.height(), 4) * chunk_count(output.width(), 4);
+  return 36 * tiles < 8 * output.height() * output.width();
+}
+
+/// y = x * weight, weight [height, width, channels / groups, outputs], output by output.
+template <class T>
+void direct_convolution(const ImageGrid& input, const T* x, const T* weight, const ConvolutionWindow& window,
+                        const ImageGrid& output, T* y) {
   constexpr Index lanes = vector_lanes<T>;
   const Index inputs = input.channels / window.groups;
   const Index outputs = output.channels / window.groups;
@@ -176,6 +193,16 @@ void convolution(const ImageGrid& input, const T* x, const T* weight, const Conv
         }
       });
   });
+}
+
+/// y = x * weight, weight [height, width, channels / groups, outputs].
+template <class T>
+void convolution(const ImageGrid& input, const T* x, const T* weight, const ConvolutionWindow& window,
+                 const ImageGrid& output, T* y) {
+  if constexpr (std::is_same_v<T, float>)
+    if (is_winograd<T>(window, input, output))
+      return winograd_convolution({input, x}, weight, window.padding_height, window.padding_width, {output, y});
+  direct_convolution(input, x, weight, window, output, y);
 }
 
 /// The taps of one axis that an input position r = s q + `phase` meets, where s is the stride: `first`, `first` + s and
@@ -265,11 +292,11 @@ void add_weight_gradient(const InputBand<T>& band, const T* upstream, Index upst
     });
 }
 
-/// gradient [height, width, channels / groups, outputs] = sum over pixels of window^T upstream. Every part of the bands
-/// has a sum of its own, and the parts are added in order, so that the bits do not depend on the threads.
+/// gradient [height, width, channels / groups, outputs] = sum over pixels of window^T upstream, directly. Every part of
+/// the bands has a sum of its own, and the parts are added in order, so that the bits do not depend on the threads.
 template <class T>
-void convolution_weight_gradient(const ImageGrid& input, const T* x, const ImageGrid& output, const T* upstream,
-                                 const ConvolutionWindow& window, T* gradient) {
+void direct_weight_gradient(const ImageGrid& input, const T* x, const ImageGrid& output, const T* upstream,
+                            const ConvolutionWindow& window, T* gradient) {
   constexpr Index lanes = vector_lanes<T>;
   const Index inputs = input.channels / window.groups;
   const Index outputs = output.channels / window.groups;
@@ -303,6 +330,17 @@ void convolution_weight_gradient(const ImageGrid& input, const T* x, const Image
     total = array(partial.data() + first, last - first);
     for (Index part = 1; part < parts; ++part) total += array(partial.data() + part * size + first, last - first);
   });
+}
+
+/// gradient [height, width, channels / groups, outputs] = sum over pixels of window^T upstream.
+template <class T>
+void convolution_weight_gradient(const ImageGrid& input, const T* x, const ImageGrid& output, const T* upstream,
+                                 const ConvolutionWindow& window, T* gradient) {
+  if constexpr (std::is_same_v<T, float>)
+    if (is_winograd<T>(window, input, output))
+      return winograd_weight_gradient({input, x}, {output, upstream}, window.padding_height, window.padding_width,
+                                      gradient);
+  direct_weight_gradient(input, x, output, upstream, window, gradient);
 }
 
 }  // namespace mien::backend

@@ -3,6 +3,7 @@
 /// How convolutions and pooling see the images they go over.
 
 #include <algorithm>
+#include <array>
 #include <vector>
 
 #include "mien/core/tensor.hpp"
@@ -41,6 +42,35 @@ inline ImageGrid map_grid(Index images, Index height, Index width, Index channel
   for (Index column = 0; column < width; ++column) grid.columns.push_back(column * channels);
   return grid;
 }
+
+/// The places where a frame of a super image touches its neighbours. The pixels beyond a seam are convolved with the
+/// kernel's first or last row (top, bottom), or with its first or last column (left, right).
+enum class Seam { top, bottom, left, right };
+inline constexpr std::array<Seam, 4> seams{Seam::top, Seam::bottom, Seam::left, Seam::right};
+
+/// Lines of pixels of a map, [batch, frames, length, channels], with gaps between lines and between pixels.
+template <class T>
+struct Lines {
+  T* data = nullptr;
+  Index batch = 0, frames = 0, length = 0, channels = 0;
+  Index batch_stride = 0, frame_stride = 0, pixel_stride = 0;
+
+  T* pixel(Index line, Index place) const {
+    return data + line / frames * batch_stride + line % frames * frame_stride + place * pixel_stride;
+  }
+
+  /// A row for each frame.
+  ImageGrid grid() const {
+    ImageGrid grid{batch, channels, batch_stride, {}, {}};
+    for (Index frame = 0; frame < frames; ++frame) grid.rows.push_back(frame * frame_stride);
+    for (Index place = 0; place < length; ++place) grid.columns.push_back(place * pixel_stride);
+    return grid;
+  }
+};
+
+/// Lines for each seam, none (a batch of 0) where nothing touches.
+template <class T>
+using SeamLines = std::array<Lines<T>, 4>;
 
 /// A window that slides over an image.
 struct ConvolutionWindow {

@@ -25,6 +25,16 @@ void for_each_line_pixel(const Tensor<T, Cpu>& lines, const Pixel& pixel) {
   });
 }
 
+/// target [B, F, L, C] += terms.
+template <class T>
+void add_lines(const Tensor<T, Cpu>& terms, Tensor<T, Cpu>& target) {
+  const Index channels = target.size(3);
+  T* data = target.data();
+  for_each_line_pixel(target, [&](Index b, Index f, Index l) {
+    array(line_pixel(data, target, b, f, l), channels) += array(line_pixel(terms, b, f, l), channels);
+  });
+}
+
 /// target [B, F, L, C] += terms [B, F, L, C] * factors [B, C].
 template <class T>
 void add_scaled_lines(const Tensor<T, Cpu>& terms, const Tensor<T, Cpu>& factors, Tensor<T, Cpu>& target) {
@@ -99,6 +109,67 @@ inline ImageGrid super_image_grid(const Shape& clip, bool height_view, bool inte
     append(grid.columns, width, channels);
   }
   return grid;
+}
+
+/// The three taps of a kernel [3, 3, C, O] that reach across a seam, along the line: [3, C, O].
+template <class T>
+Tensor<T> copy_seam_taps(const T* weight, Seam seam, Index tap_size) {
+  const Index outer = seam == Seam::top || seam == Seam::left ? 0 : 2;
+  Tensor<T> taps({3, tap_size});
+  for (Index k = 0; k < 3; ++k) {
+    const Index tap = seam == Seam::top || seam == Seam::bottom ? outer * 3 + k : k * 3 + outer;
+    std::copy_n(weight + tap * tap_size, tap_size, taps.data() + k * tap_size);
+  }
+  return taps;
+}
+
+/// Adds [3, C, O] to those taps.
+template <class T>
+void add_seam_taps(const Tensor<T>& taps, Seam seam, T* weight) {
+  const Index outer = seam == Seam::top || seam == Seam::left ? 0 : 2;
+  const Index tap_size = taps.elements() / 3;
+  for (Index k = 0; k < 3; ++k) {
+    const Index tap = seam == Seam::top || seam == Seam::bottom ? outer * 3 + k : k * 3 + outer;
+    array(weight + tap * tap_size, tap_size) += array(taps.data() + k * tap_size, tap_size);
+  }
+}
+
+inline constexpr ConvolutionWindow frame_window{.height = 3, .width = 3, .padding_height = 1, .padding_width = 1};
+inline constexpr ConvolutionWindow line_window{.width = 3, .padding_width = 1};
+
+/// The 3x3 convolution, stride 1 and padding 1, of a map of frames, and those of the lines beyond their seams.
+template <class T>
+void seam_convolution(const ImageGrid& input, const T* x, const SeamLines<const T>& lines, const T* weight,
+                      const ImageGrid& output, T* y, const SeamLines<T>& line_outputs) {
+  if constexpr (std::is_same_v<T, float>)
+    if (is_winograd<T>(frame_window, input, output))
+      return winograd_convolution({input, x, lines}, weight, 1, 1, {output, y, line_outputs});
+  direct_convolution(input, x, weight, frame_window, output, y);
+  for (const Seam seam : seams) {
+    const auto& from = lines[static_cast<std::size_t>(seam)];
+    const auto& to = line_outputs[static_cast<std::size_t>(seam)];
+    if (from.batch == 0) continue;
+    const Tensor<T> taps = copy_seam_taps(weight, seam, input.channels * output.channels);
+    direct_convolution(from.grid(), from.data, taps.data(), line_window, to.grid(), to.data);
+  }
+}
+
+/// The gradient [3, 3, C, O] for the kernel of both.
+template <class T>
+void seam_weight_gradient(const ImageGrid& input, const T* x, const SeamLines<const T>& lines, const ImageGrid& output,
+                          const T* upstream, const SeamLines<const T>& upstream_lines, T* gradient) {
+  if constexpr (std::is_same_v<T, float>)
+    if (is_winograd<T>(frame_window, input, output))
+      return winograd_weight_gradient({input, x, lines}, {output, upstream, upstream_lines}, 1, 1, gradient);
+  direct_weight_gradient(input, x, output, upstream, frame_window, gradient);
+  for (const Seam seam : seams) {
+    const auto& from = lines[static_cast<std::size_t>(seam)];
+    const auto& up = upstream_lines[static_cast<std::size_t>(seam)];
+    if (from.batch == 0) continue;
+    Tensor<T> taps({3, input.channels * output.channels});
+    direct_weight_gradient(from.grid(), from.data, up.grid(), up.data, line_window, taps.data());
+    add_seam_taps(taps, seam, gradient);
+  }
 }
 
 }  // namespace mien::backend

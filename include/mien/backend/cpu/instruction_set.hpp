@@ -1,0 +1,72 @@
+#pragma once
+
+/// Which vector instructions the kernels use. It is decided when a program runs, not when it is compiled: kernels exist
+/// for every instruction set, and a library that is compiled for any x86-64 uses AVX-512 where there is AVX-512.
+
+#include <cstdlib>
+#include <string_view>
+
+#include "mien/core/error.hpp"
+
+namespace mien::backend {
+
+/// From the least to the greatest; who has one has all before it.
+enum class InstructionSet {
+  portable,  ///< what the compiler may use anyway, in vectors of 16 bytes: SSE2 on x86-64, NEON on ARM
+  avx2,      ///< AVX2 and FMA, 32 bytes
+  avx512     ///< AVX-512 F, BW, DQ and VL, 64 bytes
+};
+
+inline std::string_view name_of(InstructionSet set) {
+  return set == InstructionSet::avx512 ? "avx512" : set == InstructionSet::avx2 ? "avx2" : "portable";
+}
+
+/// The greatest one that processor and operating system have.
+inline InstructionSet best_instruction_set() {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+  if (avx2 && avx512) return InstructionSet::avx512;
+  if (avx2) return InstructionSet::avx2;
+#endif
+  return InstructionSet::portable;
+}
+
+namespace detail {
+
+/// What MIEN_ISA asks for. Throws ValueError for an unknown name and for one that the processor does not have.
+inline InstructionSet chosen_instruction_set(const char* wish) {
+  const InstructionSet best = best_instruction_set();
+  if (wish == nullptr || *wish == '\0') return best;
+  for (const auto set : {InstructionSet::portable, InstructionSet::avx2, InstructionSet::avx512})
+    if (name_of(set) == wish && set <= best) return set;
+  throw ValueError(mien::detail::text("MIEN_ISA=", wish, ": expected portable, avx2 or avx512, and no more than ",
+                                      name_of(best), ", which is what this processor has"));
+}
+
+}  // namespace detail
+
+/// The one in use: the best one, or a lower one that the environment's MIEN_ISA names when it is first asked for.
+inline InstructionSet instruction_set() {
+  static const InstructionSet set = detail::chosen_instruction_set(std::getenv("MIEN_ISA"));
+  return set;
+}
+
+/// Of the versions of something that exists for each instruction set, the one in use.
+template <class Kernels>
+const Kernels& for_instruction_set(const Kernels& portable, [[maybe_unused]] const Kernels& avx2,
+                                   [[maybe_unused]] const Kernels& avx512) {
+  switch (instruction_set()) {
+    case InstructionSet::avx512:
+      return avx512;
+    case InstructionSet::avx2:
+      return avx2;
+    case InstructionSet::portable:
+      break;
+  }
+  return portable;
+}
+
+}  // namespace mien::backend

@@ -1,0 +1,469 @@
+#pragma once
+
+/// 3x3 convolution of stride 1 by Winograd's minimal filtering F(4x4, 3x3) (Lavin and Gray, CVPR 2016): tiles of 4x4
+/// outputs, of which each reads 6x6 inputs, cost 36 products for each pair of channels instead of 144.
+///
+///     V = B^T d B of every tile,  U = G g G^T of the kernel,  M[x] = V[x] U[x] for the 36 elements x,  y = A^T M A
+///
+/// In float its error is ten to twenty times that of the direct sum, relative to the greatest inputs near by: about
+/// 3e-6.
+///
+/// Lines that neighbouring frames of super images add to a frame (see ops/super_image_convolution.hpp) fit in at little
+/// cost. A line's tile is one of 6x6 pixels with a single row that is not zero, its V is zero but for six of 36
+/// elements, and so the lines are some more rows in the products of those elements: the kernel's edges are already in
+/// U.
+
+#include <algorithm>
+#include <array>
+#include <vector>
+
+#include "mien/backend/cpu/image_grid.hpp"
+#include "mien/backend/cpu/vector.hpp"
+#include "mien/core/tensor.hpp"
+
+namespace mien::backend {
+
+/// The inner loops for one instruction set; see kernels/winograd.inc.
+struct WinogradKernels {
+  Index lanes;  ///< outputs go in blocks of two vectors
+  void (*input_tile)(const float* const* pixels, Index channels, float* v, Index stride);
+  void (*input_line)(const float* const* pixels, Index channels, float factor, float* const* v);
+  void (*output_tile)(const float* m, Index stride, Index channels, float* const* pixels);
+  void (*output_line)(const float* const* m, Index channels, float* const* pixels);
+  void (*upstream_tile)(const float* const* pixels, Index channels, Index padded, float* d, Index stride);
+  void (*upstream_line)(const float* const* pixels, Index channels, Index padded, float* const* d);
+  void (*kernel)(const float* weight, Index tap_stride, Index count, float* u, Index stride);
+  void (*kernel_gradient)(const float* s, Index stride, Index count, float* gradient, Index tap_stride);
+  void (*multiply)(Index rows, const float* a, Index a_stride, const float* b, Index depth, float* c, Index c_stride,
+                   bool accumulate);
+  void (*correlate)(Index rows, const float* a, Index a_stride, const float* b, Index b_stride, Index depth, float* c,
+                    Index c_stride);
+};
+
+}  // namespace mien::backend
+
+#define MIEN_KERNELS "mien/backend/cpu/kernels/winograd.inc"
+#include "mien/backend/cpu/for_each_instruction_set.inc"
+
+namespace mien::backend {
+
+inline const WinogradKernels& winograd_kernels() {
+  return for_instruction_set(portable::winograd_kernels, avx2::winograd_kernels, avx512::winograd_kernels);
+}
+
+/// The element of the 36 that belongs to element `k` of a line at that seam.
+inline Index seam_element(Seam seam, Index k) {
+  switch (seam) {
+    case Seam::top:
+      return k;
+    case Seam::bottom:
+      return 30 + k;
+    case Seam::left:
+      return 6 * k;
+    default:
+      return 6 * k + 5;
+  }
+}
+
+/// A map and the lines at its seams, of whose pixels tiles are made.
+template <class T>
+struct WinogradMap {
+  const ImageGrid& grid;
+  T* data;
+  SeamLines<T> lines = {};
+};
+
+/// Tiles of a map and of each seam's lines, which are worked on together.
+struct WinogradBlock {
+  struct Range {
+    Index first = 0, last = 0;
+    Index size() const { return last - first; }
+  };
+  Range tiles = {};
+  std::array<Range, 4> lines = {};
+
+  /// Tiles of both kinds.
+  Index size() const {
+    Index size = tiles.size();
+    for (const Range& range : lines) size += range.size();
+    return size;
+  }
+
+  /// Rows of the product of element x: the map's tiles, then the lines' of the seams that x is at.
+  Index rows(Index x) const {
+    Index rows = tiles.size();
+    for (const Seam seam : seams) rows += is_at(x, seam) ? lines[static_cast<std::size_t>(seam)].size() : 0;
+    return rows;
+  }
+  Index first_row(Index x, Seam seam) const {
+    Index row = tiles.size();
+    for (const Seam before : seams) {
+      if (before == seam) break;
+      row += is_at(x, before) ? lines[static_cast<std::size_t>(before)].size() : 0;
+    }
+    return row;
+  }
+  static bool is_at(Index x, Seam seam) {
+    for (Index k = 0; k < 6; ++k)
+      if (seam_element(seam, k) == x) return true;
+    return false;
+  }
+};
+
+/// Numbers for each row of each of the 36 elements of a block.
+class WinogradRows {
+ public:
+  /// Of `row_width` numbers each.
+  WinogradRows(const WinogradBlock& block, Index row_width) : width(row_width), stride(element_size(block, row_width)) {
+    numbers_ = Tensor<float>({36 * stride});
+  }
+
+  float* row(Index x, Index row) { return numbers_.data() + x * stride + row * width; }
+
+  const Index width;
+  const Index stride;  ///< from an element to the next
+
+ private:
+  static Index element_size(const WinogradBlock& block, Index width) {
+    constexpr Index skew = 16;  // so that the elements of a tile do not all fall into one set of the cache
+    Index rows = 0;
+    for (Index x = 0; x < 36; ++x) rows = std::max(rows, block.rows(x));
+    return (rows + 1) * width + skew;  // products take an even number of rows
+  }
+
+  Tensor<float> numbers_;
+};
+
+/// Where the tiles of a map of outputs lie, and the inputs that they read.
+class WinogradTiling {
+ public:
+  WinogradTiling(const ImageGrid& outputs, Index padding_height, Index padding_width)
+      : high_(chunk_count(outputs.height(), 4)),
+        wide_(chunk_count(outputs.width(), 4)),
+        count_(outputs.images * high_ * wide_),
+        padding_height_(padding_height),
+        padding_width_(padding_width) {}
+
+  Index count() const { return count_; }
+
+  /// Pointers to a tile's outputs, and `outside` for what lies beyond the map.
+  template <class T>
+  void outputs(const ImageGrid& grid, T* data, Index tile, T* outside, std::array<T*, 16>& pixels) const {
+    collect<4>(grid, data, tile / (high_ * wide_), tile / wide_ % high_ * 4, tile % wide_ * 4, outside, pixels.data());
+  }
+  /// The same for its inputs.
+  void inputs(const ImageGrid& grid, const float* data, Index tile, const float* outside,
+              std::array<const float*, 36>& pixels) const {
+    collect<6>(grid, data, tile / (high_ * wide_), tile / wide_ % high_ * 4 - padding_height_,
+               tile % wide_ * 4 - padding_width_, outside, pixels.data());
+  }
+
+ private:
+  template <Index side, class T>
+  static void collect(const ImageGrid& grid, T* data, Index image, Index top, Index left, T* outside, T** pixels) {
+    for (Index i = top; i < top + side; ++i)
+      for (Index j = left; j < left + side; ++j, ++pixels) {
+        const bool inside = i >= 0 && i < grid.height() && j >= 0 && j < grid.width();
+        *pixels = inside ? data + grid.offset(image, i, j) : outside;
+      }
+  }
+
+  Index high_, wide_, count_;
+  Index padding_height_, padding_width_;
+};
+
+/// Calls `tile(i, row)` for the map's tiles among items [first, last) of a block, with the row that each has in all
+/// elements, and `line(seam, i, row)` for its lines' tiles; their rows are counted from the seam's first row on.
+template <class Tile, class Line>
+void for_each_item(const WinogradBlock& block, Index first, Index last, const Tile& tile, const Line& line) {
+  Index before = 0;
+  const auto visit = [&](const WinogradBlock::Range& range, const auto& call) {
+    const Index begin = std::clamp<Index>(first - before, 0, range.size());
+    const Index end = std::clamp<Index>(last - before, 0, range.size());
+    for (Index i = begin; i < end; ++i) call(range.first + i, i);
+    before += range.size();
+  };
+  visit(block.tiles, tile);
+  for (const Seam seam : seams)
+    visit(block.lines[static_cast<std::size_t>(seam)], [&](Index i, Index row) { line(seam, i, row); });
+}
+
+/// The six rows, one in each of its elements, that belong to a line's tile.
+inline std::array<float*, 6> line_rows(WinogradRows& rows, const WinogradBlock& block, Seam seam, Index row) {
+  std::array<float*, 6> out{};
+  for (Index k = 0; k < 6; ++k) {
+    const Index x = seam_element(seam, k);
+    out[static_cast<std::size_t>(k)] = rows.row(x, block.first_row(x, seam) + row);
+  }
+  return out;
+}
+
+template <class T>
+Index line_tiles(const Lines<T>& lines) {
+  return lines.batch * lines.frames * chunk_count(lines.length, 4);
+}
+
+/// `count` pixels of a line for one of its tiles, and `outside` beyond its ends.
+template <std::size_t count, class T>
+std::array<T*, count> line_pixels(const Lines<T>& lines, Index tile, Index padding, T* outside) {
+  const Index tiles_in_line = chunk_count(lines.length, 4);
+  const Index line = tile / tiles_in_line;
+  const Index first = tile % tiles_in_line * 4 - padding;
+  std::array<T*, count> pixels{};
+  for (Index i = 0; i < static_cast<Index>(count); ++i) {
+    const bool inside = first + i >= 0 && first + i < lines.length;
+    pixels[static_cast<std::size_t>(i)] = inside ? lines.pixel(line, first + i) : outside;
+  }
+  return pixels;
+}
+
+/// V of a map of inputs.
+inline void winograd_transform_inputs(const WinogradTiling& tiling, const WinogradMap<const float>& map,
+                                      const float* zeros, const WinogradBlock& block, Index first, Index last,
+                                      WinogradRows& v) {
+  const WinogradKernels& kernels = winograd_kernels();
+  const Index channels = map.grid.channels;
+  for_each_item(
+      block, first, last,
+      [&](Index tile, Index row) {
+        std::array<const float*, 36> pixels{};
+        tiling.inputs(map.grid, map.data, tile, zeros, pixels);
+        kernels.input_tile(pixels.data(), channels, v.row(0, row), v.stride);
+      },
+      [&](Seam seam, Index tile, Index row) {
+        // The first row of G has a fourth of the kernel's edge, the last one all of it.
+        const float factor = seam == Seam::top || seam == Seam::left ? 4.0F : 1.0F;
+        const auto pixels = line_pixels<6>(map.lines[static_cast<std::size_t>(seam)], tile, 1, zeros);
+        kernels.input_line(pixels.data(), channels, factor, line_rows(v, block, seam, row).data());
+      });
+}
+
+/// D of a map of upstream gradients.
+inline void winograd_transform_upstream(const WinogradTiling& tiling, const WinogradMap<const float>& map,
+                                        const float* zeros, const WinogradBlock& block, Index first, Index last,
+                                        WinogradRows& d) {
+  const WinogradKernels& kernels = winograd_kernels();
+  const Index channels = map.grid.channels;
+  for_each_item(
+      block, first, last,
+      [&](Index tile, Index row) {
+        std::array<const float*, 16> pixels{};
+        tiling.outputs(map.grid, map.data, tile, zeros, pixels);
+        kernels.upstream_tile(pixels.data(), channels, d.width, d.row(0, row), d.stride);
+      },
+      [&](Seam seam, Index tile, Index row) {
+        const auto pixels = line_pixels<4>(map.lines[static_cast<std::size_t>(seam)], tile, 0, zeros);
+        kernels.upstream_line(pixels.data(), channels, d.width, line_rows(d, block, seam, row).data());
+      });
+}
+
+/// A kernel [3, 3, C, O], whose outputs are worked on in blocks of two vectors.
+struct WinogradKernel {
+  const float* weight;
+  Index inputs, outputs;
+  Index width = 2 * winograd_kernels().lanes;
+
+  Index blocks() const { return chunk_count(outputs, width); }
+  Index outputs_in(Index block) const { return std::min(width, outputs - block * width); }
+
+  /// U [36, last - first, two vectors] of some inputs.
+  void transform(Index block, Index first, Index last, float* u) const {
+    for (Index c = first; c < last; ++c)
+      winograd_kernels().kernel(weight + c * outputs + block * width, inputs * outputs, outputs_in(block),
+                                u + (c - first) * width, (last - first) * width);
+  }
+};
+
+/// M = V U of one block of outputs for the inputs [first, last), with U of those inputs; added to M but for the first.
+inline void winograd_multiply(const WinogradBlock& block, Index first, Index last, WinogradRows& v, const float* u,
+                              WinogradRows& m) {
+  for (Index x = 0; x < 36; ++x)
+    winograd_kernels().multiply(block.rows(x), v.row(x, 0) + first, v.width, u + x * (last - first) * m.width,
+                                last - first, m.row(x, 0), m.width, first > 0);
+}
+
+/// y of `count` outputs from `first` on.
+inline void winograd_transform_outputs(const WinogradTiling& tiling, const WinogradBlock& block, WinogradRows& m,
+                                       Index first, Index count, const WinogradMap<float>& map) {
+  const auto from_first = [first](auto& pixels) {
+    for (float*& pixel : pixels) pixel += pixel == nullptr ? 0 : first;
+  };
+  for_each_item(
+      block, 0, block.size(),
+      [&](Index tile, Index row) {
+        std::array<float*, 16> pixels{};
+        tiling.outputs<float>(map.grid, map.data, tile, nullptr, pixels);
+        from_first(pixels);
+        winograd_kernels().output_tile(m.row(0, row), m.stride, count, pixels.data());
+      },
+      [&](Seam seam, Index tile, Index row) {
+        auto pixels = line_pixels<4, float>(map.lines[static_cast<std::size_t>(seam)], tile, 0, nullptr);
+        from_first(pixels);
+        winograd_kernels().output_line(line_rows(m, block, seam, row).data(), count, pixels.data());
+      });
+}
+
+/// All tiles of a map and of all lines.
+template <class T>
+WinogradBlock whole_block(Index tiles, const SeamLines<T>& lines) {
+  WinogradBlock block{.tiles = {0, tiles}};
+  for (std::size_t i = 0; i < lines.size(); ++i) block.lines[i] = {0, line_tiles(lines[i])};
+  return block;
+}
+
+/// Cuts work into blocks of at most so many tiles; lines, which cost a sixth, come last.
+template <class T>
+std::vector<WinogradBlock> winograd_blocks(Index tiles, const SeamLines<T>& lines, Index most) {
+  std::vector<WinogradBlock> blocks;
+  for (Index first = 0; first < tiles; first += most)
+    blocks.push_back({.tiles = {first, std::min(tiles, first + most)}});
+  for (std::size_t i = 0; i < lines.size(); ++i)
+    for (Index first = 0; first < line_tiles(lines[i]); first += most) {
+      WinogradBlock block;
+      block.lines[i] = {first, std::min(line_tiles(lines[i]), first + most)};
+      blocks.push_back(block);
+    }
+  return blocks;
+}
+
+/// Tiles of a block whose V and D, or M, of so many channels in all take about `bytes`; whole products' rows.
+inline Index winograd_block_tiles(Index channels, Index bytes) {
+  constexpr Index rows = 28;
+  return std::max<Index>(1, bytes / (36 * 4 * channels * rows)) * rows;
+}
+
+/// Many tiles: a thread takes a block of them through all steps, within its cache. U is made once for all.
+inline void winograd_convolution_by_tiles(const WinogradTiling& tiling, const WinogradMap<const float>& in,
+                                          const WinogradKernel& kernel, const std::vector<WinogradBlock>& blocks,
+                                          Index width, const float* zeros, const WinogradMap<float>& out) {
+  const Index block_size = 36 * kernel.inputs * kernel.width;
+  Tensor<float> u({kernel.blocks() * block_size});
+  parallel_for(0, kernel.blocks(), 1, [&](Index output, Index) {
+    kernel.transform(output, 0, kernel.inputs, u.data() + output * block_size);
+  });
+  parallel_for(0, static_cast<Index>(blocks.size()), 1, [&](Index i, Index) {
+    const WinogradBlock& block = blocks[static_cast<std::size_t>(i)];
+    WinogradRows v(block, width);
+    winograd_transform_inputs(tiling, in, zeros, block, 0, block.size(), v);
+    WinogradRows m(block, kernel.width);
+    for (Index output = 0; output < kernel.blocks(); ++output) {
+      winograd_multiply(block, 0, kernel.inputs, v, u.data() + output * block_size, m);
+      winograd_transform_outputs(tiling, block, m, output * kernel.width, kernel.outputs_in(output), out);
+    }
+  });
+}
+
+/// Few tiles, and mostly many channels: V of all tiles first, then a thread takes a block of outputs, and makes U as it
+/// goes, so that the kernel, the greatest of all operands, is read once and U never leaves the cache.
+inline void winograd_convolution_by_outputs(const WinogradTiling& tiling, const WinogradMap<const float>& in,
+                                            const WinogradKernel& kernel, Index width, const float* zeros,
+                                            const WinogradMap<float>& out) {
+  const WinogradBlock block = whole_block(tiling.count(), in.lines);
+  WinogradRows v(block, width);
+  parallel_for(0, block.size(), 8,
+               [&](Index first, Index last) { winograd_transform_inputs(tiling, in, zeros, block, first, last, v); });
+  parallel_for(0, kernel.blocks(), 1, [&](Index output, Index) {
+    constexpr Index together = 64;
+    Tensor<float> u({36 * together * kernel.width});
+    WinogradRows m(block, kernel.width);
+    for (Index first = 0; first < kernel.inputs; first += together) {
+      const Index last = std::min(kernel.inputs, first + together);
+      kernel.transform(output, first, last, u.data());
+      winograd_multiply(block, first, last, v, u.data(), m);
+    }
+    winograd_transform_outputs(tiling, block, m, output * kernel.width, kernel.outputs_in(output), out);
+  });
+}
+
+/// A map and lines at its seams, convolved with a kernel [3, 3, C, O].
+inline void winograd_convolution(const WinogradMap<const float>& in, const float* weight, Index padding_height,
+                                 Index padding_width, const WinogradMap<float>& out) {
+  const Index channels = in.grid.channels;
+  const WinogradTiling tiling(out.grid, padding_height, padding_width);
+  const WinogradKernel kernel{weight, channels, out.grid.channels};
+  const auto zeros = Tensor<float>::zeros({channels});
+  const Index width = chunk_count(channels, winograd_kernels().lanes) * winograd_kernels().lanes;
+  constexpr Index cache_bytes = Index{1} << 20;
+  constexpr std::size_t many = 8;
+  const auto blocks =
+      winograd_blocks(tiling.count(), in.lines, winograd_block_tiles(channels + out.grid.channels, cache_bytes));
+  if (blocks.size() >= many) {
+    winograd_convolution_by_tiles(tiling, in, kernel, blocks, width, zeros.data(), out);
+  } else {
+    winograd_convolution_by_outputs(tiling, in, kernel, width, zeros.data(), out);
+  }
+}
+
+/// S += V^T D for the inputs [first, last) and all outputs from `output` on that S has.
+inline void winograd_correlate(const WinogradBlock& block, Index x, Index first, Index last, Index output,
+                               Index outputs, WinogradRows& v, WinogradRows& d, float* sums, Index sums_stride) {
+  const Index width = 2 * winograd_kernels().lanes;
+  if (block.rows(x) == 0) return;
+  for (Index o = 0; o < outputs; o += width)
+    winograd_kernels().correlate(last - first, v.row(x, 0) + first, v.width, d.row(x, 0) + output + o, d.width,
+                                 block.rows(x), sums + o, sums_stride);
+}
+
+/// The gradient [3, 3, C, O] for the kernel, of a map and lines at its seams.
+inline void winograd_weight_gradient(const WinogradMap<const float>& in, const WinogradMap<const float>& upstream,
+                                     Index padding_height, Index padding_width, float* gradient) {
+  const WinogradKernels& kernels = winograd_kernels();
+  const Index inputs = in.grid.channels;
+  const Index outputs = upstream.grid.channels;
+  const Index block_width = 2 * kernels.lanes;
+  const Index input_width = chunk_count(inputs, kernels.lanes) * kernels.lanes;
+  const Index output_width = chunk_count(outputs, block_width) * block_width;
+  const WinogradTiling tiling(upstream.grid, padding_height, padding_width);
+  const auto zeros = Tensor<float>::zeros({std::max(inputs, outputs)});
+  constexpr Index cache_bytes = Index{4} << 20;
+  const auto transform = [&](const WinogradBlock& block, WinogradRows& v, WinogradRows& d) {
+    parallel_for(0, block.size(), 8, [&](Index first, Index last) {
+      winograd_transform_inputs(tiling, in, zeros.data(), block, first, last, v);
+      winograd_transform_upstream(tiling, upstream, zeros.data(), block, first, last, d);
+    });
+  };
+  const auto finish = [&](const float* sums, Index stride, Index row, Index input, Index output, Index count) {
+    kernels.kernel_gradient(sums + row, stride, count, gradient + input * outputs + output, inputs * outputs);
+  };
+
+  const Index most = winograd_block_tiles(inputs + outputs, cache_bytes);
+  if (tiling.count() <= most) {
+    // Few tiles: a thread takes a part of the kernel through all elements, so that S never leaves its cache.
+    const WinogradBlock block = whole_block(tiling.count(), in.lines);
+    WinogradRows v(block, input_width);
+    WinogradRows d(block, output_width);
+    transform(block, v, d);
+    constexpr Index input_grain = 28;
+    const Index output_grain = 4 * block_width;
+    const Index output_chunks = chunk_count(output_width, output_grain);
+    parallel_for(0, chunk_count(inputs, input_grain) * output_chunks, 1, [&](Index task, Index) {
+      const Index first = task / output_chunks * input_grain;
+      const Index last = std::min(inputs, first + input_grain);
+      const Index output = task % output_chunks * output_grain;
+      const Index count = std::min(output_grain, output_width - output);
+      const Index stride = (input_grain + 1) * count;
+      auto sums = Tensor<float>::zeros({36 * stride});
+      for (Index x = 0; x < 36; ++x)
+        winograd_correlate(block, x, first, last, output, count, v, d, sums.data() + x * stride, count);
+      for (Index c = first; c < last; ++c)
+        finish(sums.data(), stride, (c - first) * count, c, output, std::min(count, outputs - output));
+    });
+    return;
+  }
+  // S [36, C, O], with a row more because products take an even number of them.
+  const Index stride = (inputs + 1) * output_width;
+  auto sums = Tensor<float>::zeros({36 * stride});
+  for (const WinogradBlock& block : winograd_blocks(tiling.count(), in.lines, most)) {
+    WinogradRows v(block, input_width);
+    WinogradRows d(block, output_width);
+    transform(block, v, d);
+    parallel_for(0, 36, 1, [&](Index x, Index) {
+      winograd_correlate(block, x, 0, inputs, 0, output_width, v, d, sums.data() + x * stride, output_width);
+    });
+  }
+  parallel_for(0, inputs, 4, [&](Index first, Index last) {
+    for (Index c = first; c < last; ++c) finish(sums.data(), stride, c * output_width, c, 0, outputs);
+  });
+}
+
+}  // namespace mien::backend
