@@ -178,17 +178,25 @@ void read_pairs(const std::string& words, std::string& face_classes, std::string
   }
 }
 
+/// A way of putting both branches together, and what it said of the test pairs of each seed.
 struct Method {
   std::string name;
-  metrics::ConfusionMatrix confusion;
+  std::vector<metrics::ConfusionMatrix> confusions = {};
+};
+
+/// The test pairs of one seed, and what every method made of them.
+struct Comparison {
+  std::size_t pairs = 0;
+  double face_weight = 0;  ///< that was chosen for `weighted`
+  std::vector<std::pair<std::string, metrics::ConfusionMatrix>> methods = {};
 };
 
 /// All ways of putting both branches together, each on the test pairs; what has to be chosen is chosen on the others.
-std::vector<Method> compare(const PairedPart& train, const PairedPart& validation, const PairedPart& test,
-                            Index classes, Index k, const FeatureFusionTraining& features) {
-  std::vector<Method> methods;
+Comparison compare(const PairedPart& train, const PairedPart& validation, const PairedPart& test, Index classes,
+                   Index k, const FeatureFusionTraining& features) {
+  Comparison out{.pairs = test.labels.size()};
   const auto add = [&](std::string name, const Tensor<float>& scores) {
-    methods.push_back({std::move(name), confusion_of(scores, test.labels, classes)});
+    out.methods.emplace_back(std::move(name), confusion_of(scores, test.labels, classes));
   };
   const auto fuse = [&](const models::DecisionFusionOptions& options) {
     return models::fuse_decisions<float>({test.face_probabilities, test.body_probabilities}, options).scores;
@@ -200,31 +208,57 @@ std::vector<Method> compare(const PairedPart& train, const PairedPart& validatio
   add("product", fuse({.rule = models::DecisionRule::product}));
   const auto weight = models::choose_weight(validation.face_probabilities, validation.body_probabilities,
                                             std::span<const Index>(validation.labels));
-  add(mien::detail::text("weighted, face ", weight.face),
-      fuse({.rule = models::DecisionRule::weighted, .weights = weight.weights()}));
+  out.face_weight = weight.face;
+  add("weighted", fuse({.rule = models::DecisionRule::weighted, .weights = weight.weights()}));
   add(mien::detail::text("top ", k), fuse({.rule = models::DecisionRule::top_k, .k = k}));
   add("features", fuse_features(train, test, classes, features));
+  return out;
+}
+
+std::vector<Method> by_method(const std::vector<Comparison>& seeds) {
+  std::vector<Method> methods;
+  for (const auto& [name, confusion] : seeds.front().methods) methods.push_back({name});
+  for (const Comparison& seed : seeds)
+    for (std::size_t i = 0; i < methods.size(); ++i) methods[i].confusions.push_back(seed.methods[i].second);
   return methods;
 }
 
-void report(const std::vector<Method>& methods, std::size_t pairs, bool json) {
+/// "83.9 %", or over several seeds "83.9 +- 1.2 %".
+std::string spread(const Method& method, double (metrics::ConfusionMatrix::*figure)() const) {
+  std::vector<double> values;
+  for (const auto& confusion : method.confusions) values.push_back((confusion.*figure)());
+  const examples::Spread spread(values);
+  return examples::percent(spread.mean) + (values.size() > 1 ? " +- " + examples::percent(spread.deviation) : "");
+}
+
+void report(const std::vector<Comparison>& seeds, std::uint64_t first_seed, bool json) {
   if (json) {
-    examples::Json out = {{"pairs", pairs}};
-    for (const Method& method : methods) {
-      examples::Json one = examples::to_json(method.confusion);
-      one["name"] = method.name;
-      out["methods"].push_back(one);
+    auto out = examples::Json::array();
+    for (std::size_t i = 0; i < seeds.size(); ++i) {
+      examples::Json one = {
+          {"seed", first_seed + i}, {"pairs", seeds[i].pairs}, {"face_weight", seeds[i].face_weight}};
+      for (const auto& [name, confusion] : seeds[i].methods) {
+        one["methods"].push_back(examples::to_json(confusion));
+        one["methods"].back()["name"] = name;
+      }
+      out.push_back(one);
     }
-    std::cout << out.dump(2) << "\n";
+    std::cout << examples::Json{{"seeds", out}}.dump(2) << "\n";
     return;
   }
-  std::cout << pairs << " test pairs of a face clip and a joint recording of the same label\n"
-            << std::left << std::setw(24) << "method" << std::right << "accuracy  mean recall  macro F1\n";
-  for (const Method& method : methods)
-    std::cout << std::left << std::setw(24) << method.name << std::right << std::setw(8)
-              << examples::percent(method.confusion.accuracy()) << std::setw(13)
-              << examples::percent(method.confusion.mean_recall()) << std::setw(10)
-              << examples::percent(method.confusion.macro_f1()) << "\n";
+  std::cout << "test pairs of a face clip and a joint recording of the same label:";
+  for (const Comparison& seed : seeds) std::cout << " " << seed.pairs;
+  std::cout << "\nthe face's weight in `weighted`, chosen by validation pairs:";
+  for (const Comparison& seed : seeds) std::cout << " " << seed.face_weight;
+  std::cout << "\n"
+            << std::left << std::setw(12) << "method" << std::right << std::setw(16) << "accuracy" << std::setw(16)
+            << "mean recall" << std::setw(16) << "macro F1"
+            << "\n";
+  for (const Method& method : by_method(seeds))
+    std::cout << std::left << std::setw(12) << method.name << std::right << std::setw(16)
+              << spread(method, &metrics::ConfusionMatrix::accuracy) << std::setw(16)
+              << spread(method, &metrics::ConfusionMatrix::mean_recall) << std::setw(16)
+              << spread(method, &metrics::ConfusionMatrix::macro_f1) << "\n";
 }
 
 }  // namespace
@@ -272,43 +306,54 @@ int main(int count, char** arguments) {
     const auto& common = program.common();
     const examples::SampleFacts face_facts(faces);
     const examples::SampleFacts body_facts(bodies);
-    const Parts face_parts = examples::divide(face_facts, split, common.seed).front();
-    const Parts body_parts = examples::divide(body_facts, split, common.seed).front();
     if (common.dry_run) {
       std::cout << "faces: ";
-      examples::print_description(examples::describe_data(face_facts, {face_parts}));
+      examples::print_description(
+          examples::describe_data(face_facts, {examples::divide(face_facts, split, common.seed).front()}));
       std::cout << "bodies: ";
-      examples::print_description(examples::describe_data(body_facts, {body_parts}));
+      examples::print_description(
+          examples::describe_data(body_facts, {examples::divide(body_facts, split, common.seed).front()}));
       return;
     }
     const auto classes = faces.classes();
-    auto face = face_model.empty()
-                    ? examples::train_face(faces, face_parts, {common.work_dir / "face", "face", common.seed},
-                                           examples::fitted(face_form, classes), clip_augmentation, training, {}, program)
-                          .model
-                    : examples::load_face_model(face_model);
-    auto body = joint_model.empty()
-                    ? examples::train_gesture(bodies, body_parts, {common.work_dir / "body", "body", common.seed},
-                                              joint_form, joint_augmentation, training, program)
-                          .model
-                    : examples::load_gesture_model(joint_model);
-    if (static_cast<Index>(face.class_names.size()) != classes || static_cast<Index>(body.class_names.size()) != classes)
-      throw ValueError(mien::detail::text("models of ", face.class_names.size(), " and ", body.class_names.size(),
-                                          " classes for ", classes, " pairs of labels"));
-    examples::save_face_model(face, common.work_dir / "face" / "model.safetensors");
-    examples::save_gesture_model(body, common.work_dir / "body" / "model.safetensors");
+    const auto run_seed = [&](std::uint64_t seed, const std::filesystem::path& folder) {
+      const Parts face_parts = examples::divide(face_facts, split, seed).front();
+      const Parts body_parts = examples::divide(body_facts, split, seed).front();
+      auto face = face_model.empty()
+                      ? examples::train_face(faces, face_parts, {folder / "face", "face", seed},
+                                             examples::fitted(face_form, classes), clip_augmentation, training, {},
+                                             program)
+                            .model
+                      : examples::load_face_model(face_model);
+      auto body = joint_model.empty()
+                      ? examples::train_gesture(bodies, body_parts, {folder / "body", "body", seed}, joint_form,
+                                                joint_augmentation, training, program)
+                            .model
+                      : examples::load_gesture_model(joint_model);
+      if (static_cast<Index>(face.class_names.size()) != classes ||
+          static_cast<Index>(body.class_names.size()) != classes)
+        throw ValueError(mien::detail::text("models of ", face.class_names.size(), " and ", body.class_names.size(),
+                                            " classes for ", classes, " pairs of labels"));
+      examples::save_face_model(face, folder / "face" / "model.safetensors");
+      examples::save_gesture_model(body, folder / "body" / "model.safetensors");
 
-    const auto paired = [&](const std::vector<Index>& face_samples, const std::vector<Index>& body_samples,
-                            std::uint64_t part) {
-      const auto seen = examples::predict_face(face, faces, face_samples, clip_augmentation, training, common.seed);
-      const auto moved =
-          examples::predict_gesture(body, bodies, body_samples, joint_augmentation, training, common.seed);
-      return pair_up(seen, moved, classes, Generator(common.seed).split(part));
+      const auto paired = [&](const std::vector<Index>& face_samples, const std::vector<Index>& body_samples,
+                              std::uint64_t part) {
+        const auto seen = examples::predict_face(face, faces, face_samples, clip_augmentation, training, seed);
+        const auto moved = examples::predict_gesture(body, bodies, body_samples, joint_augmentation, training, seed);
+        return pair_up(seen, moved, classes, Generator(seed).split(part));
+      };
+      const auto train = paired(face_parts.train, body_parts.train, 0);
+      const auto validation = paired(face_parts.validation, body_parts.validation, 1);
+      const auto test = paired(face_parts.test, body_parts.test, 2);
+      set_seed(seed);
+      return compare(train, validation, test, classes, k, features);
     };
-    const auto train = paired(face_parts.train, body_parts.train, 0);
-    const auto validation = paired(face_parts.validation, body_parts.validation, 1);
-    const auto test = paired(face_parts.test, body_parts.test, 2);
-    set_seed(common.seed);
-    report(compare(train, validation, test, classes, k, features), test.labels.size(), common.json);
+
+    std::vector<Comparison> seeds;
+    for (std::uint64_t seed = common.seed; seed < common.seed + static_cast<std::uint64_t>(training.seeds); ++seed)
+      seeds.push_back(run_seed(
+          seed, training.seeds == 1 ? common.work_dir : common.work_dir / ("seed_" + std::to_string(seed))));
+    report(seeds, common.seed, common.json);
   });
 }

@@ -223,19 +223,6 @@ metrics::ConfusionMatrix Predictions::confusion(Index classes_known) const {
 
 namespace {
 
-/// Mean and standard deviation (with n - 1; 0 for one number alone).
-struct Spread {
-  double mean = 0;
-  double deviation = 0;
-
-  explicit Spread(const std::vector<double>& values) {
-    for (const double value : values) mean += value / static_cast<double>(values.size());
-    if (values.size() < 2) return;
-    for (const double value : values) deviation += (value - mean) * (value - mean);
-    deviation = std::sqrt(deviation / static_cast<double>(values.size() - 1));
-  }
-};
-
 }  // namespace
 
 Json Results::to_json() const {

@@ -4,6 +4,7 @@
 /// samples, the best epoch is chosen on the rest of them, and the test samples are looked at once.
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -175,6 +176,19 @@ struct FoldResult {
 };
 
 Json to_json(const metrics::ConfusionMatrix& confusion);
+
+/// Mean and standard deviation (with n - 1; 0 for one number alone).
+struct Spread {
+  double mean = 0;
+  double deviation = 0;
+
+  explicit Spread(const std::vector<double>& values) {
+    for (const double value : values) mean += value / static_cast<double>(values.size());
+    if (values.size() < 2) return;
+    for (const double value : values) deviation += (value - mean) * (value - mean);
+    deviation = std::sqrt(deviation / static_cast<double>(values.size() - 1));
+  }
+};
 
 /// All folds of all seeds.
 class Results {

@@ -335,16 +335,20 @@ TEST_CASE("train_fusion compares every way with either branch alone") {
        "--face-side", "16", "--face-channels", "1", "--face-widths", "2,2,4,4", "--face-clips", "1", "--face-frames", "2",
        "--joint-table", (folder.path() / "joints.csv").string(), "--joint-layout", "other", "--joint-size", "8",
        "--joint-width", "4", "--batch", "4", "--epochs", "2", "--test-share", "0.3", "--validation-share", "0.3",
-       "--threads", "1", "--json", "--work-dir", (folder.path() / "work").string()});
+       "--threads", "1", "--seeds", "2", "--json", "--work-dir", (folder.path() / "work").string()});
   REQUIRE_MESSAGE(fused.code == 0, fused.err);
   const auto result = nlohmann::json::parse(fused.out);
-  Words names;
-  for (const auto& method : result["methods"]) {
-    names.push_back(method["name"]);
-    CHECK(method["samples"] == result["pairs"]);
+  REQUIRE(result["seeds"].size() == 2);
+  CHECK(result["seeds"][1]["seed"] == 2);
+  for (const auto& seed : result["seeds"]) {
+    Words names;
+    for (const auto& method : seed["methods"]) {
+      names.push_back(method["name"]);
+      CHECK(method["samples"] == seed["pairs"]);
+    }
+    REQUIRE(names.size() == 8);
+    CHECK(names[0] == "face alone");
+    CHECK(names[1] == "body alone");
+    CHECK(names.back() == "features");
   }
-  REQUIRE(names.size() == 8);
-  CHECK(names[0] == "face alone");
-  CHECK(names[1] == "body alone");
-  CHECK(names.back() == "features");
 }

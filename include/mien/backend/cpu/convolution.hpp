@@ -2,13 +2,13 @@
 
 /// Convolution without patch matrices: by Winograd's way where that pays (winograd.hpp), else directly. Threads share
 /// out bands of output rows; for each, the input rows it needs are copied once, with the padding around them, and the
-/// kernels of convolution_kernel.hpp read the copy in place.
+/// kernels of direct_kernels.hpp read the copy in place.
 
 #include <algorithm>
 #include <type_traits>
 #include <vector>
 
-#include "mien/backend/cpu/convolution_kernel.hpp"
+#include "mien/backend/cpu/direct_kernels.hpp"
 #include "mien/backend/cpu/image_grid.hpp"
 #include "mien/backend/cpu/matrix_product.hpp"
 #include "mien/backend/cpu/winograd.hpp"
@@ -36,7 +36,7 @@ class InputBand {
             Index last)
       : columns_((output.width() - 1) * window.stride_width + window.width), row_length_(columns_ * input.channels) {
     // A kernel may read as many channels as it has sums, past the last pixel's own.
-    constexpr Index slack = broadcasts_for<1>;
+    constexpr Index slack = most_direct_sums;
     const auto pixels = static_cast<std::size_t>((last - first) * output.width());
     pixels_.reserve(pixels);
     places_.reserve(pixels);
@@ -108,39 +108,35 @@ class InputBand {
   std::vector<Index, PooledAllocator<Index>> places_;
 };
 
-/// Calls `block.template operator()<vectors>(first channel, channels)` for blocks of up to four vectors of channels.
-template <class T, class Block>
-void for_each_channel_block(Index channels, const Block& block) {
-  constexpr Index lanes = vector_lanes<T>;
+/// Calls `visit(block, first channel, channels)` for all channels, with the widest block that they fill.
+template <class T, class Visit>
+void for_each_channel_block(Index channels, const Visit& visit) {
+  const DirectKernels<T>& kernels = direct_kernels<T>();
   for (Index first = 0; first < channels;) {
-    const Index vectors = vectors_at_a_time(chunk_count(channels - first, lanes));
-    const Index count = std::min(channels - first, vectors * lanes);
-    if (vectors == 4) {
-      block.template operator()<4>(first, count);
-    } else if (vectors == 2) {
-      block.template operator()<2>(first, count);
-    } else {
-      block.template operator()<1>(first, count);
-    }
+    const Index left = chunk_count(channels - first, kernels.lanes) * kernels.lanes;
+    const DirectBlock<T>& block = *std::find_if(kernels.blocks.begin(), kernels.blocks.end() - 1,
+                                                [&](const DirectBlock<T>& one) { return one.width <= left; });
+    const Index count = std::min(channels - first, block.width);
+    visit(block, first, count);
     first += count;
   }
 }
 
 /// Weights [depth, outputs] of all groups, block by block as `for_each_channel_block` takes them, each block padded
-/// with zeros to whole vectors: [block, depth, vectors * lanes].
+/// with zeros to whole vectors: [block, depth, width].
 template <class T>
 Tensor<T> pack_weights(const T* weight, Index depth, Index group_outputs, Index groups) {
-  constexpr Index lanes = vector_lanes<T>;
+  const Index lanes = direct_kernels<T>().lanes;
   const Index padded = chunk_count(group_outputs, lanes) * lanes;
   Tensor<T> packed({groups, depth * padded});
   for (Index group = 0; group < groups; ++group)
-    for_each_channel_block<T>(group_outputs, [&]<Index vectors>(Index first, Index count) {
+    for_each_channel_block<T>(group_outputs, [&](const DirectBlock<T>& block, Index first, Index count) {
       T* to = packed.data() + (group * padded + first) * depth;
       const T* from = weight + group * group_outputs + first;
-      parallel_for(0, depth, std::max<Index>(1, elementwise_grain / (vectors * lanes)), [&](Index begin, Index end) {
+      parallel_for(0, depth, std::max<Index>(1, elementwise_grain / block.width), [&](Index begin, Index end) {
         for (Index k = begin; k < end; ++k) {
-          T* row = std::copy_n(from + k * groups * group_outputs, count, to + k * vectors * lanes);
-          std::fill(row, to + (k + 1) * vectors * lanes, T{0});
+          T* row = std::copy_n(from + k * groups * group_outputs, count, to + k * block.width);
+          std::fill(row, to + (k + 1) * block.width, T{0});
         }
       });
     });
@@ -167,7 +163,7 @@ bool is_winograd(const ConvolutionWindow& window, const ImageGrid& input, const 
 template <class T>
 void direct_convolution(const ImageGrid& input, const T* x, const T* weight, const ConvolutionWindow& window,
                         const ImageGrid& output, T* y) {
-  constexpr Index lanes = vector_lanes<T>;
+  const Index lanes = direct_kernels<T>().lanes;
   const Index inputs = input.channels / window.groups;
   const Index outputs = output.channels / window.groups;
   const Index depth = window.taps() * inputs;
@@ -178,18 +174,19 @@ void direct_convolution(const ImageGrid& input, const T* x, const T* weight, con
   parallel_for(0, rows, band_rows(output.width()), [&](Index first, Index last) {
     const InputBand<T> band(input, x, window, output, first, last);
     for (Index group = 0; group < window.groups; ++group)
-      for_each_channel_block<T>(outputs, [&]<Index vectors>(Index channel, Index count) {
-        constexpr Index together = broadcasts_for<vectors>;
+      for_each_channel_block<T>(outputs, [&](const DirectBlock<T>& kernel, Index channel, Index count) {
+        const Index together = kernel.sums;
         const T* block = packed.data() + (group * padded + channel) * depth;
         for (Index start = 0; start < band.count(); start += together) {
-          const T* pixels[together];
+          std::array<const T*, most_direct_sums> pixels{};
           for (Index p = 0; p < together; ++p)
-            pixels[p] = band.pixels()[static_cast<std::size_t>(std::min(start + p, band.count() - 1))] + group * inputs;
-          alignas(vector_bytes) T sums[together * vectors * lanes];
-          convolve_pixels<T, vectors>(pixels, band.run_offsets().data(), tap_runs(window), run_length(window, inputs),
-                                      block, sums);
+            pixels[static_cast<std::size_t>(p)] =
+                band.pixels()[static_cast<std::size_t>(std::min(start + p, band.count() - 1))] + group * inputs;
+          alignas(64) std::array<T, most_direct_bytes / sizeof(T)> sums;
+          kernel.convolve(pixels.data(), band.run_offsets().data(), tap_runs(window), run_length(window, inputs), block,
+                          sums.data());
           for (Index p = 0; p < std::min(together, band.count() - start); ++p)
-            std::copy_n(sums + p * vectors * lanes, count, y + band.place(start + p) + group * outputs + channel);
+            std::copy_n(sums.data() + p * kernel.width, count, y + band.place(start + p) + group * outputs + channel);
         }
       });
   });
@@ -272,22 +269,21 @@ void convolution_input_gradient(const ImageGrid& output, const T* upstream, cons
 template <class T>
 void add_weight_gradient(const InputBand<T>& band, const T* upstream, Index upstream_stride,
                          const ConvolutionWindow& window, Index inputs, Index outputs, T* gradient) {
-  constexpr Index lanes = vector_lanes<T>;
+  const Index lanes = direct_kernels<T>().lanes;
   const Index padded = chunk_count(outputs, lanes) * lanes;
   const Index all_outputs = outputs * window.groups;
   for (Index group = 0; group < window.groups; ++group)
-    for_each_channel_block<T>(outputs, [&]<Index vectors>(Index channel, Index count) {
-      constexpr Index together = broadcasts_for<vectors>;
+    for_each_channel_block<T>(outputs, [&](const DirectBlock<T>& kernel, Index channel, Index count) {
+      const Index together = kernel.sums;
       const Index length = run_length(window, inputs);
       for (Index run = 0; run < tap_runs(window); ++run)
         for (Index c = 0; c < length; c += together) {
-          alignas(vector_bytes) T sums[together * vectors * lanes];
-          correlate_pixels<T, vectors>(band.pixels().data(),
-                                       band.run_offsets()[static_cast<std::size_t>(run)] + group * inputs + c,
-                                       band.count(), upstream + group * padded + channel, upstream_stride, sums);
+          alignas(64) std::array<T, most_direct_bytes / sizeof(T)> sums;
+          kernel.correlate(band.pixels().data(), band.run_offsets()[static_cast<std::size_t>(run)] + group * inputs + c,
+                           band.count(), upstream + group * padded + channel, upstream_stride, sums.data());
           for (Index i = 0; i < std::min(together, length - c); ++i)
             array(gradient + (run * length + c + i) * all_outputs + group * outputs + channel, count) +=
-                array(sums + i * vectors * lanes, count);
+                array(sums.data() + i * kernel.width, count);
         }
     });
 }
@@ -297,7 +293,7 @@ void add_weight_gradient(const InputBand<T>& band, const T* upstream, Index upst
 template <class T>
 void direct_weight_gradient(const ImageGrid& input, const T* x, const ImageGrid& output, const T* upstream,
                             const ConvolutionWindow& window, T* gradient) {
-  constexpr Index lanes = vector_lanes<T>;
+  const Index lanes = direct_kernels<T>().lanes;
   const Index inputs = input.channels / window.groups;
   const Index outputs = output.channels / window.groups;
   const Index padded = chunk_count(outputs, lanes) * lanes;

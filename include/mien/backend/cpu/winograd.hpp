@@ -26,8 +26,8 @@ namespace mien::backend {
 /// The inner loops for one instruction set; see kernels/winograd.inc.
 struct WinogradKernels {
   Index lanes;  ///< outputs go in blocks of two vectors
-  void (*input_tile)(const float* const* pixels, Index channels, float* v, Index stride);
-  void (*input_line)(const float* const* pixels, Index channels, float factor, float* const* v);
+  void (*input_tile)(const float* const* pixels, Index first, Index last, float* v, Index stride);
+  void (*input_line)(const float* const* pixels, Index first, Index last, float factor, float* const* v);
   void (*output_tile)(const float* m, Index stride, Index channels, float* const* pixels);
   void (*output_line)(const float* const* m, Index channels, float* const* pixels);
   void (*upstream_tile)(const float* const* pixels, Index channels, Index padded, float* d, Index stride);
@@ -110,6 +110,10 @@ struct WinogradBlock {
   }
 };
 
+/// Numbers between the ends and beginnings of elements, so that those of a tile do not all fall into one set of the
+/// cache.
+inline constexpr Index winograd_skew = 16;
+
 /// Numbers for each row of each of the 36 elements of a block.
 class WinogradRows {
  public:
@@ -125,10 +129,9 @@ class WinogradRows {
 
  private:
   static Index element_size(const WinogradBlock& block, Index width) {
-    constexpr Index skew = 16;  // so that the elements of a tile do not all fall into one set of the cache
     Index rows = 0;
     for (Index x = 0; x < 36; ++x) rows = std::max(rows, block.rows(x));
-    return (rows + 1) * width + skew;  // products take an even number of rows
+    return (rows + 1) * width + winograd_skew;  // products take an even number of rows
   }
 
   Tensor<float> numbers_;
@@ -217,24 +220,52 @@ std::array<T*, count> line_pixels(const Lines<T>& lines, Index tile, Index paddi
   return pixels;
 }
 
+/// V of all channels, in parts of about equal size: a part of the kernel's depth is worked on at a time.
+class WinogradInputs {
+ public:
+  WinogradInputs(const WinogradBlock& block, Index channels) : channels_(channels) {
+    constexpr Index most = 64;
+    const Index lanes = winograd_kernels().lanes;
+    const Index parts = chunk_count(channels, most);
+    depth_ = chunk_count(chunk_count(channels, parts), lanes) * lanes;
+    for (Index first = 0; first < channels; first += depth_) rows_.emplace_back(block, depth_);
+  }
+
+  Index parts() const { return static_cast<Index>(rows_.size()); }
+  Index first(Index part) const { return part * depth_; }
+  Index last(Index part) const { return std::min(channels_, (part + 1) * depth_); }
+  /// Channels of every part but the last, which may have less.
+  Index depth() const { return depth_; }
+  WinogradRows& rows(Index part) { return rows_[static_cast<std::size_t>(part)]; }
+
+ private:
+  Index channels_;
+  Index depth_ = 0;
+  std::vector<WinogradRows> rows_;
+};
+
 /// V of a map of inputs.
 inline void winograd_transform_inputs(const WinogradTiling& tiling, const WinogradMap<const float>& map,
                                       const float* zeros, const WinogradBlock& block, Index first, Index last,
-                                      WinogradRows& v) {
+                                      WinogradInputs& v) {
   const WinogradKernels& kernels = winograd_kernels();
-  const Index channels = map.grid.channels;
   for_each_item(
       block, first, last,
       [&](Index tile, Index row) {
         std::array<const float*, 36> pixels{};
         tiling.inputs(map.grid, map.data, tile, zeros, pixels);
-        kernels.input_tile(pixels.data(), channels, v.row(0, row), v.stride);
+        for (Index part = 0; part < v.parts(); ++part) {
+          WinogradRows& rows = v.rows(part);
+          kernels.input_tile(pixels.data(), v.first(part), v.last(part), rows.row(0, row), rows.stride);
+        }
       },
       [&](Seam seam, Index tile, Index row) {
         // The first row of G has a fourth of the kernel's edge, the last one all of it.
         const float factor = seam == Seam::top || seam == Seam::left ? 4.0F : 1.0F;
         const auto pixels = line_pixels<6>(map.lines[static_cast<std::size_t>(seam)], tile, 1, zeros);
-        kernels.input_line(pixels.data(), channels, factor, line_rows(v, block, seam, row).data());
+        for (Index part = 0; part < v.parts(); ++part)
+          kernels.input_line(pixels.data(), v.first(part), v.last(part), factor,
+                             line_rows(v.rows(part), block, seam, row).data());
       });
 }
 
@@ -266,20 +297,25 @@ struct WinogradKernel {
   Index blocks() const { return chunk_count(outputs, width); }
   Index outputs_in(Index block) const { return std::min(width, outputs - block * width); }
 
+  /// From an element to the next in U of so many inputs.
+  Index stride(Index depth) const { return depth * width + winograd_skew; }
+
   /// U [36, last - first, two vectors] of some inputs.
   void transform(Index block, Index first, Index last, float* u) const {
     for (Index c = first; c < last; ++c)
       winograd_kernels().kernel(weight + c * outputs + block * width, inputs * outputs, outputs_in(block),
-                                u + (c - first) * width, (last - first) * width);
+                                u + (c - first) * width, stride(last - first));
   }
 };
 
-/// M = V U of one block of outputs for the inputs [first, last), with U of those inputs; added to M but for the first.
-inline void winograd_multiply(const WinogradBlock& block, Index first, Index last, WinogradRows& v, const float* u,
-                              WinogradRows& m) {
+/// M = V U of one block of outputs for a part of the inputs; added to M but for the first part.
+inline void winograd_multiply(const WinogradKernel& kernel, const WinogradBlock& block, Index part, WinogradInputs& v,
+                              const float* u, WinogradRows& m) {
+  WinogradRows& rows = v.rows(part);
+  const Index depth = v.last(part) - v.first(part);
   for (Index x = 0; x < 36; ++x)
-    winograd_kernels().multiply(block.rows(x), v.row(x, 0) + first, v.width, u + x * (last - first) * m.width,
-                                last - first, m.row(x, 0), m.width, first > 0);
+    winograd_kernels().multiply(block.rows(x), rows.row(x, 0), rows.width, u + x * kernel.stride(depth), depth,
+                                m.row(x, 0), m.width, part > 0);
 }
 
 /// y of `count` outputs from `first` on.
@@ -335,19 +371,22 @@ inline Index winograd_block_tiles(Index channels, Index bytes) {
 /// Many tiles: a thread takes a block of them through all steps, within its cache. U is made once for all.
 inline void winograd_convolution_by_tiles(const WinogradTiling& tiling, const WinogradMap<const float>& in,
                                           const WinogradKernel& kernel, const std::vector<WinogradBlock>& blocks,
-                                          Index width, const float* zeros, const WinogradMap<float>& out) {
-  const Index block_size = 36 * kernel.inputs * kernel.width;
-  Tensor<float> u({kernel.blocks() * block_size});
-  parallel_for(0, kernel.blocks(), 1, [&](Index output, Index) {
-    kernel.transform(output, 0, kernel.inputs, u.data() + output * block_size);
+                                          const float* zeros, const WinogradMap<float>& out) {
+  const WinogradInputs parts({}, kernel.inputs);
+  const Index part_size = 36 * kernel.stride(parts.depth());
+  Tensor<float> u({kernel.blocks() * parts.parts() * part_size});
+  parallel_for(0, kernel.blocks() * parts.parts(), 1, [&](Index i, Index) {
+    const Index part = i % parts.parts();
+    kernel.transform(i / parts.parts(), parts.first(part), parts.last(part), u.data() + i * part_size);
   });
   parallel_for(0, static_cast<Index>(blocks.size()), 1, [&](Index i, Index) {
     const WinogradBlock& block = blocks[static_cast<std::size_t>(i)];
-    WinogradRows v(block, width);
+    WinogradInputs v(block, kernel.inputs);
     winograd_transform_inputs(tiling, in, zeros, block, 0, block.size(), v);
     WinogradRows m(block, kernel.width);
     for (Index output = 0; output < kernel.blocks(); ++output) {
-      winograd_multiply(block, 0, kernel.inputs, v, u.data() + output * block_size, m);
+      for (Index part = 0; part < v.parts(); ++part)
+        winograd_multiply(kernel, block, part, v, u.data() + (output * v.parts() + part) * part_size, m);
       winograd_transform_outputs(tiling, block, m, output * kernel.width, kernel.outputs_in(output), out);
     }
   });
@@ -356,20 +395,18 @@ inline void winograd_convolution_by_tiles(const WinogradTiling& tiling, const Wi
 /// Few tiles, and mostly many channels: V of all tiles first, then a thread takes a block of outputs, and makes U as it
 /// goes, so that the kernel, the greatest of all operands, is read once and U never leaves the cache.
 inline void winograd_convolution_by_outputs(const WinogradTiling& tiling, const WinogradMap<const float>& in,
-                                            const WinogradKernel& kernel, Index width, const float* zeros,
+                                            const WinogradKernel& kernel, const float* zeros,
                                             const WinogradMap<float>& out) {
   const WinogradBlock block = whole_block(tiling.count(), in.lines);
-  WinogradRows v(block, width);
+  WinogradInputs v(block, kernel.inputs);
   parallel_for(0, block.size(), 8,
                [&](Index first, Index last) { winograd_transform_inputs(tiling, in, zeros, block, first, last, v); });
   parallel_for(0, kernel.blocks(), 1, [&](Index output, Index) {
-    constexpr Index together = 64;
-    Tensor<float> u({36 * together * kernel.width});
+    Tensor<float> u({36 * kernel.stride(v.depth())});
     WinogradRows m(block, kernel.width);
-    for (Index first = 0; first < kernel.inputs; first += together) {
-      const Index last = std::min(kernel.inputs, first + together);
-      kernel.transform(output, first, last, u.data());
-      winograd_multiply(block, first, last, v, u.data(), m);
+    for (Index part = 0; part < v.parts(); ++part) {
+      kernel.transform(output, v.first(part), v.last(part), u.data());
+      winograd_multiply(kernel, block, part, v, u.data(), m);
     }
     winograd_transform_outputs(tiling, block, m, output * kernel.width, kernel.outputs_in(output), out);
   });
@@ -382,26 +419,26 @@ inline void winograd_convolution(const WinogradMap<const float>& in, const float
   const WinogradTiling tiling(out.grid, padding_height, padding_width);
   const WinogradKernel kernel{weight, channels, out.grid.channels};
   const auto zeros = Tensor<float>::zeros({channels});
-  const Index width = chunk_count(channels, winograd_kernels().lanes) * winograd_kernels().lanes;
   constexpr Index cache_bytes = Index{1} << 20;
   constexpr std::size_t many = 8;
   const auto blocks =
       winograd_blocks(tiling.count(), in.lines, winograd_block_tiles(channels + out.grid.channels, cache_bytes));
   if (blocks.size() >= many) {
-    winograd_convolution_by_tiles(tiling, in, kernel, blocks, width, zeros.data(), out);
+    winograd_convolution_by_tiles(tiling, in, kernel, blocks, zeros.data(), out);
   } else {
-    winograd_convolution_by_outputs(tiling, in, kernel, width, zeros.data(), out);
+    winograd_convolution_by_outputs(tiling, in, kernel, zeros.data(), out);
   }
 }
 
-/// S += V^T D for the inputs [first, last) and all outputs from `output` on that S has.
-inline void winograd_correlate(const WinogradBlock& block, Index x, Index first, Index last, Index output,
-                               Index outputs, WinogradRows& v, WinogradRows& d, float* sums, Index sums_stride) {
+/// S += V^T D of element x, for a part of the inputs and `outputs` outputs from `output` on.
+inline void winograd_correlate(const WinogradBlock& block, Index x, Index part, Index output, Index outputs,
+                               WinogradInputs& v, WinogradRows& d, float* sums, Index sums_stride) {
   const Index width = 2 * winograd_kernels().lanes;
+  WinogradRows& rows = v.rows(part);
   if (block.rows(x) == 0) return;
   for (Index o = 0; o < outputs; o += width)
-    winograd_kernels().correlate(last - first, v.row(x, 0) + first, v.width, d.row(x, 0) + output + o, d.width,
-                                 block.rows(x), sums + o, sums_stride);
+    winograd_kernels().correlate(v.last(part) - v.first(part), rows.row(x, 0), rows.width, d.row(x, 0) + output + o,
+                                 d.width, block.rows(x), sums + o, sums_stride);
 }
 
 /// The gradient [3, 3, C, O] for the kernel, of a map and lines at its seams.
@@ -411,58 +448,61 @@ inline void winograd_weight_gradient(const WinogradMap<const float>& in, const W
   const Index inputs = in.grid.channels;
   const Index outputs = upstream.grid.channels;
   const Index block_width = 2 * kernels.lanes;
-  const Index input_width = chunk_count(inputs, kernels.lanes) * kernels.lanes;
   const Index output_width = chunk_count(outputs, block_width) * block_width;
   const WinogradTiling tiling(upstream.grid, padding_height, padding_width);
   const auto zeros = Tensor<float>::zeros({std::max(inputs, outputs)});
-  constexpr Index cache_bytes = Index{4} << 20;
-  const auto transform = [&](const WinogradBlock& block, WinogradRows& v, WinogradRows& d) {
+  const auto transform = [&](const WinogradBlock& block, WinogradInputs& v, WinogradRows& d) {
     parallel_for(0, block.size(), 8, [&](Index first, Index last) {
       winograd_transform_inputs(tiling, in, zeros.data(), block, first, last, v);
       winograd_transform_upstream(tiling, upstream, zeros.data(), block, first, last, d);
     });
   };
-  const auto finish = [&](const float* sums, Index stride, Index row, Index input, Index output, Index count) {
-    kernels.kernel_gradient(sums + row, stride, count, gradient + input * outputs + output, inputs * outputs);
+  // G^T S G of the inputs of a part; S [36, depth, sums' stride].
+  const auto finish = [&](const WinogradInputs& v, Index part, Index output, const float* sums, Index element_stride,
+                          Index sums_stride) {
+    for (Index c = v.first(part); c < v.last(part); ++c)
+      kernels.kernel_gradient(sums + (c - v.first(part)) * sums_stride, element_stride,
+                              std::min(sums_stride, outputs - output), gradient + c * outputs + output,
+                              inputs * outputs);
   };
 
+  constexpr Index cache_bytes = Index{4} << 20;
   const Index most = winograd_block_tiles(inputs + outputs, cache_bytes);
   if (tiling.count() <= most) {
     // Few tiles: a thread takes a part of the kernel through all elements, so that S never leaves its cache.
     const WinogradBlock block = whole_block(tiling.count(), in.lines);
-    WinogradRows v(block, input_width);
+    WinogradInputs v(block, inputs);
     WinogradRows d(block, output_width);
     transform(block, v, d);
-    constexpr Index input_grain = 28;
-    const Index output_grain = 4 * block_width;
-    const Index output_chunks = chunk_count(output_width, output_grain);
-    parallel_for(0, chunk_count(inputs, input_grain) * output_chunks, 1, [&](Index task, Index) {
-      const Index first = task / output_chunks * input_grain;
-      const Index last = std::min(inputs, first + input_grain);
-      const Index output = task % output_chunks * output_grain;
-      const Index count = std::min(output_grain, output_width - output);
-      const Index stride = (input_grain + 1) * count;
+    const Index grain = 2 * block_width;
+    const Index chunks = chunk_count(output_width, grain);
+    parallel_for(0, v.parts() * chunks, 1, [&](Index task, Index) {
+      const Index part = task / chunks;
+      const Index output = task % chunks * grain;
+      const Index count = std::min(grain, output_width - output);
+      const Index stride = (v.depth() + 1) * count;  // products take an even number of rows
       auto sums = Tensor<float>::zeros({36 * stride});
       for (Index x = 0; x < 36; ++x)
-        winograd_correlate(block, x, first, last, output, count, v, d, sums.data() + x * stride, count);
-      for (Index c = first; c < last; ++c)
-        finish(sums.data(), stride, (c - first) * count, c, output, std::min(count, outputs - output));
+        winograd_correlate(block, x, part, output, count, v, d, sums.data() + x * stride, count);
+      finish(v, part, output, sums.data(), stride, count);
     });
     return;
   }
-  // S [36, C, O], with a row more because products take an even number of them.
-  const Index stride = (inputs + 1) * output_width;
-  auto sums = Tensor<float>::zeros({36 * stride});
+  // Many tiles: block after block is added to S of the whole kernel, [parts, 36, depth, O], an element a thread.
+  const WinogradInputs parts({}, inputs);
+  const Index stride = (parts.depth() + 1) * output_width;
+  auto sums = Tensor<float>::zeros({parts.parts() * 36 * stride});
   for (const WinogradBlock& block : winograd_blocks(tiling.count(), in.lines, most)) {
-    WinogradRows v(block, input_width);
+    WinogradInputs v(block, inputs);
     WinogradRows d(block, output_width);
     transform(block, v, d);
     parallel_for(0, 36, 1, [&](Index x, Index) {
-      winograd_correlate(block, x, 0, inputs, 0, output_width, v, d, sums.data() + x * stride, output_width);
+      for (Index part = 0; part < v.parts(); ++part)
+        winograd_correlate(block, x, part, 0, output_width, v, d, sums.data() + (part * 36 + x) * stride, output_width);
     });
   }
-  parallel_for(0, inputs, 4, [&](Index first, Index last) {
-    for (Index c = first; c < last; ++c) finish(sums.data(), stride, c * output_width, c, 0, outputs);
+  parallel_for(0, parts.parts(), 1, [&](Index part, Index) {
+    finish(parts, part, 0, sums.data() + part * 36 * stride, stride, output_width);
   });
 }
 
