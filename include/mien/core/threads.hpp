@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <exception>
 #include <memory>
@@ -20,7 +21,30 @@
 namespace mien {
 namespace detail {
 
-/// Workers that sleep until there is a job. One job runs at a time; who comes second, or from inside a job, works alone.
+/// Tells the processor that a loop waits.
+inline void pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+/// Waits for `ready()` without giving the core away, but not long: what a sleeping thread needs to wake up is saved
+/// between jobs that follow each other closely, and little is lost to others where they do not. Whether it came true.
+template <class Ready>
+bool spin_until(const Ready& ready) {
+  constexpr std::chrono::microseconds longest(50);
+  const auto begin = std::chrono::steady_clock::now();
+  while (!ready()) {
+    for (int i = 0; i < 16; ++i) pause();
+    if (std::chrono::steady_clock::now() - begin > longest) return ready();
+  }
+  return true;
+}
+
+/// Workers that wait for jobs, awake for a while and then asleep. One job runs at a time; who comes second, or from
+/// inside a job, works alone.
 class ThreadPool {
  public:
   using Chunk = void (*)(void* context, Index chunk);
@@ -55,13 +79,18 @@ class ThreadPool {
     {
       std::lock_guard lock(mutex_);
       job_ = &job;
+      ++jobs_;
     }
     wake_.notify_all();
     take_chunks(job);
+    const auto is_done = [&] { return helpers_ == 0; };
     {
-      std::unique_lock lock(mutex_);
+      std::lock_guard lock(mutex_);
       job_ = nullptr;
-      done_.wait(lock, [&] { return helpers_ == 0; });
+    }
+    if (!spin_until(is_done)) {
+      std::unique_lock lock(mutex_);
+      done_.wait(lock, is_done);
     }
     if (job.error) std::rethrow_exception(job.error);
   }
@@ -94,8 +123,15 @@ class ThreadPool {
   }
 
   void work_until(const std::stop_token& stop) {
-    std::unique_lock lock(mutex_);
-    while (wake_.wait(lock, stop, [&] { return job_ != nullptr && job_->next < job_->chunks; })) {
+    const auto has_work = [&] { return job_ != nullptr && job_->next < job_->chunks; };
+    unsigned seen = 0;
+    while (true) {
+      const bool news = spin_until([&] { return jobs_ != seen || stop.stop_requested(); });
+      std::unique_lock lock(mutex_);
+      seen = jobs_;
+      if (news && !has_work() && !stop.stop_requested()) continue;  // the others were done with it sooner
+      if (!wake_.wait(lock, stop, has_work)) return;
+      seen = jobs_;
       Job& job = *job_;
       ++helpers_;
       lock.unlock();
@@ -110,7 +146,8 @@ class ThreadPool {
   std::condition_variable_any wake_;
   std::condition_variable done_;
   Job* job_ = nullptr;
-  int helpers_ = 0;
+  std::atomic<unsigned> jobs_{0};  ///< so far; changed, like the helpers, under the mutex, and watched without it
+  std::atomic<int> helpers_{0};    ///< workers at a job
   std::vector<std::jthread> workers_;  // last, so that the threads end before what they use
 };
 
