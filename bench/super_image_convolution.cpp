@@ -1,80 +1,71 @@
-/// The super-image convolution through its seams, beside the per-frame convolution that it contains and the plain way,
-/// two whole super images. Work of the per-frame convolution: 18 B T H W C O flops; the plain way does twice as much and
-/// copies the maps four times.
+/// The super-image layer with learned weights of both views at the maps of a ResNet-18, for frames of 112 and of 224
+/// pixels, beside the per-frame convolution that it contains and the plain way, two whole super images. The plain way
+/// needs 36 B T H W C O operations, which is what rates are counted by.
 
-#include <mien/core/random.hpp>
-#include <mien/ops/super_image_convolution.hpp>
+#include <mien/nn/super_image_convolution.hpp>
 
-#include <benchmark/benchmark.h>
+#include "common.hpp"
 
 namespace {
 
 using namespace mien;
 
-struct Inputs {
-  explicit Inputs(const benchmark::State& state)
-      : frames({2, 8, state.range(0), state.range(0), state.range(1)}),
-        weight({3, 3, state.range(1), state.range(1)}),
-        alpha({2, 2, state.range(1)}, 0.5F) {
-    Generator generator(1);
-    generator.fill_normal(frames, 0, 1);
-    generator.fill_normal(weight, 0, 1);
-  }
-
-  double flops() const {
-    return 18.0 * static_cast<double>(frames.elements()) * static_cast<double>(weight.size(3));
-  }
-
-  Tensor<float> frames;
-  Tensor<float> weight;
-  Tensor<float> alpha;
-};
-
-template <class Run>
-void measure(benchmark::State& state, const Run& run) {
-  const Inputs inputs(state);
-  for (auto _ : state) benchmark::DoNotOptimize(run(inputs).data());
-  state.counters["flops"] =
-      benchmark::Counter(inputs.flops(), benchmark::Counter::kIsIterationInvariantRate, benchmark::Counter::kIs1000);
+Variable<float> clip(const Shape& shape, bool needs_gradient) {
+  return Variable<float>(bench::random(shape), needs_gradient);
 }
 
-void per_frame(benchmark::State& state) {
-  measure(state, [](const Inputs& in) { return ops::convolution(in.frames, in.weight, {.padding = 1}); });
-}
-
-void seams(benchmark::State& state) {
-  measure(state, [](const Inputs& in) {
-    return ops::super_image_convolution(in.frames, in.weight, in.alpha, ops::SuperImageLayout::stacked);
-  });
-}
-
-void interleaved(benchmark::State& state) {
-  measure(state, [](const Inputs& in) {
-    return ops::super_image_convolution(in.frames, in.weight, in.alpha, ops::SuperImageLayout::interleaved);
-  });
-}
-
-void two_super_images(benchmark::State& state) {
-  measure(state, [](const Inputs& in) {
-    const auto view = [&](bool height) {
-      const auto image = ops::to_super_image(in.frames, height, ops::SuperImageLayout::stacked);
-      return ops::from_super_image(ops::convolution(image, in.weight, {.padding = 1}), in.frames.size(1), height,
-                                   ops::SuperImageLayout::stacked);
+/// The layer's own way.
+auto layer(const Shape& shape, SuperImageLayout layout, ViewFusion fusion, bool training) {
+  return [=] {
+    nn::SuperImageConvolution<float> convolution(
+        {.in = shape[-1], .out = shape[-1], .layout = layout, .fusion = fusion});
+    return [convolution, training, x = clip(shape, training), upstream = bench::random(shape, 2)]() mutable {
+      if (!training) {
+        const NoGradient not_recorded;
+        benchmark::DoNotOptimize(convolution(x).value().data());
+        return;
+      }
+      for (auto& parameter : convolution.parameters()) parameter.zero_gradient();
+      x.zero_gradient();
+      backward(convolution(x), upstream);
     };
-    return ops::add(ops::scale_channels(view(true), in.alpha.select(1, 0).contiguous()),
-                    ops::scale_channels(view(false), in.alpha.select(1, 1).contiguous()));
-  });
+  };
 }
 
-/// The maps of a ResNet-18 on frames of 112 pixels.
-void maps(benchmark::internal::Benchmark* benchmark) {
-  benchmark->Args({28, 64})->Args({14, 128})->Args({7, 256})->Args({4, 512})->ArgNames({"side", "channels"});
-  benchmark->UseRealTime()->Unit(benchmark::kMillisecond);
+/// Both super images as copies.
+auto two_super_images(const Shape& shape) {
+  return [=] {
+    return [x = bench::random(shape), weight = bench::random({3, 3, shape[-1], shape[-1]}, 2),
+            alpha = Tensor<float>({shape[0], shape[-1]}, 0.5F), shape] {
+      const auto view = [&](bool height) {
+        const auto image = ops::to_super_image(x, height, SuperImageLayout::stacked);
+        return ops::from_super_image(ops::convolution(image, weight, {.padding = 1}), shape[1], height,
+                                     SuperImageLayout::stacked);
+      };
+      benchmark::DoNotOptimize(
+          ops::add(ops::scale_channels(view(true), alpha), ops::scale_channels(view(false), alpha)).data());
+    };
+  };
 }
 
-BENCHMARK(per_frame)->Apply(maps);
-BENCHMARK(seams)->Apply(maps);
-BENCHMARK(interleaved)->Apply(maps);
-BENCHMARK(two_super_images)->Apply(maps);
+const int registered = [] {
+  for (const auto& [side, channels] :
+       {std::pair<Index, Index>{28, 64}, {14, 128}, {7, 256}, {4, 512}, {56, 64}, {28, 128}, {14, 256}, {7, 512}}) {
+    const Shape shape{2, 8, side, side, channels};
+    const double plain = 36.0 * static_cast<double>(shape.elements() * channels);
+    const auto add = [&](const std::string& operation, double flops, const auto& make) {
+      bench::add({operation, bench::name_of(shape), flops}, make);
+    };
+    const auto stacked = SuperImageLayout::stacked;
+    add("super_image_convolution/forward", plain, layer(shape, stacked, ViewFusion::channel, false));
+    add("super_image_convolution/training", 3 * plain, layer(shape, stacked, ViewFusion::channel, true));
+    add("interleaved_super_image_convolution/forward", plain,
+        layer(shape, SuperImageLayout::interleaved, ViewFusion::channel, false));
+    add("per_frame_convolution/forward", plain / 2, layer(shape, stacked, ViewFusion::none, false));
+    add("per_frame_convolution/training", 3 * plain / 2, layer(shape, stacked, ViewFusion::none, true));
+    add("two_super_images/forward", plain, two_super_images(shape));
+  }
+  return 0;
+}();
 
 }  // namespace

@@ -1,0 +1,48 @@
+/// Single operations with their gradients where they train: LSTM and channel-wise convolution.
+
+#include <mien/nn/channel_wise_convolution.hpp>
+#include <mien/nn/lstm.hpp>
+
+#include "common.hpp"
+
+namespace {
+
+using namespace mien;
+
+template <class MakeLayer, class Call>
+void add(const std::string& name, const Shape& input, double flops, double bytes, MakeLayer make_layer, Call call) {
+  for (const bool training : {false, true})
+    bench::add({name + (training ? "/training" : "/forward"), bench::name_of(input), (training ? 3 : 1) * flops,
+                training ? 0 : bytes},
+               [=] {
+                 return [=, layer = make_layer(), x = Variable<float>(bench::random(input), training)]() mutable {
+                   if (!training) {
+                     const NoGradient not_recorded;
+                     benchmark::DoNotOptimize(call(layer, x).value().data());
+                     return;
+                   }
+                   for (auto& parameter : layer.parameters()) parameter.zero_gradient();
+                   x.zero_gradient();
+                   const auto y = call(layer, x);
+                   backward(y, Tensor<float>(y.shape(), 1.0F));
+                 };
+               });
+}
+
+const int registered = [] {
+  const auto megabytes = [](const Shape& shape) { return static_cast<double>(shape.elements()) * sizeof(float); };
+  for (const Shape& map : {Shape{32, 64, 64, 25}, Shape{32, 112, 112, 25}})
+    add(
+        "channel_wise_convolution", map, 18.0 * static_cast<double>(map.elements()), 2 * megabytes(map),
+        [] { return nn::ChannelWiseConvolution<float>({.channels = 25}); },
+        [](auto& layer, const Variable<float>& x) { return layer(x); });
+  const Shape clips{8, 16, 512};
+  constexpr double units = 128;
+  add(
+      "lstm", clips, 2.0 * 8 * 16 * 4 * units * (512 + units), 0,
+      [] { return nn::Lstm<float>({.in = 512, .hidden = 128}); },
+      [](auto& layer, const Variable<float>& x) { return layer(x).outputs; });
+  return 0;
+}();
+
+}  // namespace
