@@ -37,7 +37,7 @@ struct WinogradKernels {
   void (*multiply)(Index rows, const float* a, Index a_stride, const float* b, Index depth, float* c, Index c_stride,
                    bool accumulate);
   void (*correlate)(Index rows, const float* a, Index a_stride, const float* b, Index b_stride, Index depth, float* c,
-                    Index c_stride);
+                    Index c_stride, bool accumulate);
 };
 
 }  // namespace mien::backend
@@ -302,9 +302,15 @@ struct WinogradKernel {
 
   /// U [36, last - first, two vectors] of some inputs.
   void transform(Index block, Index first, Index last, float* u) const {
-    for (Index c = first; c < last; ++c)
-      winograd_kernels().kernel(weight + c * outputs + block * width, inputs * outputs, outputs_in(block),
-                                u + (c - first) * width, stride(last - first));
+    for (Index c = first; c < last; ++c) {
+      const float* taps = weight + c * outputs + block * width;
+      // What comes next lies in nine places, each too short for the processor to foresee.
+      constexpr Index ahead = 4;
+      for (Index tap = 0; tap < 9; ++tap)
+        for (Index o = 0; o < width; o += 16) __builtin_prefetch(taps + tap * inputs * outputs + ahead * outputs + o);
+      winograd_kernels().kernel(taps, inputs * outputs, outputs_in(block), u + (c - first) * width,
+                                stride(last - first));
+    }
   }
 };
 
@@ -430,15 +436,15 @@ inline void winograd_convolution(const WinogradMap<const float>& in, const float
   }
 }
 
-/// S += V^T D of element x, for a part of the inputs and `outputs` outputs from `output` on.
+/// S = V^T D of element x, for a part of the inputs and `outputs` outputs from `output` on; or added to S.
 inline void winograd_correlate(const WinogradBlock& block, Index x, Index part, Index output, Index outputs,
-                               WinogradInputs& v, WinogradRows& d, float* sums, Index sums_stride) {
+                               WinogradInputs& v, WinogradRows& d, float* sums, Index sums_stride, bool accumulate) {
   const Index width = 2 * winograd_kernels().lanes;
   WinogradRows& rows = v.rows(part);
-  if (block.rows(x) == 0) return;
+  if (accumulate && block.rows(x) == 0) return;
   for (Index o = 0; o < outputs; o += width)
     winograd_kernels().correlate(v.last(part) - v.first(part), rows.row(x, 0), rows.width, d.row(x, 0) + output + o,
-                                 d.width, block.rows(x), sums + o, sums_stride);
+                                 d.width, block.rows(x), sums + o, sums_stride, accumulate);
 }
 
 /// The gradient [3, 3, C, O] for the kernel, of a map and lines at its seams.
@@ -481,9 +487,9 @@ inline void winograd_weight_gradient(const WinogradMap<const float>& in, const W
       const Index output = task % chunks * grain;
       const Index count = std::min(grain, output_width - output);
       const Index stride = (v.depth() + 1) * count;  // products take an even number of rows
-      auto sums = Tensor<float>::zeros({36 * stride});
+      Tensor<float> sums({36 * stride});
       for (Index x = 0; x < 36; ++x)
-        winograd_correlate(block, x, part, output, count, v, d, sums.data() + x * stride, count);
+        winograd_correlate(block, x, part, output, count, v, d, sums.data() + x * stride, count, false);
       finish(v, part, output, sums.data(), stride, count);
     });
     return;
@@ -491,15 +497,18 @@ inline void winograd_weight_gradient(const WinogradMap<const float>& in, const W
   // Many tiles: block after block is added to S of the whole kernel, [parts, 36, depth, O], an element a thread.
   const WinogradInputs parts({}, inputs);
   const Index stride = (parts.depth() + 1) * output_width;
-  auto sums = Tensor<float>::zeros({parts.parts() * 36 * stride});
+  Tensor<float> sums({parts.parts() * 36 * stride});
+  bool is_first = true;
   for (const WinogradBlock& block : winograd_blocks(tiling.count(), in.lines, most)) {
     WinogradInputs v(block, inputs);
     WinogradRows d(block, output_width);
     transform(block, v, d);
     parallel_for(0, 36, 1, [&](Index x, Index) {
       for (Index part = 0; part < v.parts(); ++part)
-        winograd_correlate(block, x, part, 0, output_width, v, d, sums.data() + (part * 36 + x) * stride, output_width);
+        winograd_correlate(block, x, part, 0, output_width, v, d, sums.data() + (part * 36 + x) * stride, output_width,
+                           !is_first);
     });
+    is_first = false;
   }
   parallel_for(0, parts.parts(), 1, [&](Index part, Index) {
     finish(parts, part, 0, sums.data() + part * 36 * stride, stride, output_width);
