@@ -214,6 +214,17 @@ inline PhaseTaps phase_taps(Index phase, Index kernel, Index stride, Index paddi
   return {first, count, count - 1 - (phase + padding - first) / stride};
 }
 
+/// to [columns, rows] = from [rows, columns] transposed, in strips of a cache line's width.
+template <class T>
+void copy_transposed(const T* from, Index rows, Index columns, Index from_stride, T* to, Index to_stride) {
+  constexpr Index strip = 16;
+  for (Index first = 0; first < rows; first += strip) {
+    const Index last = std::min(rows, first + strip);
+    for (Index column = 0; column < columns; ++column)
+      for (Index row = first; row < last; ++row) to[column * to_stride + row] = from[row * from_stride + column];
+  }
+}
+
 /// Those taps of a kernel in reverse, inputs and outputs swapped: [taps, outputs / groups, inputs].
 template <class T>
 Tensor<T> reversed_kernel(const T* weight, const ConvolutionWindow& window, const PhaseTaps& rows,
@@ -225,10 +236,8 @@ Tensor<T> reversed_kernel(const T* weight, const ConvolutionWindow& window, cons
     const Index a = rows.first + (rows.count - 1 - tap / columns.count) * window.stride_height;
     const Index b = columns.first + (columns.count - 1 - tap % columns.count) * window.stride_width;
     for (Index group = 0; group < window.groups; ++group)
-      matrix(out.data() + tap * group_outputs * inputs + group * group_inputs, group_outputs, group_inputs, inputs) =
-          matrix(weight + (a * window.width + b) * group_inputs * outputs + group * group_outputs, group_inputs,
-                 group_outputs, outputs)
-              .transpose();
+      copy_transposed(weight + (a * window.width + b) * group_inputs * outputs + group * group_outputs, group_inputs,
+                      group_outputs, outputs, out.data() + tap * group_outputs * inputs + group * group_inputs, inputs);
   });
   return out;
 }
