@@ -8,8 +8,8 @@
 Both sides are timed in the same run, in turns, each turn in a process of its own; a figure is the median of the turns'
 medians. PyTorch gets its best layout (the faster of NCHW and channels last), the fastest of eager and, for inference,
 a traced, frozen and optimised graph, one OpenBLAS thread beside its own, and a memory allocator that does not give pages
-back, which alone saves it up to a third. Needs Python 3.9, and PyTorch (Debian: python3-torch) for something to compare
-with. What is not installed is said and left out.
+back, which alone saves it up to a third. Needs Python 3.9, and PyTorch with OpenBLAS (Debian: python3-torch and
+libopenblas0-pthread) for something to compare with. What is not installed is said and left out.
 """
 
 import argparse
@@ -170,9 +170,9 @@ def torch_variants(network, x, work):
     from torch.nn import functional
 
     variants = {}
-    layouts = {"NCHW": torch.contiguous_format}
+    layouts = {"eager": None}
     if x.dim() == 4:
-        layouts["channels last"] = torch.channels_last
+        layouts = {"NCHW": torch.contiguous_format, "channels last": torch.channels_last}
     step = work.split("/")[1]
     whole_model = work.split("/")[0] in ("sistcm_resnet18", "resnet18", "accm", "two_stream_lstm")
     for name, layout in layouts.items():
