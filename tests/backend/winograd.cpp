@@ -4,7 +4,6 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
-#include <tuple>
 #include <vector>
 
 #include "random_tensor.hpp"
@@ -37,19 +36,26 @@ double relative_error(const Tensor<float>& a, const Tensor<double>& b) {
 /// What the library promises for the precision `highest`.
 constexpr double bound = 5e-6;
 
+struct Case {
+  Shape shape;
+  Index outputs;
+};
+
 /// Frames of odd and unequal sides, single pixels beside whole tiles, channels that fill no vector, and so many tiles
 /// that they are worked on in blocks.
-const std::vector<std::tuple<Shape, Index>>& shapes() {
-  static const std::vector<std::tuple<Shape, Index>> list{
-      {{2, 3, 4, 4, 8}, 8},     {{1, 2, 3, 7, 31}, 9},    {{2, 2, 5, 9, 65}, 33},  {{1, 1, 31, 31, 16}, 65},
-      {{1, 5, 4, 3, 130}, 140}, {{2, 4, 28, 28, 64}, 64}, {{1, 9, 65, 7, 12}, 24}, {{1, 4, 7, 7, 256}, 40}};
+const std::vector<Case>& cases() {
+  static const std::vector<Case> list{{{2, 3, 4, 4, 8}, 8},     {{1, 2, 3, 7, 31}, 9},    {{2, 2, 5, 9, 65}, 33},
+                                      {{1, 1, 31, 31, 16}, 65}, {{1, 5, 4, 3, 130}, 140}, {{2, 4, 28, 28, 64}, 64},
+                                      {{1, 9, 65, 7, 12}, 24},  {{1, 4, 7, 7, 256}, 40}};
   return list;
 }
 
 }  // namespace
 
 TEST_CASE("in float, frames and gradients keep the stated precision") {
-  for (const auto& [shape, outputs] : shapes()) {
+  for (const Case& one : cases()) {
+    const Shape& shape = one.shape;
+    const Index outputs = one.outputs;
     CAPTURE(shape.to_string());
     CAPTURE(outputs);
     const auto x = testing::random<float>(shape, 1);
@@ -89,13 +95,13 @@ TEST_CASE("other paddings, and maps of which a tile is mostly empty") {
 
 TEST_CASE("in float, super images and their gradients keep the stated precision") {
   for (const auto layout : {SuperImageLayout::stacked, SuperImageLayout::interleaved})
-    for (const auto& [shape, outputs] : shapes()) {
+    for (const Case& one : cases()) {
+      const Shape& clip = one.shape;
+      const Index o = one.outputs;
       CAPTURE(static_cast<int>(layout));
-      CAPTURE(shape.to_string());
-      const Index o = outputs;
+      CAPTURE(clip.to_string());
       const auto run = [&]<class T>(const auto& convert, T) {
         std::vector<Variable<T>> inputs;
-        const Shape& clip = shape;
         inputs.emplace_back(convert(testing::random<float>(clip, 6)), true);
         inputs.emplace_back(convert(testing::random<float>({3, 3, clip[-1], o}, 7)), true);
         // As large as trained ones are: huge logits would magnify any rounding of the means.
