@@ -33,6 +33,7 @@
 #include "mien/backend/cpu/batch_norm.hpp"
 #include "mien/backend/cpu/channel_wise_convolution.hpp"
 #include "mien/backend/cpu/convolution.hpp"
+#include "mien/backend/cpu/convolution_epilogue.hpp"
 #include "mien/backend/cpu/cross_entropy.hpp"
 #include "mien/backend/cpu/direct_kernels.hpp"
 #include "mien/backend/cpu/dropout.hpp"

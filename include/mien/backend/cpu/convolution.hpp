@@ -8,6 +8,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "mien/backend/cpu/convolution_epilogue.hpp"
 #include "mien/backend/cpu/direct_kernels.hpp"
 #include "mien/backend/cpu/image_grid.hpp"
 #include "mien/backend/cpu/matrix_product.hpp"
@@ -159,10 +160,10 @@ bool is_winograd(const ConvolutionWindow& window, const ImageGrid& input, const 
   return 36 * tiles < 8 * output.height() * output.width();
 }
 
-/// y = x * weight, weight [height, width, channels / groups, outputs], output by output.
+/// y = epilogue(x * weight), weight [height, width, channels / groups, outputs], output by output.
 template <class T>
 void direct_convolution(const ImageGrid& input, const T* x, const T* weight, const ConvolutionWindow& window,
-                        const ImageGrid& output, T* y) {
+                        const ImageGrid& output, T* y, const ConvolutionEpilogue<T>& epilogue = {}) {
   const Index lanes = direct_kernels<T>().lanes;
   const Index inputs = input.channels / window.groups;
   const Index outputs = output.channels / window.groups;
@@ -185,21 +186,29 @@ void direct_convolution(const ImageGrid& input, const T* x, const T* weight, con
           alignas(64) std::array<T, most_direct_bytes / sizeof(T)> sums;
           kernel.convolve(pixels.data(), band.run_offsets().data(), tap_runs(window), run_length(window, inputs), block,
                           sums.data());
-          for (Index p = 0; p < std::min(together, band.count() - start); ++p)
-            std::copy_n(sums.data() + p * kernel.width, count, y + band.place(start + p) + group * outputs + channel);
+          for (Index p = 0; p < std::min(together, band.count() - start); ++p) {
+            const Index place = band.place(start + p) + group * outputs + channel;
+            auto sum = array(sums.data() + p * kernel.width, count);
+            if (epilogue.bias != nullptr) sum += array(epilogue.bias + group * outputs + channel, count);
+            if (epilogue.residual != nullptr) sum += array(epilogue.residual + place, count);
+            if (epilogue.relu) sum = (sum < T{0}).select(T{0}, sum);
+            array(y + place, count) = sum;
+          }
         }
       });
   });
 }
 
-/// y = x * weight, weight [height, width, channels / groups, outputs].
+/// y = epilogue(x * weight), weight [height, width, channels / groups, outputs].
 template <class T>
 void convolution(const ImageGrid& input, const T* x, const T* weight, const ConvolutionWindow& window,
-                 const ImageGrid& output, T* y) {
+                 const ImageGrid& output, T* y, const ConvolutionEpilogue<T>& epilogue = {}) {
   if constexpr (std::is_same_v<T, float>)
-    if (is_winograd<T>(window, input, output))
-      return winograd_convolution({input, x}, weight, window.padding_height, window.padding_width, {output, y});
-  direct_convolution(input, x, weight, window, output, y);
+    if (is_winograd<T>(window, input, output)) {
+      winograd_convolution({input, x}, weight, window.padding_height, window.padding_width, {output, y});
+      return apply_epilogue(epilogue, output, y);
+    }
+  direct_convolution(input, x, weight, window, output, y, epilogue);
 }
 
 /// The taps of one axis that an input position r = s q + `phase` meets, where s is the stride: `first`, `first` + s and

@@ -1,0 +1,79 @@
+#include <mien/backend/cpu/convolution.hpp>
+#include <mien/ops/convolution.hpp>
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "random_tensor.hpp"
+
+using namespace mien;
+using testing::largest_difference;
+using testing::random;
+
+namespace {
+
+struct Case {
+  Shape x;
+  Shape weight;
+  ops::ConvolutionOptions options;
+};
+
+/// The last goes Winograd's way.
+const std::vector<Case>& cases() {
+  static const std::vector<Case> list{
+      {{2, 7, 7, 3}, {7, 7, 3, 31}, {.stride = 2, .padding = 3}},
+      {{3, 4, 31, 7}, {3, 3, 7, 65}, {.stride = {2, 1}, .padding = {1, 0}}},
+      {{1, 65, 1, 4}, {3, 1, 2, 34}, {.stride = {1, 3}, .padding = {2, 0}, .groups = 2}},
+      {{5, 1, 1, 33}, {1, 1, 33, 1}, {}},
+      {{1, 9, 8, 16}, {3, 3, 16, 17}, {.padding = 1}},
+  };
+  return list;
+}
+
+}  // namespace
+
+TEST_CASE("an epilogue does what bias, residual and ReLU do one after the other") {
+  for (const Case& c : cases())
+    for (int parts = 0; parts < 8; ++parts) {
+      CAPTURE(c.x.to_string());
+      CAPTURE(parts);
+      const auto x = random<float>(c.x, 1);
+      const auto weight = random<float>(c.weight, 2);
+      const auto plain = ops::convolution(x, weight, c.options);
+      const auto bias = random<float>({c.weight[3]}, 3);
+      const auto residual = random<float>(plain.shape(), 4);
+      const bool relu = (parts & 4) != 0;
+
+      Tensor<float> expected = plain.clone();
+      for (Index i = 0; i < expected.elements(); ++i) {
+        float& value = expected.data()[i];
+        if ((parts & 1) != 0) value += bias.data()[i % bias.elements()];
+        if ((parts & 2) != 0) value += residual.data()[i];
+        if (relu && value < 0) value = 0;
+      }
+      Tensor<float> y(plain.shape());
+      backend::convolution<float>(
+          ops::detail::fold_images(c.x), x.data(), weight.data(),
+          ops::detail::convolution_window(c.weight, c.options), ops::detail::fold_images(y.shape()), y.data(),
+          {(parts & 1) != 0 ? bias.data() : nullptr, (parts & 2) != 0 ? residual.data() : nullptr, relu});
+      CHECK(largest_difference(y, expected) < 1e-5);
+    }
+}
+
+TEST_CASE("a NaN passes through the ReLU of an epilogue") {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  for (const Case& c : cases()) {
+    CAPTURE(c.x.to_string());
+    const auto weight = random<float>(c.weight, 2);
+    const Tensor<float> x(c.x, nan);
+    Tensor<float> y = ops::convolution(x, weight, c.options);
+    REQUIRE(std::isnan(y.data()[y.elements() / 2]));
+    backend::convolution<float>(ops::detail::fold_images(c.x), x.data(), weight.data(),
+                                ops::detail::convolution_window(c.weight, c.options),
+                                ops::detail::fold_images(y.shape()), y.data(), {.relu = true});
+    CHECK(std::isnan(y.data()[y.elements() / 2]));
+  }
+}
