@@ -52,6 +52,7 @@
 #include "mien/backend/cpu/steps.hpp"
 #include "mien/backend/cpu/super_image_convolution.hpp"
 #include "mien/backend/cpu/vector.hpp"
+#include "mien/backend/cpu/wide_rows.hpp"
 #include "mien/backend/cpu/winograd.hpp"
 #include "mien/core/device.hpp"
 #include "mien/core/error.hpp"

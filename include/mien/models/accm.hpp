@@ -32,7 +32,7 @@ struct AccmBranch : nn::Module<AccmBranch<T>, T> {
         conv2({.in = width, .out = width, .kernel = 3, .padding = 1}),
         norm2(width) {}
 
-  Variable<T> operator()(const Variable<T>& x) { return relu(norm2(conv2(relu(norm1(conv1(x)))))); }
+  Variable<T> operator()(const Variable<T>& x) { return norm2(conv2(norm1(conv1(x), {.relu = true})), {.relu = true}); }
 
   void visit(auto&& child) {
     child("0", conv1);

@@ -9,7 +9,6 @@
 #include <string>
 #include <vector>
 
-#include "mien/autograd/activation.hpp"
 #include "mien/autograd/pooling.hpp"
 #include "mien/autograd/shape.hpp"
 #include "mien/nn/batch_norm.hpp"
@@ -83,8 +82,8 @@ struct SistcmBlock : nn::Module<SistcmBlock<T>, T> {
   }
 
   Variable<T> operator()(const Variable<T>& x) {
-    const Variable<T> y = bn2(conv2(relu(bn1(conv1(x)))));
-    return relu(y + (downsample ? (*downsample)(x) : x));
+    const Variable<T> y = conv2(bn1(conv1(x), {.relu = true}));
+    return bn2(y, {.residual = downsample ? (*downsample)(x) : x, .relu = true});
   }
 
   void visit(auto&& child) {
@@ -140,7 +139,7 @@ class SistcmResNet18 : public nn::Module<SistcmResNet18<T>, T> {
     const bool videos = shape.rank() == 6;
     const Variable<T> clips =
         videos ? reshape(frames, {shape[0] * shape[1], shape[2], shape[3], shape[4], shape[5]}) : frames;
-    Variable<T> x = relu(bn1(conv1(clips)));
+    Variable<T> x = bn1(conv1(clips), {.relu = true});
     x = max_pool(x, stem_ == Stem::imagenet ? PoolingOptions{.kernel = 3, .stride = 2, .padding = 1}
                                             : PoolingOptions{.kernel = 2, .stride = 2});
     for (auto& stage : stages) x = stage(x);

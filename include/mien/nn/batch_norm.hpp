@@ -13,6 +13,9 @@ struct BatchNormOptions {
 
 /// Batch normalisation of [..., C], over all leading axes: of vectors, images and clips alike. While training it uses
 /// the batch's statistics and follows them with its running ones, which it uses in evaluation.
+///
+///     Variable<float> y = norm(x, {.residual = shortcut, .relu = true});  // relu(norm(x) + shortcut), in one pass
+///
 /// Parameters "weight" and "bias", buffers "running_mean" and "running_var", all [C].
 template <class T>
 class BatchNorm : public Module<BatchNorm<T>, T> {
@@ -24,14 +27,14 @@ class BatchNorm : public Module<BatchNorm<T>, T> {
         running_var({channels}, T{1}),
         options_(options) {}
 
-  Variable<T> operator()(const Variable<T>& x) {
+  Variable<T> operator()(const Variable<T>& x, const BatchNormEpilogue<Variable<T>>& epilogue = {}) {
     const T epsilon = static_cast<T>(options_.epsilon);
-    if (!this->is_training()) return batch_norm(x, {running_mean, running_var}, weight, bias, epsilon, false);
+    if (!this->is_training()) return batch_norm(x, {running_mean, running_var}, weight, bias, epsilon, false, epilogue);
     ops::require_channels("BatchNorm", x.shape(), weight.shape());
     const ops::Moments<T> moments = ops::channel_moments(x.value());
     backend::update_running_moments(moments.mean, moments.variance, x.value().elements() / weight.value().elements(),
                                     static_cast<T>(options_.momentum), running_mean, running_var);
-    return batch_norm(x, moments, weight, bias, epsilon, true);
+    return batch_norm(x, moments, weight, bias, epsilon, true, epilogue);
   }
 
   void visit(auto&& child) {

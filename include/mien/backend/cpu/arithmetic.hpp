@@ -1,6 +1,6 @@
 #pragma once
 
-#include "mien/backend/cpu/eigen.hpp"
+#include "mien/backend/cpu/wide_rows.hpp"
 
 namespace mien::backend {
 
@@ -38,12 +38,6 @@ void scale(const Tensor<T, Cpu>& x, T factor, Tensor<T, Cpu>& out) {
     array(result + first, last - first) = array(source + first, last - first) * factor;
   });
 }
-
-/// Rows that a thread takes at a time of a matrix with this many columns.
-inline Index row_grain(Index columns) { return std::max<Index>(1, elementwise_grain / std::max<Index>(1, columns)); }
-
-/// Rows of a matrix that has so many elements; none where the rows have no columns.
-inline Index row_count(Index elements, Index columns) { return columns == 0 ? 0 : elements / columns; }
 
 template <class T>
 void add_bias(const Tensor<T, Cpu>& x, const Tensor<T, Cpu>& bias, Tensor<T, Cpu>& out) {
