@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "mien/core/tensor.hpp"
+#include "mien/core/threads.hpp"
 
 namespace mien::backend {
 
@@ -81,5 +82,26 @@ struct ConvolutionWindow {
 
   Index taps() const { return height * width; }
 };
+
+/// Every `step`-th row and column of a grid.
+inline ImageGrid grid_phase(const ImageGrid& grid, Index row, Index row_step, Index column, Index column_step) {
+  ImageGrid out{grid.images, grid.channels, grid.image_stride, {}, {}};
+  for (Index i = row; i < grid.height(); i += row_step) out.rows.push_back(grid.rows[static_cast<std::size_t>(i)]);
+  for (Index i = column; i < grid.width(); i += column_step)
+    out.columns.push_back(grid.columns[static_cast<std::size_t>(i)]);
+  return out;
+}
+
+/// The taps of one axis that an input position r = s q + `phase` meets, where s is the stride: `first`, `first` + s and
+/// so on, and how far before output q the outputs begin that they lead to.
+struct PhaseTaps {
+  Index first, count, padding;
+};
+
+inline PhaseTaps phase_taps(Index phase, Index kernel, Index stride, Index padding) {
+  const Index first = (phase + padding) % stride;
+  const Index count = first < kernel ? chunk_count(kernel - first, stride) : 0;
+  return {first, count, count - 1 - (phase + padding - first) / stride};
+}
 
 }  // namespace mien::backend
