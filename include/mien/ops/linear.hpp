@@ -26,9 +26,10 @@ Tensor<T, Device> linear(const Tensor<T, Device>& x, const Tensor<T, Device>& we
   const Tensor<T, Device> input = x.contiguous();
   const Tensor<T, Device> rows = weight.contiguous();
   Tensor<T, Device> out(x.shape().with(-1, outputs));
+  const Tensor<T, Device> start = bias.contiguous();
   backend::matrix_product<T>(x.shape().without(-1).elements(), outputs, inputs, {input.data(), inputs},
-                             {rows.data(), inputs, true}, out.data(), outputs);
-  if (bias.defined()) backend::add_bias(out, bias.contiguous(), out);
+                             {rows.data(), inputs, true},
+                             {bias.defined() ? start.data() : nullptr, 0, out.data(), outputs});
   return out;
 }
 
