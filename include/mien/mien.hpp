@@ -38,6 +38,7 @@
 #include "mien/backend/cpu/direct_kernels.hpp"
 #include "mien/backend/cpu/dropout.hpp"
 #include "mien/backend/cpu/eigen.hpp"
+#include "mien/backend/cpu/elementwise_kernels.hpp"
 #include "mien/backend/cpu/image_grid.hpp"
 #include "mien/backend/cpu/instruction_set.hpp"
 #include "mien/backend/cpu/layer_norm.hpp"

@@ -12,16 +12,17 @@ using ops::PoolingOptions;
 template <class T>
 Variable<T> max_pool(const Variable<T>& x, const PoolingOptions& options) {
   auto [y, source] = ops::max_pool(x.value(), options);
-  return record(std::move(y), {x}, [origin = source, shape = x.shape()](const Tensor<T>& upstream, auto& inputs) {
-    inputs.add(0, ops::max_pool_gradient(upstream, origin, shape));
-  });
+  return record(std::move(y), {x},
+                [origin = source, shape = x.shape(), options](const Tensor<T>& upstream, auto& inputs) {
+                  inputs.add(0, ops::max_pool_gradient(upstream, origin, shape, options));
+                });
 }
 
 template <class T>
 Variable<T> adaptive_max_pool(const Variable<T>& x, Extent2d output) {
   auto [y, source] = ops::adaptive_max_pool(x.value(), output);
   return record(std::move(y), {x}, [origin = source, shape = x.shape()](const Tensor<T>& upstream, auto& inputs) {
-    inputs.add(0, ops::max_pool_gradient(upstream, origin, shape));
+    inputs.add(0, ops::adaptive_max_pool_gradient(upstream, origin, shape));
   });
 }
 

@@ -76,6 +76,17 @@ MaxPoolResult<T> maximum(const Tensor<T>& x, const Shape& shape, const Windows& 
 }
 
 template <class T, class Windows>
+Tensor<T> maximum_gradient(const Tensor<T>& upstream, const Tensor<std::int32_t>& source, const Shape& x,
+                           const Windows& windows) {
+  require_equal_shapes("max_pool_gradient", upstream.shape(), source.shape());
+  Tensor<T> gradient(x);
+  if (!gradient.empty())
+    backend::max_pool_gradient(upstream.contiguous().data(), source.contiguous().data(), image_count(x), x[-3], x[-2],
+                               x[-1], upstream.size(-3), upstream.size(-2), windows, gradient.data());
+  return gradient;
+}
+
+template <class T, class Windows>
 Tensor<T> average(const Tensor<T>& x, const Shape& shape, const Windows& windows) {
   Tensor<T> y(shape);
   if (!y.empty())
@@ -121,15 +132,18 @@ MaxPoolResult<T> adaptive_max_pool(const Tensor<T>& x, Extent2d output) {
   return detail::maximum(x, shape, detail::adaptive_windows(x.shape(), output));
 }
 
-/// The gradient for the input of either, of shape x. `source` is what the pooling of such an input gave.
+/// The gradients for their inputs, of shape x. `source` is what the pooling of such an input gave.
 template <class T>
-Tensor<T> max_pool_gradient(const Tensor<T>& upstream, const Tensor<std::int32_t>& source, const Shape& x) {
-  require_equal_shapes("max_pool_gradient", upstream.shape(), source.shape());
-  detail::require_pooled("max_pool_gradient", upstream.shape(), x);
-  Tensor<T> gradient(x);
-  backend::max_pool_gradient(upstream.contiguous().data(), source.contiguous().data(), detail::image_count(x),
-                             upstream.size(-3) * upstream.size(-2), x[-3] * x[-2], x[-1], gradient.data());
-  return gradient;
+Tensor<T> max_pool_gradient(const Tensor<T>& upstream, const Tensor<std::int32_t>& source, const Shape& x,
+                            const PoolingOptions& options) {
+  require_equal_shapes("max_pool_gradient", upstream.shape(), detail::pooled_shape("max_pool", x, options));
+  return detail::maximum_gradient(upstream, source, x, detail::sliding_windows(x, options));
+}
+template <class T>
+Tensor<T> adaptive_max_pool_gradient(const Tensor<T>& upstream, const Tensor<std::int32_t>& source, const Shape& x) {
+  detail::require_pooled("adaptive_max_pool_gradient", upstream.shape(), x);
+  return detail::maximum_gradient(upstream, source, x,
+                                  detail::adaptive_windows(x, {upstream.size(-3), upstream.size(-2)}));
 }
 
 /// The mean under each window; `count_padding` says of how many numbers.

@@ -19,13 +19,12 @@ void apply_to_elements(const Tensor<T, Cpu>& x, Tensor<T, Cpu>& out, const Apply
 
 template <class T>
 void relu(const Tensor<T, Cpu>& x, Tensor<T, Cpu>& out) {
-  // A NaN stays a NaN: a comparison that fails keeps x.
-  apply_to_elements(x, out, [](const auto& v) { return (v < T{0}).select(T{0}, v); });
+  combine_with_number(elementwise_kernels<T>().at_least, x, T{0}, out);
 }
 
 template <class T>
 void relu_gradient(const Tensor<T, Cpu>& y, const Tensor<T, Cpu>& upstream, Tensor<T, Cpu>& out) {
-  combine_elements(y, upstream, out, [](const auto& v, const auto& up) { return (v > T{0}).select(up, T{0}); });
+  combine_elements(elementwise_kernels<T>().where_positive, y, upstream, out);
 }
 
 template <class T>
@@ -35,7 +34,7 @@ void sigmoid(const Tensor<T, Cpu>& x, Tensor<T, Cpu>& out) {
 
 template <class T>
 void sigmoid_gradient(const Tensor<T, Cpu>& y, const Tensor<T, Cpu>& upstream, Tensor<T, Cpu>& out) {
-  combine_elements(y, upstream, out, [](const auto& v, const auto& up) { return up * v * (T{1} - v); });
+  combine_elements(elementwise_kernels<T>().sigmoid_gradient, y, upstream, out);
 }
 
 template <class T>
@@ -45,7 +44,7 @@ void tanh(const Tensor<T, Cpu>& x, Tensor<T, Cpu>& out) {
 
 template <class T>
 void tanh_gradient(const Tensor<T, Cpu>& y, const Tensor<T, Cpu>& upstream, Tensor<T, Cpu>& out) {
-  combine_elements(y, upstream, out, [](const auto& v, const auto& up) { return up * (T{1} - v * v); });
+  combine_elements(elementwise_kernels<T>().tanh_gradient, y, upstream, out);
 }
 
 template <class T>
@@ -57,12 +56,16 @@ void gelu(const Tensor<T, Cpu>& x, Tensor<T, Cpu>& out) {
 
 template <class T>
 void gelu_gradient(const Tensor<T, Cpu>& x, const Tensor<T, Cpu>& upstream, Tensor<T, Cpu>& out) {
-  combine_elements(x, upstream, out, [](const auto& v, const auto& up) {
-    return up * v.unaryExpr([](T e) {
-             const T cumulative = (std::erf(e / std::numbers::sqrt2_v<T>) + 1) / 2;
-             const T density = std::exp(-e * e / 2) * std::numbers::inv_sqrtpi_v<T> / std::numbers::sqrt2_v<T>;
-             return cumulative + e * density;
-           });
+  const T* values = x.data();
+  const T* factors = upstream.data();
+  T* result = out.data();
+  parallel_for(0, out.elements(), elementwise_grain, [=](Index first, Index last) {
+    for (Index i = first; i < last; ++i) {
+      const T e = values[i];
+      const T cumulative = (std::erf(e / std::numbers::sqrt2_v<T>) + 1) / 2;
+      const T density = std::exp(-e * e / 2) * std::numbers::inv_sqrtpi_v<T> / std::numbers::sqrt2_v<T>;
+      result[i] = factors[i] * (cumulative + e * density);
+    }
   });
 }
 

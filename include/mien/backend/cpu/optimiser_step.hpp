@@ -1,21 +1,70 @@
 #pragma once
 
-/// One step of an optimiser on one parameter. Every pass over memory does all that the formula asks of an element, in
-/// blocks that stay in the first cache between the lines of the formula.
+/// One step of an optimiser on one parameter, in one pass over all that belongs to it.
 
-#include <algorithm>
 #include <cmath>
 
-#include "mien/backend/cpu/eigen.hpp"
+#include "mien/backend/cpu/arithmetic.hpp"
 
 namespace mien::backend {
 
-/// Calls `block(first, count)` for all of [0, elements), on all threads.
-template <class Block>
-void for_each_block(Index elements, const Block& block) {
-  constexpr Index block_elements = 1024;
-  parallel_for(0, elements, elementwise_grain, [&](Index first, Index last) {
-    for (Index i = first; i < last; i += block_elements) block(i, std::min(block_elements, last - i));
+/// What a step reads and writes: g, w, and what the optimiser keeps for each number of a parameter.
+template <class T>
+struct OptimisedNumbers {
+  const T* gradient;
+  T* value;
+  T* first;
+  T* second;
+};
+
+enum class SgdForm { plain, momentum, nesterov };
+
+template <class T>
+struct SgdFactors {
+  T rate, momentum, decay;
+};
+
+/// w *= keep;  g = gradient + decay w;  m = beta1 m + share1 g;  v = beta2 v + share2 g^2;
+/// w -= rate m / (root sqrt(v) + epsilon).
+template <class T>
+struct AdamFactors {
+  T keep, decay, beta1, beta2, share1, share2, rate, root, epsilon;
+};
+
+template <class T>
+struct AdamaxFactors {
+  T decay, beta1, beta2, share1, rate, epsilon;
+};
+
+/// The inner loops for one instruction set; see kernels/optimiser_step.inc.
+template <class T>
+struct OptimiserKernels {
+  void (*sgd[3])(Index elements, const SgdFactors<T>& by, const OptimisedNumbers<T>& on);  ///< [form]
+  void (*adam)(Index elements, const AdamFactors<T>& by, const OptimisedNumbers<T>& on);
+  void (*adamax)(Index elements, const AdamaxFactors<T>& by, const OptimisedNumbers<T>& on);
+};
+
+}  // namespace mien::backend
+
+#define MIEN_KERNELS "mien/backend/cpu/kernels/optimiser_step.inc"
+#include "mien/backend/cpu/for_each_instruction_set.inc"
+
+namespace mien::backend {
+
+template <class T>
+const OptimiserKernels<T>& optimiser_kernels() {
+  return for_instruction_set(portable::optimiser_kernels<T>, avx2::optimiser_kernels<T>,
+                             avx512::optimiser_kernels<T>);
+}
+
+/// Runs a kernel over a whole parameter, on all threads; what the optimiser does not keep is undefined.
+template <class T, class Factors>
+void step_elements(void (*kernel)(Index, const Factors&, const OptimisedNumbers<T>&), const Factors& factors,
+                   const Tensor<T, Cpu>& gradient, Tensor<T, Cpu>& value, Tensor<T, Cpu> first, Tensor<T, Cpu> second) {
+  parallel_for(0, value.elements(), elementwise_grain, [&](Index begin, Index end) {
+    kernel(end - begin, factors,
+           {gradient.data() + begin, value.data() + begin, first.defined() ? first.data() + begin : nullptr,
+            second.defined() ? second.data() + begin : nullptr});
   });
 }
 
@@ -30,24 +79,11 @@ struct SgdStep {
 /// Without momentum `buffer` is undefined and b is g.
 template <class T>
 void sgd_step(const Tensor<T, Cpu>& gradient, const SgdStep& step, Tensor<T, Cpu>& value, Tensor<T, Cpu>& buffer) {
-  const auto rate = static_cast<T>(step.learning_rate);
-  const auto momentum = static_cast<T>(step.momentum);
-  const auto decay = static_cast<T>(step.weight_decay);
-  for_each_block(value.elements(), [&](Index first, Index count) {
-    const auto g = array(gradient.data() + first, count);
-    auto w = array(value.data() + first, count);
-    if (!buffer.defined()) {
-      w -= rate * (g + decay * w);
-      return;
-    }
-    auto b = array(buffer.data() + first, count);
-    b = momentum * b + (g + decay * w);
-    if (step.nesterov) {
-      w -= rate * ((g + decay * w) + momentum * b);
-    } else {
-      w -= rate * b;
-    }
-  });
+  const SgdForm form = !buffer.defined() ? SgdForm::plain : step.nesterov ? SgdForm::nesterov : SgdForm::momentum;
+  const SgdFactors<T> factors{.rate = static_cast<T>(step.learning_rate),
+                              .momentum = static_cast<T>(step.momentum),
+                              .decay = static_cast<T>(step.weight_decay)};
+  step_elements(optimiser_kernels<T>().sgd[static_cast<std::size_t>(form)], factors, gradient, value, buffer, {});
 }
 
 struct AdamStep {
@@ -66,25 +102,16 @@ struct AdamStep {
 template <class T>
 void adam_step(const Tensor<T, Cpu>& gradient, const AdamStep& step, Tensor<T, Cpu>& value,
                Tensor<T, Cpu>& first_moment, Tensor<T, Cpu>& second_moment) {
-  const auto keep = static_cast<T>(1 - step.learning_rate * step.decoupled_decay);
-  const auto decay = static_cast<T>(step.weight_decay);
-  const auto beta1 = static_cast<T>(step.beta1);
-  const auto beta2 = static_cast<T>(step.beta2);
-  const auto share1 = static_cast<T>(1 - step.beta1);
-  const auto share2 = static_cast<T>(1 - step.beta2);
-  const auto rate = static_cast<T>(step.learning_rate / step.first_correction);
-  const auto root = static_cast<T>(std::sqrt(step.second_correction));
-  const auto epsilon = static_cast<T>(step.epsilon);
-  for_each_block(value.elements(), [&](Index first, Index count) {
-    const auto g = array(gradient.data() + first, count);
-    auto w = array(value.data() + first, count);
-    auto m = array(first_moment.data() + first, count);
-    auto v = array(second_moment.data() + first, count);
-    w *= keep;
-    m = beta1 * m + share1 * (g + decay * w);
-    v = beta2 * v + share2 * (g + decay * w).square();
-    w -= rate * m / (v.sqrt() / root + epsilon);
-  });
+  const AdamFactors<T> factors{.keep = static_cast<T>(1 - step.learning_rate * step.decoupled_decay),
+                               .decay = static_cast<T>(step.weight_decay),
+                               .beta1 = static_cast<T>(step.beta1),
+                               .beta2 = static_cast<T>(step.beta2),
+                               .share1 = static_cast<T>(1 - step.beta1),
+                               .share2 = static_cast<T>(1 - step.beta2),
+                               .rate = static_cast<T>(step.learning_rate / step.first_correction),
+                               .root = static_cast<T>(1 / std::sqrt(step.second_correction)),
+                               .epsilon = static_cast<T>(step.epsilon)};
+  step_elements(optimiser_kernels<T>().adam, factors, gradient, value, first_moment, second_moment);
 }
 
 struct AdamaxStep {
@@ -100,34 +127,28 @@ struct AdamaxStep {
 template <class T>
 void adamax_step(const Tensor<T, Cpu>& gradient, const AdamaxStep& step, Tensor<T, Cpu>& value,
                  Tensor<T, Cpu>& first_moment, Tensor<T, Cpu>& infinity_norm) {
-  const auto decay = static_cast<T>(step.weight_decay);
-  const auto beta1 = static_cast<T>(step.beta1);
-  const auto beta2 = static_cast<T>(step.beta2);
-  const auto share1 = static_cast<T>(1 - step.beta1);
-  const auto rate = static_cast<T>(step.learning_rate / step.first_correction);
-  const auto epsilon = static_cast<T>(step.epsilon);
-  for_each_block(value.elements(), [&](Index first, Index count) {
-    const auto g = array(gradient.data() + first, count);
-    auto w = array(value.data() + first, count);
-    auto m = array(first_moment.data() + first, count);
-    auto u = array(infinity_norm.data() + first, count);
-    m = beta1 * m + share1 * (g + decay * w);
-    u = (beta2 * u).max((g + decay * w).abs() + epsilon);
-    w -= rate * m / u;
-  });
+  const AdamaxFactors<T> factors{.decay = static_cast<T>(step.weight_decay),
+                                 .beta1 = static_cast<T>(step.beta1),
+                                 .beta2 = static_cast<T>(step.beta2),
+                                 .share1 = static_cast<T>(1 - step.beta1),
+                                 .rate = static_cast<T>(step.learning_rate / step.first_correction),
+                                 .epsilon = static_cast<T>(step.epsilon)};
+  step_elements(optimiser_kernels<T>().adamax, factors, gradient, value, first_moment, infinity_norm);
 }
 
 /// x *= factor.
 template <class T>
 void scale_in_place(Tensor<T, Cpu>& x, T factor) {
-  for_each_block(x.elements(), [&](Index first, Index count) { array(x.data() + first, count) *= factor; });
+  scale(x, factor, x);
 }
 
 /// x = min(max(x, -limit), limit).
 template <class T>
 void clamp_in_place(Tensor<T, Cpu>& x, T limit) {
-  for_each_block(x.elements(), [&](Index first, Index count) {
-    array(x.data() + first, count) = array(x.data() + first, count).max(-limit).min(limit);
+  const ElementwiseKernels<T>& kernels = elementwise_kernels<T>();
+  parallel_for(0, x.elements(), elementwise_grain, [&](Index first, Index last) {
+    kernels.at_least(last - first, x.data() + first, -limit, x.data() + first);
+    kernels.at_most(last - first, x.data() + first, limit, x.data() + first);
   });
 }
 

@@ -2,6 +2,10 @@
 
 /// The compiler's own vectors, as wide as each instruction set has them.
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 #include "mien/backend/cpu/instruction_set.hpp"
 #include "mien/core/shape.hpp"
 
@@ -9,15 +13,44 @@ namespace mien::backend {
 namespace portable {
 inline constexpr Index vector_bytes = 16;
 inline constexpr Index vector_registers = 16;
+#if defined(__x86_64__)
+/// Square roots of all numbers of a vector, which the compilers' vectors have no operation for.
+[[gnu::always_inline]] inline __m128 square_root(__m128 values) { return _mm_sqrt_ps(values); }
+[[gnu::always_inline]] inline __m128d square_root(__m128d values) { return _mm_sqrt_pd(values); }
+#else
+template <class Values>
+[[gnu::always_inline]] inline Values square_root(Values values) {
+  for (Index i = 0; i < static_cast<Index>(sizeof(Values) / sizeof(values[0])); ++i) {
+    if constexpr (sizeof(values[0]) == sizeof(float)) {
+      values[i] = __builtin_sqrtf(values[i]);
+    } else {
+      values[i] = __builtin_sqrt(values[i]);
+    }
+  }
+  return values;
+}
+#endif
 }  // namespace portable
 #if defined(__x86_64__)
 namespace avx2 {
 inline constexpr Index vector_bytes = 32;
 inline constexpr Index vector_registers = 16;
+[[gnu::always_inline, gnu::target("avx")]] inline __m256 square_root(__m256 values) {
+  return _mm256_sqrt_ps(values);
+}
+[[gnu::always_inline, gnu::target("avx")]] inline __m256d square_root(__m256d values) {
+  return _mm256_sqrt_pd(values);
+}
 }  // namespace avx2
 namespace avx512 {
 inline constexpr Index vector_bytes = 64;
 inline constexpr Index vector_registers = 32;
+[[gnu::always_inline, gnu::target("avx512f")]] inline __m512 square_root(__m512 values) {
+  return _mm512_maskz_sqrt_ps(0xffff, values);  // all numbers; GCC 12 warns of the form without a mask
+}
+[[gnu::always_inline, gnu::target("avx512f")]] inline __m512d square_root(__m512d values) {
+  return _mm512_maskz_sqrt_pd(0xff, values);
+}
 }  // namespace avx512
 #endif
 }  // namespace mien::backend

@@ -36,6 +36,8 @@ struct WideRows {
 
   Index chunks() const { return chunk_count(rows, row_grain(columns)); }
   Index parts() const { return chunks() + (rest > 0 ? 1 : 0); }
+  /// The element that a part begins with.
+  Index first_of(Index part) const { return (part < chunks() ? part * row_grain(columns) : rows) * columns; }
   Index rows_of(Index part) const {
     return part < chunks() ? std::min(row_grain(columns), rows - part * row_grain(columns)) : rest;
   }
@@ -46,10 +48,7 @@ struct WideRows {
   template <class Part>
   void for_each_part(const Part& part) const {
     parallel_for(0, parts(), 1, [&](Index first_part, Index last_part) {
-      for (Index p = first_part; p < last_part; ++p) {
-        const Index first = p < chunks() ? p * row_grain(columns) : rows;
-        part(p, first * columns, rows_of(p), columns_of(p));
-      }
+      for (Index p = first_part; p < last_part; ++p) part(p, first_of(p), rows_of(p), columns_of(p));
     });
   }
 
