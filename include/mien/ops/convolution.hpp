@@ -73,6 +73,17 @@ inline backend::ImageGrid fold_images(const Shape& map) {
 
 }  // namespace detail
 
+using backend::ConvolutionAlgorithm;
+
+/// The way that a convolution of these shapes would go now, on this thread: to log, or to be sure of. `name_of` has its
+/// name. Its gradients for input and weight choose by the same rules, for their own shapes.
+template <class T>
+ConvolutionAlgorithm convolution_algorithm(const Shape& x, const Shape& weight, const ConvolutionOptions& options = {}) {
+  const Shape y = detail::convolution_output(x, weight, options);
+  return backend::convolution_algorithm<T>(detail::convolution_window(weight, options), detail::fold_images(x),
+                                           detail::fold_images(y));
+}
+
 template <class T>
 Tensor<T> convolution(const Tensor<T>& x, const Tensor<T>& weight, const ConvolutionOptions& options = {}) {
   Tensor<T> y(detail::convolution_output(x.shape(), weight.shape(), options));

@@ -1,11 +1,12 @@
 #pragma once
 
-/// Convolution without patch matrices: by Winograd's way where that pays (winograd.hpp), else directly
-/// (direct_convolution.hpp).
+/// Convolution without patch matrices, the way that convolution_algorithm.hpp chooses.
 
 #include <algorithm>
 #include <type_traits>
 
+#include "mien/backend/cpu/bfloat16_convolution.hpp"
+#include "mien/backend/cpu/convolution_algorithm.hpp"
 #include "mien/backend/cpu/direct_convolution.hpp"
 #include "mien/backend/cpu/image_grid.hpp"
 #include "mien/backend/cpu/winograd.hpp"
@@ -13,26 +14,21 @@
 
 namespace mien::backend {
 
-/// Whether a convolution goes Winograd's way: 3x3 windows of stride one in float, enough channels to fill vectors, and
-/// maps that do not leave most of a 4x4 tile empty.
-template <class T>
-bool is_winograd(const ConvolutionWindow& window, const ImageGrid& input, const ImageGrid& output) {
-  if (!std::is_same_v<T, float> || window.height != 3 || window.width != 3 || window.groups != 1) return false;
-  if (window.stride_height != 1 || window.stride_width != 1 || input.channels < 8 || output.channels < 8) return false;
-  // Products for each pair of channels: 36 for a tile, 9 for a pixel.
-  const Index tiles = chunk_count(output.height(), 4) * chunk_count(output.width(), 4);
-  return 36 * tiles < 8 * output.height() * output.width();
-}
-
 /// y = epilogue(x * weight), weight [height, width, channels / groups, outputs].
 template <class T>
 void convolution(const ImageGrid& input, const T* x, const T* weight, const ConvolutionWindow& window,
                  const ImageGrid& output, T* y, const ConvolutionEpilogue<T>& epilogue = {}) {
-  if constexpr (std::is_same_v<T, float>)
-    if (is_winograd<T>(window, input, output)) {
+  if constexpr (std::is_same_v<T, float>) {
+    const ConvolutionAlgorithm algorithm = convolution_algorithm<T>(window, input, output);
+    if (is_bfloat16(algorithm)) {
+      const Bfloat16Kernel kernel(weight, window, input.channels, output.channels, is_split(algorithm));
+      return bfloat16_convolution(input, x, kernel, window, output, y, epilogue);
+    }
+    if (algorithm == ConvolutionAlgorithm::winograd) {
       winograd_convolution({input, x}, weight, window.padding_height, window.padding_width, {output, y});
       return apply_epilogue(epilogue, output, y);
     }
+  }
   direct_convolution(input, x, weight, window, output, y, epilogue);
 }
 
@@ -91,10 +87,14 @@ void convolution_input_gradient(const ImageGrid& output, const T* upstream, cons
 template <class T>
 void convolution_weight_gradient(const ImageGrid& input, const T* x, const ImageGrid& output, const T* upstream,
                                  const ConvolutionWindow& window, T* gradient) {
-  if constexpr (std::is_same_v<T, float>)
-    if (is_winograd<T>(window, input, output))
+  if constexpr (std::is_same_v<T, float>) {
+    const ConvolutionAlgorithm algorithm = convolution_algorithm<T>(window, input, output);
+    if (is_bfloat16(algorithm))
+      return bfloat16_weight_gradient(input, x, output, upstream, window, is_split(algorithm), gradient);
+    if (algorithm == ConvolutionAlgorithm::winograd)
       return winograd_weight_gradient({input, x}, {output, upstream}, window.padding_height, window.padding_width,
                                       gradient);
+  }
   direct_weight_gradient(input, x, output, upstream, window, gradient);
 }
 

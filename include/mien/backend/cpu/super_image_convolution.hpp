@@ -137,13 +137,52 @@ void add_seam_taps(const Tensor<T>& taps, Seam seam, T* weight) {
 inline constexpr ConvolutionWindow frame_window{.height = 3, .width = 3, .padding_height = 1, .padding_width = 1};
 inline constexpr ConvolutionWindow line_window{.width = 3, .padding_width = 1};
 
+/// The steps of a kernel's three taps that reach across a seam, along a line: they are there already, where whole steps
+/// fall upon each tap.
+inline std::vector<Bfloat16Step> seam_steps(const Bfloat16Map& lines, const Bfloat16Kernel& kernel, Seam seam) {
+  const Index tap_steps = kernel.row_steps() / 3;
+  const Index outer = seam == Seam::top || seam == Seam::left ? 0 : 2;
+  const bool along_row = seam == Seam::top || seam == Seam::bottom;
+  std::vector<Bfloat16Step> steps;
+  for (Index tap = 0; tap < 3; ++tap)
+    for (Index k = 0; k < tap_steps; ++k)
+      steps.push_back({lines.layout().run_offset(0, lines.plane_size()) + (tap * tap_steps + k) * tile_block,
+                       kernel.step(along_row ? outer : tap, (along_row ? tap : outer) * tap_steps + k)});
+  return steps;
+}
+
+/// `seam_convolution` on tiles.
+inline void bfloat16_seam_convolution(const ImageGrid& input, const float* x, const SeamLines<const float>& lines,
+                                      const float* weight, const ImageGrid& output, float* y,
+                                      const SeamLines<float>& line_outputs, bool split) {
+  const Bfloat16Kernel kernel(weight, frame_window, input.channels, output.channels, split);
+  bfloat16_convolution(input, x, kernel, frame_window, output, y);
+  for (const Seam seam : seams) {
+    const auto& from = lines[static_cast<std::size_t>(seam)];
+    const auto& to = line_outputs[static_cast<std::size_t>(seam)];
+    if (from.batch == 0) continue;
+    if (input.channels % tile_block == 0) {
+      const Bfloat16Map map(from.grid(), from.data, line_window, to.grid(), split);
+      bfloat16_products(map, kernel, seam_steps(map, kernel, seam), to.grid(), {}, to.data);
+    } else {
+      const Tensor<float> taps = copy_seam_taps(weight, seam, input.channels * output.channels);
+      const Bfloat16Kernel line_kernel(taps.data(), line_window, input.channels, output.channels, split);
+      bfloat16_convolution(from.grid(), from.data, line_kernel, line_window, to.grid(), to.data);
+    }
+  }
+}
+
 /// The 3x3 convolution, stride 1 and padding 1, of a map of frames, and those of the lines beyond their seams.
 template <class T>
 void seam_convolution(const ImageGrid& input, const T* x, const SeamLines<const T>& lines, const T* weight,
                       const ImageGrid& output, T* y, const SeamLines<T>& line_outputs) {
-  if constexpr (std::is_same_v<T, float>)
-    if (is_winograd<T>(frame_window, input, output))
+  if constexpr (std::is_same_v<T, float>) {
+    const ConvolutionAlgorithm algorithm = convolution_algorithm<T>(frame_window, input, output);
+    if (is_bfloat16(algorithm))
+      return bfloat16_seam_convolution(input, x, lines, weight, output, y, line_outputs, is_split(algorithm));
+    if (algorithm == ConvolutionAlgorithm::winograd)
       return winograd_convolution({input, x, lines}, weight, 1, 1, {output, y, line_outputs});
+  }
   direct_convolution(input, x, weight, frame_window, output, y);
   for (const Seam seam : seams) {
     const auto& from = lines[static_cast<std::size_t>(seam)];
@@ -158,16 +197,24 @@ void seam_convolution(const ImageGrid& input, const T* x, const SeamLines<const 
 template <class T>
 void seam_weight_gradient(const ImageGrid& input, const T* x, const SeamLines<const T>& lines, const ImageGrid& output,
                           const T* upstream, const SeamLines<const T>& upstream_lines, T* gradient) {
+  const ConvolutionAlgorithm algorithm = convolution_algorithm<T>(frame_window, input, output);
   if constexpr (std::is_same_v<T, float>)
-    if (is_winograd<T>(frame_window, input, output))
+    if (algorithm == ConvolutionAlgorithm::winograd)
       return winograd_weight_gradient({input, x, lines}, {output, upstream, upstream_lines}, 1, 1, gradient);
-  direct_weight_gradient(input, x, output, upstream, frame_window, gradient);
+  const auto weight_gradient = [&](const ImageGrid& from, const T* data, const ImageGrid& to, const T* up,
+                                   const ConvolutionWindow& window, T* out) {
+    if constexpr (std::is_same_v<T, float>)
+      if (is_bfloat16(algorithm))
+        return bfloat16_weight_gradient(from, data, to, up, window, is_split(algorithm), out);
+    direct_weight_gradient(from, data, to, up, window, out);
+  };
+  weight_gradient(input, x, output, upstream, frame_window, gradient);
   for (const Seam seam : seams) {
     const auto& from = lines[static_cast<std::size_t>(seam)];
     const auto& up = upstream_lines[static_cast<std::size_t>(seam)];
     if (from.batch == 0) continue;
     Tensor<T> taps({3, input.channels * output.channels});
-    direct_weight_gradient(from.grid(), from.data, up.grid(), up.data, line_window, taps.data());
+    weight_gradient(from.grid(), from.data, up.grid(), up.data, line_window, taps.data());
     add_seam_taps(taps, seam, gradient);
   }
 }
