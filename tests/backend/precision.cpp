@@ -98,18 +98,19 @@ TEST_CASE("convolutions and their gradients keep the bound of each setting") {
 
 TEST_CASE("super images and their gradients keep the bound of each setting") {
   for (const auto layout : {SuperImageLayout::stacked, SuperImageLayout::interleaved})
-    for (const auto& [clip, outputs] : std::vector<std::pair<Shape, Index>>{
+    for (const auto& one : std::vector<std::pair<Shape, Index>>{
              {{2, 3, 4, 4, 32}, 32}, {{1, 2, 3, 7, 31}, 17}, {{2, 4, 14, 9, 64}, 65}, {{1, 1, 5, 5, 16}, 16}})
       for (const auto precision : precisions) {
+        const Shape& clip = one.first;
+        const Index o = one.second;
         CAPTURE(static_cast<int>(layout));
         CAPTURE(clip.to_string());
         CAPTURE(name_of(precision));
         const PrecisionScope scope(precision);
-        const Index o = outputs;
-        const auto run = [&, shape = clip]<class T>(const auto& convert, T) {
+        const auto run = [&]<class T>(const auto& convert, T) {
           std::vector<Variable<T>> inputs;
-          inputs.emplace_back(convert(testing::random<float>(shape, 6)), true);
-          inputs.emplace_back(convert(testing::random<float>({3, 3, shape[-1], o}, 7)), true);
+          inputs.emplace_back(convert(testing::random<float>(clip, 6)), true);
+          inputs.emplace_back(convert(testing::random<float>({3, 3, clip[-1], o}, 7)), true);
           auto fusion = testing::random<float>({2 * o, 2 * o}, 8);
           for (float& value : fusion.span()) value /= std::sqrt(static_cast<float>(2 * o));
           inputs.emplace_back(convert(fusion), true);
