@@ -224,7 +224,7 @@ class Bfloat16Kernel {
  private:
   /// All outputs of a step, so that rows of weights are read from end to end.
   void pack_step(const float* weight, Index row, Index k, bool split) {
-    constexpr std::array<float, 16> zeros{};
+    static constexpr std::array<float, 16> zeros{};
     const Index block_size = rows_ * row_steps() * step_size_;
     const Index first = k * tile_block - input_offset(k);  // those before belong to the step before
     const Index last = std::min(tile_block, row_length_ - input_offset(k));
@@ -352,7 +352,7 @@ inline Tensor<std::uint16_t> upstream_factor(const Bfloat16Layout& layout, const
   const Index steps = positions / tile_block;
   Tensor<std::uint16_t> out({blocks * steps * step_size});
   parallel_for(0, steps, 4, [&](Index first, Index last) {
-    constexpr std::array<float, 16> zeros{};
+    static constexpr std::array<float, 16> zeros{};
     std::array<Index, tile_block> offsets;
     for (Index k = first; k < last; ++k) {
       output_offsets(layout, output, k * tile_block, tile_block, offsets.data());
