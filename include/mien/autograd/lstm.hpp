@@ -47,8 +47,8 @@ LstmOutput<T, Device> lstm(const Variable<T, Device>& x, const LstmParameters<T,
       result.all,
       {x, parameters.weight_ih, parameters.weight_hh, parameters.bias_ih, parameters.bias_hh, initial.h, initial.c},
       [in, order, result](const Tensor<T, Device>& upstream, auto& inputs) {
-        auto gradients = ops::lstm_gradient(in, order, result, upstream);
-        inputs.add(0, std::move(gradients.x));
+        auto gradients = ops::lstm_gradient(in, order, result, upstream, inputs.needed(0));
+        if (inputs.needed(0)) inputs.add(0, std::move(gradients.x));
         inputs.add(1, std::move(gradients.weight_ih));
         inputs.add(2, std::move(gradients.weight_hh));
         inputs.add(3, gradients.bias);

@@ -106,10 +106,11 @@ LstmResult<T, Device> lstm(const LstmInputs<T, Device>& in, const LstmOrder& ord
   return result;
 }
 
-/// The gradients for everything that went in, from that of `result.all`.
+/// The gradients for everything that went in, from that of `result.all`; for x only if it is wanted.
 template <class T, class Device>
 LstmGradients<T, Device> lstm_gradient(const LstmInputs<T, Device>& in, const LstmOrder& order,
-                                       const LstmResult<T, Device>& result, const Tensor<T, Device>& upstream) {
+                                       const LstmResult<T, Device>& result, const Tensor<T, Device>& upstream,
+                                       bool x_needed = true) {
   require_equal_shapes("lstm_gradient", result.all.shape(), upstream.shape());
   const Shape state = result.h_n.shape();
   const Index outputs = result.outputs.elements();
@@ -123,7 +124,7 @@ LstmGradients<T, Device> lstm_gradient(const LstmInputs<T, Device>& in, const Ls
                          gradients.h_0, gradients.c_0);
   Tensor<T, Device> previous(result.outputs.shape());
   backend::lstm_previous_outputs(result.outputs, state_or_zeros(in.h_0, state), order.lengths, order.reverse, previous);
-  gradients.x = linear_input_gradient(gates, in.weight_ih);
+  if (x_needed) gradients.x = linear_input_gradient(gates, in.weight_ih);
   gradients.weight_ih = linear_weight_gradient(mask_steps(in.x, order.lengths), gates);
   gradients.weight_hh = linear_weight_gradient(previous, gates);
   gradients.bias = sum_rows(gates);

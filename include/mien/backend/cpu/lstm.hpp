@@ -5,8 +5,52 @@
 
 #include "mien/backend/cpu/arithmetic.hpp"
 #include "mien/backend/cpu/matrix_product.hpp"
+#include "mien/backend/cpu/vector_functions.hpp"
 
 namespace mien::backend {
+
+/// Some units of a sample at one step. `gates` has four rows, `gate_stride` apart: i, f, g, o.
+template <class T>
+struct LstmUnits {
+  T* gates;
+  Index gate_stride;
+  T* c;       ///< brings the state before
+  T* h;       ///< the next step's
+  T* cell;    ///< gets c
+  T* output;  ///< gets h
+};
+
+template <class T>
+struct LstmUnitGradients {
+  const T* gates;  ///< activated
+  Index gate_stride;
+  const T* cell;
+  const T* cell_before;
+  const T* upstream;
+  T* h_gradient;
+  T* c_gradient;
+  T* gate_gradients;
+  T* copy;  ///< gets the same
+};
+
+/// See kernels/lstm.inc.
+template <class T>
+struct LstmKernels {
+  void (*gates)(const LstmUnits<T>& units, Index count);
+  void (*gradient)(const LstmUnitGradients<T>& units, Index count);
+};
+
+}  // namespace mien::backend
+
+#define MIEN_KERNELS "mien/backend/cpu/kernels/lstm.inc"
+#include "mien/backend/cpu/for_each_instruction_set.inc"
+
+namespace mien::backend {
+
+template <class T>
+const LstmKernels<T>& lstm_kernels() {
+  return for_instruction_set(portable::lstm_kernels<T>, avx2::lstm_kernels<T>, avx512::lstm_kernels<T>);
+}
 
 /// Valid steps of sample b; no lengths at all mean that every step is valid.
 inline Index length_of(std::span<const Index> lengths, Index b, Index steps) {
@@ -25,45 +69,171 @@ const T* state_before(const Tensor<T, Cpu>& states, const Tensor<T, Cpu>& initia
   return at_start ? initial.data() + b * hidden : states.data() + (b * steps + before) * hidden;
 }
 
+/// A step's states in rows that do not all fall into one set of the cache, an even number of them, as products want.
+template <class T>
+class LstmRows {
+ public:
+  LstmRows(Index batch, Index width) : stride_(width + 16) {
+    numbers_ = Tensor<T>::zeros({chunk_count(batch, 2) * 2 * stride_});
+  }
+  Index stride() const { return stride_; }
+  T* row(Index b) { return numbers_.data() + b * stride_; }
+
+ private:
+  Index stride_;
+  Tensor<T> numbers_;
+};
+
+/// Calls `task(first_sample, last_sample, first_unit, last_unit)` for parts of a step, on all threads; a part has whole
+/// panels of units and whole blocks of samples, and products of some `terms` for each unit of a sample.
+template <class T, class Task>
+void for_each_lstm_part(Index batch, Index hidden, Index terms, const Task& task) {
+  const auto& kernels = matrix_product_kernels<T>();
+  constexpr Index most_samples = 4;  // blocks of a part
+  constexpr Index work = Index{1} << 17;
+  const Index width = kernels.columns();
+  const Index samples = std::min(batch, most_samples * kernels.rows);
+  const Index units = std::max<Index>(1, work / std::max<Index>(1, samples * terms * width)) * width;
+  const Index unit_parts = chunk_count(hidden, units);
+  parallel_for(0, chunk_count(batch, std::max<Index>(1, samples)) * unit_parts, 1, [&](Index i, Index) {
+    const Index sample = i / unit_parts * samples;
+    const Index unit = i % unit_parts * units;
+    task(sample, std::min(batch, sample + samples), unit, std::min(hidden, unit + units));
+  });
+}
+
+/// W_hh [4H, H] as the steps of a sequence read it: packed into panels of units, if that pays for so many steps.
+template <class T>
+class LstmForwardWeights {
+ public:
+  LstmForwardWeights(const Tensor<T, Cpu>& weight, Index rows_in_all) : weight_(weight), hidden_(weight.size(1)) {
+    constexpr Index cost = 4;  // of packing a number, in that of adding the parts of a sum
+    if (hidden_ > cost * rows_in_all) return;
+    panels_ = chunk_count(hidden_, width_);
+    packed_ = Tensor<T>({4 * panels_ * hidden_ * width_});
+    parallel_for(0, 4 * panels_, std::max<Index>(1, elementwise_grain / std::max<Index>(1, hidden_ * width_)),
+                 [&](Index first, Index last) {
+                   for (Index i = first; i < last; ++i)
+                     pack_right<T>({weight_.data() + i / panels_ * hidden_ * hidden_, hidden_, true}, hidden_,
+                                   i % panels_ * width_, 0, hidden_, packed_.data() + i * hidden_ * width_);
+                 });
+  }
+
+  /// gates [rows, 4H] += h W_hh^T of some units.
+  void multiply(Index rows, LstmRows<T>& h, Index sample, Index first_unit, Index last_unit, T* gates,
+                Index gates_stride) const {
+    const auto& kernels = matrix_product_kernels<T>();
+    for (Index gate = 0; gate < 4; ++gate) {
+      T* out = gates + gate * hidden_;
+      if (panels_ == 0) {
+        kernels.multiply_lines(rows, last_unit - first_unit, hidden_, h.row(sample), h.stride(),
+                               weight_.data() + (gate * hidden_ + first_unit) * hidden_, hidden_, out + first_unit,
+                               gates_stride, out + first_unit, gates_stride);
+        continue;
+      }
+      const ProductRows blocks(rows, kernels.rows);
+      for (Index unit = first_unit; unit < last_unit; unit += width_)
+        for (Index block = 0; block < blocks.count(); ++block) {
+          T* c = out + unit + blocks.first(block) * gates_stride;
+          multiply_block<T>({.rows = blocks.size(block),
+                             .depth = hidden_,
+                             .a = h.row(sample + blocks.first(block)),
+                             .a_row = h.stride(),
+                             .a_depth = 1,
+                             .b = packed_.data() + (gate * panels_ + unit / width_) * hidden_ * width_,
+                             .b_depth = width_},
+                            hidden_ - unit, {c, gates_stride, c, gates_stride});
+        }
+    }
+  }
+
+ private:
+  Tensor<T, Cpu> weight_;
+  Index hidden_;
+  Index width_ = matrix_product_kernels<T>().columns();
+  Index panels_ = 0;
+  Tensor<T> packed_;
+};
+
+/// The same as steps backward read it.
+template <class T>
+class LstmBackwardWeights {
+ public:
+  explicit LstmBackwardWeights(const Tensor<T, Cpu>& weight) : hidden_(weight.size(1)) {
+    const Index panels = chunk_count(hidden_, width_);
+    packed_ = Tensor<T>({panels * 4 * hidden_ * width_});
+    parallel_for(0, panels, std::max<Index>(1, elementwise_grain / std::max<Index>(1, 4 * hidden_ * width_)),
+                 [&](Index first, Index last) {
+                   for (Index i = first; i < last; ++i)
+                     pack_right<T>({weight.data(), hidden_, false}, hidden_, i * width_, 0, 4 * hidden_,
+                                   packed_.data() + i * 4 * hidden_ * width_);
+                 });
+  }
+
+  /// h [rows, H] += gates W_hh of some units.
+  void multiply(Index rows, LstmRows<T>& gates, Index sample, Index first_unit, Index last_unit, T* h) const {
+    const ProductRows blocks(rows, matrix_product_kernels<T>().rows);
+    for (Index unit = first_unit; unit < last_unit; unit += width_)
+      for (Index block = 0; block < blocks.count(); ++block) {
+        T* c = h + unit + blocks.first(block) * hidden_;
+        multiply_block<T>({.rows = blocks.size(block),
+                           .depth = 4 * hidden_,
+                           .a = gates.row(sample + blocks.first(block)),
+                           .a_row = gates.stride(),
+                           .a_depth = 1,
+                           .b = packed_.data() + unit / width_ * 4 * hidden_ * width_,
+                           .b_depth = width_},
+                          hidden_ - unit, {c, hidden_, c, hidden_});
+      }
+  }
+
+ private:
+  Index hidden_;
+  Index width_ = matrix_product_kernels<T>().columns();
+  Tensor<T> packed_;
+};
+
 /// `gates` [B, T, 4H] brings x W_ih^T + b and leaves as the activated i, f, g, o; `h` and `c` [B, H] bring the initial
-/// states and leave as the last ones. Each step is one matrix product for the whole batch.
+/// states and leave as the last ones. A thread takes some units through product and gates of a step.
 template <class T>
 void lstm(const Tensor<T, Cpu>& weight_hh, std::span<const Index> lengths, bool reverse, Tensor<T, Cpu>& gates,
           Tensor<T, Cpu>& outputs, Tensor<T, Cpu>& cells, Tensor<T, Cpu>& h, Tensor<T, Cpu>& c) {
   const Index batch = outputs.size(0);
   const Index steps = outputs.size(1);
   const Index hidden = outputs.size(2);
+  if (outputs.empty()) return;
+  const LstmForwardWeights<T> weights(weight_hh, batch * steps);
+  LstmRows<T> states(batch, hidden);
+  LstmRows<T> next_states(batch, hidden);
+  for (Index b = 0; b < batch; ++b) std::copy_n(h.data() + b * hidden, hidden, states.row(b));
   for (Index step = 0; step < steps; ++step) {
     const Index t = reverse ? steps - 1 - step : step;
-    matrix_product<T>(batch, 4 * hidden, hidden, {h.data(), hidden}, {weight_hh.data(), hidden, true},
-                      gates.data() + t * 4 * hidden, steps * 4 * hidden, true);
-    parallel_for(0, batch, row_grain(4 * hidden), [&](Index first, Index last) {
-      for (Index b = first; b < last; ++b) {
-        const Index at = b * steps + t;
-        auto output = array(outputs.data() + at * hidden, hidden);
-        auto cell = array(cells.data() + at * hidden, hidden);
-        if (t >= length_of(lengths, b, steps)) {
-          output.setZero();
-          cell.setZero();
-          continue;
-        }
-        T* row = gates.data() + at * 4 * hidden;
-        auto input_gate = array(row, hidden);
-        auto forget_gate = array(row + hidden, hidden);
-        auto candidate = array(row + 2 * hidden, hidden);
-        auto output_gate = array(row + 3 * hidden, hidden);
-        input_gate = input_gate.logistic();
-        forget_gate = forget_gate.logistic();
-        candidate = candidate.tanh();
-        output_gate = output_gate.logistic();
-        auto state = array(c.data() + b * hidden, hidden);
-        state = forget_gate * state + input_gate * candidate;
-        cell = state;
-        output = output_gate * state.tanh();
-        array(h.data() + b * hidden, hidden) = output;
-      }
-    });
+    for_each_lstm_part<T>(
+        batch, hidden, 4 * hidden, [&](Index first_sample, Index last_sample, Index first_unit, Index last_unit) {
+          weights.multiply(last_sample - first_sample, states, first_sample, first_unit, last_unit,
+                           gates.data() + (first_sample * steps + t) * 4 * hidden, steps * 4 * hidden);
+          const Index count = last_unit - first_unit;
+          for (Index b = first_sample; b < last_sample; ++b) {
+            const Index at = (b * steps + t) * hidden + first_unit;
+            T* next = next_states.row(b) + first_unit;
+            if (t >= length_of(lengths, b, steps)) {
+              std::fill_n(outputs.data() + at, count, T{0});
+              std::fill_n(cells.data() + at, count, T{0});
+              std::copy_n(states.row(b) + first_unit, count, next);
+              continue;
+            }
+            lstm_kernels<T>().gates({.gates = gates.data() + (b * steps + t) * 4 * hidden + first_unit,
+                                     .gate_stride = hidden,
+                                     .c = c.data() + b * hidden + first_unit,
+                                     .h = next,
+                                     .cell = cells.data() + at,
+                                     .output = outputs.data() + at},
+                                    count);
+          }
+        });
+    std::swap(states, next_states);
   }
+  for (Index b = 0; b < batch; ++b) std::copy_n(states.row(b), hidden, h.data() + b * hidden);
 }
 
 /// Backward through time. `gates` are the activated ones; `h_gradient` and `c_gradient` [B, H] bring the gradients of
@@ -77,39 +247,44 @@ void lstm_gradient(const Tensor<T, Cpu>& weight_hh, const Tensor<T, Cpu>& c_0, s
   const Index batch = cells.size(0);
   const Index steps = cells.size(1);
   const Index hidden = cells.size(2);
-  for (Index step = 0; step < steps; ++step) {
+  if (cells.empty()) return;
+  const LstmBackwardWeights<T> weights(weight_hh);
+  LstmRows<T> step_gradients(batch, 4 * hidden);
+  LstmRows<T> next_gradients(batch, 4 * hidden);
+  // Of a step's units: first what the step after it gave to h, then the gates' gradients.
+  for (Index step = 0; step <= steps; ++step) {
     const Index t = reverse ? step : steps - 1 - step;
-    parallel_for(0, batch, row_grain(4 * hidden), [&](Index first, Index last) {
-      Tensor<T> tanh_of_cell({hidden});
-      for (Index b = first; b < last; ++b) {
-        const Index at = b * steps + t;
-        T* out = gate_gradients.data() + at * 4 * hidden;
-        if (t >= length_of(lengths, b, steps)) {
-          std::fill_n(out, 4 * hidden, T{0});
-          continue;
-        }
-        const T* row = gates.data() + at * 4 * hidden;
-        const auto input_gate = array(row, hidden);
-        const auto forget_gate = array(row + hidden, hidden);
-        const auto candidate = array(row + 2 * hidden, hidden);
-        const auto output_gate = array(row + 3 * hidden, hidden);
-        const auto before = array(state_before(cells, c_0, lengths, reverse, b, t), hidden);
-        auto squashed = array(tanh_of_cell.data(), hidden);
-        squashed = array(cells.data() + at * hidden, hidden).tanh();
-        auto h = array(h_gradient.data() + b * hidden, hidden);
-        auto c = array(c_gradient.data() + b * hidden, hidden);
-        h += array(upstream.data() + at * hidden, hidden);
-        c += h * output_gate * (T{1} - squashed.square());
-        array(out, hidden) = c * candidate * input_gate * (T{1} - input_gate);
-        array(out + hidden, hidden) = c * before * forget_gate * (T{1} - forget_gate);
-        array(out + 2 * hidden, hidden) = c * input_gate * (T{1} - candidate.square());
-        array(out + 3 * hidden, hidden) = h * squashed * output_gate * (T{1} - output_gate);
-        c *= forget_gate;
-        h.setZero();
-      }
-    });
-    matrix_product<T>(batch, hidden, 4 * hidden, {gate_gradients.data() + t * 4 * hidden, steps * 4 * hidden},
-                      {weight_hh.data(), hidden}, h_gradient.data(), hidden, true);
+    for_each_lstm_part<T>(
+        batch, hidden, 4 * hidden, [&](Index first_sample, Index last_sample, Index first_unit, Index last_unit) {
+          if (step > 0)
+            weights.multiply(last_sample - first_sample, step_gradients, first_sample, first_unit, last_unit,
+                             h_gradient.data() + first_sample * hidden);
+          if (step == steps) return;
+          const Index count = last_unit - first_unit;
+          for (Index b = first_sample; b < last_sample; ++b) {
+            const Index at = b * steps + t;
+            T* out = gate_gradients.data() + at * 4 * hidden + first_unit;
+            T* next = next_gradients.row(b) + first_unit;
+            if (t >= length_of(lengths, b, steps)) {
+              for (Index gate = 0; gate < 4; ++gate) {
+                std::fill_n(out + gate * hidden, count, T{0});
+                std::fill_n(next + gate * hidden, count, T{0});
+              }
+              continue;
+            }
+            lstm_kernels<T>().gradient({.gates = gates.data() + at * 4 * hidden + first_unit,
+                                        .gate_stride = hidden,
+                                        .cell = cells.data() + at * hidden + first_unit,
+                                        .cell_before = state_before(cells, c_0, lengths, reverse, b, t) + first_unit,
+                                        .upstream = upstream.data() + at * hidden + first_unit,
+                                        .h_gradient = h_gradient.data() + b * hidden + first_unit,
+                                        .c_gradient = c_gradient.data() + b * hidden + first_unit,
+                                        .gate_gradients = out,
+                                        .copy = next},
+                                       count);
+          }
+        });
+    std::swap(step_gradients, next_gradients);
   }
 }
 
