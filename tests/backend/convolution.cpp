@@ -77,3 +77,38 @@ TEST_CASE("a NaN passes through the ReLU of an epilogue") {
     CHECK(std::isnan(y.data()[y.elements() / 2]));
   }
 }
+
+TEST_CASE("weights packed once give the same bits as weights packed for each convolution") {
+  for (const Case& c : cases()) {
+    CAPTURE(c.x.to_string());
+    const auto window = ops::detail::convolution_window(c.weight, c.options);
+    const Shape shape = ops::convolution(Tensor<float>(c.x, 0), Tensor<float>(c.weight, 0), c.options).shape();
+    const auto input = ops::detail::fold_images(c.x);
+    const auto output = ops::detail::fold_images(shape);
+    const auto weight = random<float>(c.weight, 2);
+    const backend::PackedWeights<float> packed(weight.data(), window, c.x[-1], c.weight[3]);
+    for (const std::uint64_t seed : {5, 6}) {
+      const auto x = random<float>(c.x, seed);
+      Tensor<float> once(shape);
+      Tensor<float> each(shape);
+      backend::direct_convolution(input, x.data(), packed, window, output, once.data());
+      backend::direct_convolution(input, x.data(), weight.data(), window, output, each.data());
+      CHECK(largest_difference(once, each) == 0);
+    }
+  }
+}
+
+TEST_CASE("a residual may be the very map that the result goes to") {
+  for (const Case& c : cases()) {
+    CAPTURE(c.x.to_string());
+    const auto x = random<float>(c.x, 1);
+    const auto weight = random<float>(c.weight, 2);
+    Tensor<float> expected = ops::convolution(x, weight, c.options).clone();
+    for (float& value : expected.span()) value += 3;
+    Tensor<float> y(expected.shape(), 3);
+    backend::direct_convolution<float>(ops::detail::fold_images(c.x), x.data(), weight.data(),
+                                       ops::detail::convolution_window(c.weight, c.options),
+                                       ops::detail::fold_images(y.shape()), y.data(), {.residual = y.data()});
+    CHECK(largest_difference(y, expected) < 1e-3);
+  }
+}

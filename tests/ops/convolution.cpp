@@ -6,9 +6,11 @@
 
 #include "random_tensor.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 using namespace mien;
@@ -94,6 +96,40 @@ TEST_CASE("every number of channels, so that every block of the kernels and its 
       CHECK(dot(x, ops::convolution_input_gradient(y, weight, x.shape(), options)) == doctest::Approx(value).epsilon(1e-5));
       CHECK(dot(weight, ops::convolution_weight_gradient(x, y, weight.shape(), options)) ==
             doctest::Approx(value).epsilon(1e-5));
+    }
+}
+
+TEST_CASE("maps of every width, with unequal strides, paddings and groups, in float") {
+  const std::vector<std::pair<Shape, ConvolutionOptions>> windows{
+      {{3, 3, 6, 20}, {.stride = 2, .padding = 1}},
+      {{1, 1, 6, 34}, {.stride = {1, 2}}},
+      {{2, 3, 3, 10}, {.stride = {2, 1}, .padding = {0, 2}, .groups = 2}},
+      {{1, 1, 1, 6}, {.padding = {0, 1}, .groups = 6}},
+      {{5, 1, 6, 3}, {.stride = {3, 1}, .padding = {4, 0}}},
+  };
+  for (const auto& [kernel, options] : windows)
+    for (const Index width : {1, 7, 13, 15, 31, 65}) {
+      CAPTURE(kernel.to_string());
+      CAPTURE(width);
+      const auto x = random<float>({3, 4, width, 6}, 14);
+      const auto weight = random<float>(kernel, 15);
+      const auto y = ops::convolution(x, weight, options);
+      CHECK(largest_difference(y, by_definition(x, weight, options, y.shape())) < 1e-4);
+      const auto as_double = [](const Tensor<float>& from) {
+        Tensor<double> to(from.shape());
+        std::copy(from.span().begin(), from.span().end(), to.data());
+        return to;
+      };
+      const auto as_float = [](const Tensor<double>& from) {
+        Tensor<float> to(from.shape());
+        for (Index i = 0; i < from.elements(); ++i) to.data()[i] = static_cast<float>(from.data()[i]);
+        return to;
+      };
+      // The gradients of double are checked below, by finite differences.
+      const auto dx = ops::convolution_input_gradient(as_double(y), as_double(weight), x.shape(), options);
+      const auto dw = ops::convolution_weight_gradient(as_double(x), as_double(y), weight.shape(), options);
+      CHECK(largest_difference(ops::convolution_input_gradient(y, weight, x.shape(), options), as_float(dx)) < 1e-3);
+      CHECK(largest_difference(ops::convolution_weight_gradient(x, y, weight.shape(), options), as_float(dw)) < 1e-2);
     }
 }
 

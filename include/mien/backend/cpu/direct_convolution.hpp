@@ -1,13 +1,15 @@
 #pragma once
 
-/// Convolution without patch matrices, output by output. Threads share out bands of output rows; for each, the input
-/// rows it needs are copied once, with the padding around them, and the kernels of direct_kernels.hpp read the copy in
-/// place.
+/// Convolution without patch matrices, output by output, by the kernels of direct_kernels.hpp. Neighbouring pixels of an
+/// output row read windows that are equally far apart: rows of the image, in place where there is no padding, else
+/// copied once with the padding around them. Where maps are too narrow to fill the kernels, windows are copied one after
+/// the other.
 
 #include <algorithm>
 #include <array>
 #include <vector>
 
+#include "mien/backend/cpu/arithmetic.hpp"
 #include "mien/backend/cpu/convolution_epilogue.hpp"
 #include "mien/backend/cpu/direct_kernels.hpp"
 #include "mien/backend/cpu/image_grid.hpp"
@@ -15,16 +17,70 @@
 
 namespace mien::backend {
 
-/// Output pixels that a thread takes at a time, about: enough to use a block of weights many times while it is in the
-/// cache, few enough that small maps keep several threads busy.
-inline constexpr Index band_pixels = 192;
-
-/// A kernel's taps lie in runs of inputs that are next to each other in a row: its whole rows, or, where groups of
-/// channels stand between one tap and the next, single taps.
-inline Index tap_runs(const ConvolutionWindow& window) { return window.groups == 1 ? window.height : window.taps(); }
-inline Index run_length(const ConvolutionWindow& window, Index group_inputs) {
-  return window.groups == 1 ? window.width * group_inputs : group_inputs;
+/// Calls `visit(start, size, first)` for groups of `count` items: the items [start + first, start + size), of which
+/// those before `first` belong to another group too, or, with a start of -1, to none. Sizes are even, at most `most`,
+/// and about equal, because kernels for few items are slow.
+template <class Visit>
+void for_each_even_group(Index count, Index most, const Visit& visit) {
+  Index groups = count % 2 == 1 && count > 1 ? std::max<Index>(2, chunk_count(count, most)) : chunk_count(count, most);
+  for (Index done = 0; done < count; --groups) {
+    const Index size = chunk_count(chunk_count(count - done, groups), 2) * 2;
+    const Index first = std::max<Index>(0, size - (count - done));
+    visit(done - first, size, first);
+    done += size - first;
+  }
 }
+
+/// Calls `visit(first output, outputs, width)` for blocks of two vectors of outputs, and of one at the end.
+template <class T, class Visit>
+void for_each_output_block(Index outputs, const Visit& visit) {
+  const Index lanes = direct_kernels<T>().lanes;
+  for (Index first = 0; first < outputs; first += 2 * lanes) {
+    const Index left = outputs - first;
+    visit(first, std::min(left, 2 * lanes), left > lanes ? 2 * lanes : lanes);
+  }
+}
+
+/// A convolution's sizes, group by group.
+struct DirectShape {
+  DirectShape(const ConvolutionWindow& window, Index all_inputs, Index all_outputs)
+      : groups(window.groups),
+        inputs(all_inputs / groups),
+        outputs(all_outputs / groups),
+        depth(window.taps() * inputs),
+        // A kernel's taps lie in runs of inputs that are next to each other in a row: its whole rows, or, where groups
+        // of channels stand between one tap and the next, single taps.
+        runs(groups == 1 ? window.height : window.taps()),
+        run_length(groups == 1 ? window.width * inputs : inputs) {}
+
+  Index groups, inputs, outputs, depth, runs, run_length;
+};
+
+/// Weights as the kernels read them: for each group and each block of its outputs [depth, width], the last block filled
+/// up with zeros. To be packed once where they serve many convolutions.
+template <class T>
+class PackedWeights {
+ public:
+  /// Of weight [height, width, inputs / groups, outputs].
+  PackedWeights(const T* weight, const ConvolutionWindow& window, Index inputs, Index outputs)
+      : shape_(window, inputs, outputs),
+        group_size_(shape_.depth * chunk_count(shape_.outputs, direct_kernels<T>().lanes) * direct_kernels<T>().lanes),
+        numbers_({shape_.groups, group_size_}) {
+    parallel_for(0, shape_.depth, row_grain(outputs), [&](Index first, Index last) {
+      for (Index k = first; k < last; ++k)
+        for (Index group = 0; group < shape_.groups; ++group)
+          direct_kernels<T>().pack(weight + k * outputs + group * shape_.outputs, shape_.outputs, shape_.depth,
+                                   numbers_.data() + group * group_size_, k);
+    });
+  }
+
+  const T* block(Index group, Index first) const { return numbers_.data() + group * group_size_ + first * shape_.depth; }
+
+ private:
+  DirectShape shape_;
+  Index group_size_;
+  Tensor<T> numbers_;
+};
 
 /// Rows of output, counted over all images, with the padded input rows that they read.
 template <class T>
@@ -33,59 +89,64 @@ class InputBand {
   /// For the output rows [first, last).
   InputBand(const ImageGrid& input, const T* x, const ConvolutionWindow& window, const ImageGrid& output, Index first,
             Index last)
-      : columns_((output.width() - 1) * window.stride_width + window.width), row_length_(columns_ * input.channels) {
-    // A kernel may read as many channels as it has sums, past the last pixel's own.
-    constexpr Index slack = most_direct_sums;
-    const auto pixels = static_cast<std::size_t>((last - first) * output.width());
-    pixels_.reserve(pixels);
-    places_.reserve(pixels);
-    Index rows = 0;
-    for_each_image(output.height(), first, last, [&](Index, Index begin, Index end) {
-      rows += (end - begin - 1) * window.stride_height + window.height;
-    });
-    rows_ = Tensor<T>({rows * row_length_ + slack});
-    std::fill_n(rows_.data() + rows * row_length_, slack, T{0});
-    T* to = rows_.data();
-    for_each_image(output.height(), first, last, [&](Index image, Index begin, Index end) {
-      for (Index row = begin; row < end; ++row)
-        for (Index column = 0; column < output.width(); ++column) {
-          pixels_.push_back(to + (row - begin) * window.stride_height * row_length_ +
-                            column * window.stride_width * input.channels);
-          places_.push_back(output.offset(image, row, column));
+      : window_(window),
+        shape_(window, input.channels, output.channels),
+        width_(output.width()),
+        columns_((width_ - 1) * window.stride_width + window.width),
+        step_(std::min(window.stride_height, window.height)) {
+    // Kernels may read a number before a run, if it has but one.
+    constexpr Index slack = 1;
+    const bool in_place = window.padding_width == 0 && input.has_adjacent_columns() && shape_.run_length > 1;
+    const auto shares_rows = [&](Index line) { return line > first && line % output.height() > 0; };
+    Index copies = 0;
+    for (Index line = first; line < last; ++line) copies += shares_rows(line) ? step_ : window.height;
+    const Index row_length = columns_ * input.channels;
+    copied_ = Tensor<T>({slack + (in_place ? 1 : copies) * row_length});
+    T* to = copied_.data() + slack;
+    copied_.data()[0] = T{0};
+    if (in_place) std::fill_n(to, row_length, T{0});
+    rows_.reserve(static_cast<std::size_t>((last - first) * window.height));
+    for (Index line = first; line < last; ++line) {
+      const Index image = line / output.height();
+      const Index i = line % output.height();
+      for (Index column = 0; column < width_; ++column) places_.push_back(output.offset(image, i, column));
+      for (Index a = 0; a < window.height; ++a) {
+        const Index row = i * window.stride_height - window.padding_height + a;
+        const bool inside = row >= 0 && row < input.height();
+        if (in_place) {
+          rows_.push_back(inside ? x + input.offset(image, row, 0) : to);
+        } else if (shares_rows(line) && a + step_ < window.height) {
+          rows_.push_back(rows_[rows_.size() - static_cast<std::size_t>(window.height - step_)]);
+        } else {
+          rows_.push_back(to);
+          copy_row(input, x, image, row, to);
+          to += row_length;
         }
-      const Index top = begin * window.stride_height - window.padding_height;
-      const Index count = (end - begin - 1) * window.stride_height + window.height;
-      for (Index row = top; row < top + count; ++row, to += row_length_)
-        copy_row(input, x, image, row, window.padding_width, to);
-    });
-    for (Index run = 0; run < tap_runs(window); ++run)
-      run_offsets_.push_back(window.groups == 1
-                                 ? run * row_length_
-                                 : run / window.width * row_length_ + run % window.width * input.channels);
-  }
-
-  Index count() const { return static_cast<Index>(pixels_.size()); }
-
-  /// Where each output pixel's window begins, and from there each run of taps.
-  const std::vector<const T*, PooledAllocator<const T*>>& pixels() const { return pixels_; }
-  const std::vector<Index, PooledAllocator<Index>>& run_offsets() const { return run_offsets_; }
-
-  /// Where output pixel `i` of the band lies in the output.
-  Index place(Index i) const { return places_[static_cast<std::size_t>(i)]; }
-
- private:
-  template <class Visit>
-  static void for_each_image(Index height, Index first, Index last, const Visit& visit) {
-    for (Index row = first; row < last;) {
-      const Index image = row / height;
-      const Index end = std::min(last, (image + 1) * height);
-      visit(image, row - image * height, end - image * height);
-      row = end;
+      }
     }
   }
 
+  Index rows() const { return static_cast<Index>(rows_.size()) / window_.height; }
+  Index width() const { return width_; }
+  Index pixels() const { return rows() * width_; }
+
+  /// From one output pixel's window to the next.
+  Index pixel_stride() const { return window_.stride_width * shape_.inputs * shape_.groups; }
+
+  /// Where a run of a group's window begins for the first pixel of an output row.
+  const T* run(Index row, Index group, Index run) const {
+    const Index a = shape_.groups == 1 ? run : run / window_.width;
+    const Index b = shape_.groups == 1 ? 0 : run % window_.width;
+    return rows_[static_cast<std::size_t>(row * window_.height + a)] + (b * shape_.groups + group) * shape_.inputs;
+  }
+
+  /// Where the output pixels lie in the output.
+  const Index* places() const { return places_.data(); }
+
+ private:
   /// A row of the image from column -padding on, zero wherever there is no image.
-  void copy_row(const ImageGrid& input, const T* x, Index image, Index row, Index padding, T* to) const {
+  void copy_row(const ImageGrid& input, const T* x, Index image, Index row, T* to) const {
+    const Index padding = window_.padding_width;
     const bool inside = row >= 0 && row < input.height();
     const Index first = inside ? std::clamp<Index>(padding, 0, columns_) : columns_;
     const Index last = std::clamp<Index>(input.width() + padding, first, columns_);
@@ -99,147 +160,268 @@ class InputBand {
     std::fill_n(to, (columns_ - last) * input.channels, T{0});
   }
 
+  const ConvolutionWindow& window_;
+  DirectShape shape_;
+  Index width_;
   Index columns_;
-  Index row_length_;
-  Tensor<T> rows_;
-  std::vector<const T*, PooledAllocator<const T*>> pixels_;
-  std::vector<Index, PooledAllocator<Index>> run_offsets_;
+  Index step_;
+  Tensor<T> copied_;
+  std::vector<const T*, PooledAllocator<const T*>> rows_;  ///< [rows, height of the kernel]
   std::vector<Index, PooledAllocator<Index>> places_;
 };
 
-/// Calls `visit(block, first channel, channels)` for all channels, with the widest block that they fill.
-template <class T, class Visit>
-void for_each_channel_block(Index channels, const Visit& visit) {
+/// Output pixels that a thread takes at a time, about: enough to use a block of weights many times while it is in the
+/// cache, few enough that small maps keep several threads busy.
+inline constexpr Index band_pixels = 192;
+
+/// Rows of output that a band of about so many pixels has; the same for every number of threads.
+inline Index band_rows(Index output_width, Index pixels) {
+  return std::max<Index>(1, pixels / std::max<Index>(1, output_width));
+}
+
+/// The outputs of a block's pixels; `places` are those of the pixels in the map.
+template <class T>
+DirectOutput<T> block_outputs(T* y, const ConvolutionEpilogue<T>& epilogue, Index channel, Index channels,
+                              const Index* places, Index first) {
+  return {y + channel,
+          epilogue.residual == nullptr ? nullptr : epilogue.residual + channel,
+          epilogue.bias == nullptr ? nullptr : epilogue.bias + channel,
+          epilogue.relu,
+          places,
+          first,
+          channels};
+}
+
+/// Output rows of a band, from windows in the rows of the image.
+template <class T>
+void convolve_rows(const InputBand<T>& band, const DirectShape& shape, const PackedWeights<T>& weights, T* y,
+                   const ConvolutionEpilogue<T>& epilogue) {
   const DirectKernels<T>& kernels = direct_kernels<T>();
-  for (Index first = 0; first < channels;) {
-    const Index left = chunk_count(channels - first, kernels.lanes) * kernels.lanes;
-    const DirectBlock<T>& block = *std::find_if(kernels.blocks.begin(), kernels.blocks.end() - 1,
-                                                [&](const DirectBlock<T>& one) { return one.width <= left; });
-    const Index count = std::min(channels - first, block.width);
-    visit(block, first, count);
-    first += count;
+  std::vector<const T*, PooledAllocator<const T*>> runs(static_cast<std::size_t>(band.rows() * shape.runs));
+  for (Index group = 0; group < shape.groups; ++group) {
+    for (Index row = 0; row < band.rows(); ++row)
+      for (Index run = 0; run < shape.runs; ++run)
+        runs[static_cast<std::size_t>(row * shape.runs + run)] = band.run(row, group, run);
+    for_each_output_block<T>(shape.outputs, [&](Index channel, Index channels, Index width) {
+      for (Index row = 0; row < band.rows(); ++row)
+        for_each_even_group(band.width(), kernels.rows, [&](Index start, Index size, Index first) {
+          // A pixel without neighbours is taken twice.
+          const Index stride = start < 0 ? 0 : band.pixel_stride();
+          kernels.convolve(size, width)(
+              {runs.data() + row * shape.runs, shape.runs, shape.run_length, start * stride, stride},
+              weights.block(group, channel),
+              block_outputs(y, epilogue, group * shape.outputs + channel, channels,
+                            band.places() + row * band.width() + start + first, first));
+        });
+    });
   }
 }
 
-/// Weights [depth, outputs] of all groups, block by block as `for_each_channel_block` takes them, each block padded
-/// with zeros to whole vectors: [block, depth, width].
+/// Copies the window of an output pixel: [taps, inputs] of one group.
 template <class T>
-Tensor<T> pack_weights(const T* weight, Index depth, Index group_outputs, Index groups) {
-  const Index lanes = direct_kernels<T>().lanes;
-  const Index padded = chunk_count(group_outputs, lanes) * lanes;
-  Tensor<T> packed({groups, depth * padded});
-  for (Index group = 0; group < groups; ++group)
-    for_each_channel_block<T>(group_outputs, [&](const DirectBlock<T>& block, Index first, Index count) {
-      T* to = packed.data() + (group * padded + first) * depth;
-      const T* from = weight + group * group_outputs + first;
-      parallel_for(0, depth, std::max<Index>(1, elementwise_grain / block.width), [&](Index begin, Index end) {
-        for (Index k = begin; k < end; ++k) {
-          T* row = std::copy_n(from + k * groups * group_outputs, count, to + k * block.width);
-          std::fill(row, to + (k + 1) * block.width, T{0});
-        }
-      });
-    });
-  return packed;
-}
-
-/// Rows of output that a band has; the same for every number of threads.
-inline Index band_rows(Index output_width) {
-  return std::max<Index>(1, band_pixels / std::max<Index>(1, output_width));
-}
-
-/// y = epilogue(x * weight), weight [height, width, channels / groups, outputs], output by output.
-template <class T>
-void direct_convolution(const ImageGrid& input, const T* x, const T* weight, const ConvolutionWindow& window,
-                        const ImageGrid& output, T* y, const ConvolutionEpilogue<T>& epilogue = {}) {
-  const Index lanes = direct_kernels<T>().lanes;
+void copy_window(const ImageGrid& input, const T* x, const ConvolutionWindow& window, Index image, Index top, Index left,
+                 Index group, T* to) {
   const Index inputs = input.channels / window.groups;
-  const Index outputs = output.channels / window.groups;
-  const Index depth = window.taps() * inputs;
-  const Tensor<T> packed = pack_weights(weight, depth, outputs, window.groups);
-  const Index padded = chunk_count(outputs, lanes) * lanes;
-  const Index rows = output.images * output.height();
-  if (output.pixels() == 0) return;
-  parallel_for(0, rows, band_rows(output.width()), [&](Index first, Index last) {
-    const InputBand<T> band(input, x, window, output, first, last);
-    for (Index group = 0; group < window.groups; ++group)
-      for_each_channel_block<T>(outputs, [&](const DirectBlock<T>& kernel, Index channel, Index count) {
-        const Index together = kernel.sums;
-        const T* block = packed.data() + (group * padded + channel) * depth;
-        for (Index start = 0; start < band.count(); start += together) {
-          std::array<const T*, most_direct_sums> pixels{};
-          for (Index p = 0; p < together; ++p)
-            pixels[static_cast<std::size_t>(p)] =
-                band.pixels()[static_cast<std::size_t>(std::min(start + p, band.count() - 1))] + group * inputs;
-          alignas(64) std::array<T, most_direct_bytes / sizeof(T)> sums;
-          kernel.convolve(pixels.data(), band.run_offsets().data(), tap_runs(window), run_length(window, inputs), block,
-                          sums.data());
-          for (Index p = 0; p < std::min(together, band.count() - start); ++p) {
-            const Index place = band.place(start + p) + group * outputs + channel;
-            auto sum = array(sums.data() + p * kernel.width, count);
-            if (epilogue.bias != nullptr) sum += array(epilogue.bias + group * outputs + channel, count);
-            if (epilogue.residual != nullptr) sum += array(epilogue.residual + place, count);
-            if (epilogue.relu) sum = (sum < T{0}).select(T{0}, sum);
-            array(y + place, count) = sum;
-          }
-        }
+  const bool rows_adjacent = window.groups == 1 && input.has_adjacent_columns();
+  const Index first = std::clamp<Index>(-left, 0, window.width);
+  const Index last = std::clamp<Index>(input.width() - left, first, window.width);
+  for (Index row = top; row < top + window.height; ++row) {
+    if (row < 0 || row >= input.height()) {
+      to = std::fill_n(to, window.width * inputs, T{0});
+      continue;
+    }
+    to = std::fill_n(to, first * inputs, T{0});
+    if (rows_adjacent && first < last) {
+      to = std::copy_n(x + input.offset(image, row, left + first), (last - first) * inputs, to);
+    } else {
+      for (Index b = first; b < last; ++b)
+        to = std::copy_n(x + input.offset(image, row, left + b) + group * inputs, inputs, to);
+    }
+    to = std::fill_n(to, (window.width - last) * inputs, T{0});
+  }
+}
+
+/// The windows of output pixels, all pixels of all images counted, one after the other, with gaps that keep them from
+/// falling into the same sets of the cache.
+template <class T>
+class CopiedWindows {
+ public:
+  CopiedWindows(const ImageGrid& input, const T* x, const ConvolutionWindow& window, const ImageGrid& output,
+                Index group, Index first, Index last)
+      : count_(last - first), stride_(window.taps() * (input.channels / window.groups) + gap) {
+    // An odd number is rounded up.
+    windows_ = Tensor<T>({(count_ + 1) * stride_});
+    std::fill_n(windows_.data() + count_ * stride_, stride_, T{0});
+    places_.resize(static_cast<std::size_t>(count_));
+    parallel_for(0, count_, row_grain(stride_), [&](Index begin, Index end) {
+      for (Index i = begin; i < end; ++i) {
+        const Index column = (first + i) % output.width();
+        const Index row = (first + i) / output.width() % output.height();
+        const Index image = (first + i) / output.width() / output.height();
+        places_[static_cast<std::size_t>(i)] = output.offset(image, row, column);
+        copy_window(input, x, window, image, row * window.stride_height - window.padding_height,
+                    column * window.stride_width - window.padding_width, group, windows_.data() + i * stride_);
+      }
+    });
+  }
+
+  Index count() const { return count_; }
+  Index stride() const { return stride_; }
+  const T* data() const { return windows_.data(); }
+  const Index* places() const { return places_.data(); }
+
+ private:
+  static constexpr Index gap = 16;
+  Index count_;
+  Index stride_;
+  Tensor<T> windows_;
+  std::vector<Index, PooledAllocator<Index>> places_;
+};
+
+/// All output from copied windows: bands of pixels, whose windows stay in the cache, by blocks of outputs.
+template <class T>
+void convolve_windows(const ImageGrid& input, const T* x, const DirectShape& shape, const PackedWeights<T>& weights,
+                      const ConvolutionWindow& window, const ImageGrid& output, T* y,
+                      const ConvolutionEpilogue<T>& epilogue) {
+  const DirectKernels<T>& kernels = direct_kernels<T>();
+  constexpr Index cached_bytes = Index{1} << 20;
+  constexpr Index bands_together = 8;
+  const Index affordable = cached_bytes / (std::max<Index>(1, shape.depth) * static_cast<Index>(sizeof(T)));
+  const Index band = std::clamp(affordable / kernels.rows * kernels.rows, kernels.rows, 16 * kernels.rows);
+  const Index width = 2 * kernels.lanes;
+  const Index blocks = chunk_count(shape.outputs, width);
+  for (Index group = 0; group < shape.groups; ++group)
+    for (Index begin = 0; begin < output.pixels(); begin += bands_together * band) {
+      const Index end = std::min(output.pixels(), begin + bands_together * band);
+      const CopiedWindows<T> windows(input, x, window, output, group, begin, end);
+      parallel_for(0, chunk_count(windows.count(), band) * blocks, 1, [&](Index task, Index) {
+        const Index first_pixel = task / blocks * band;
+        const Index channel = task % blocks * width;
+        const Index left = shape.outputs - channel;
+        const T* from = windows.data() + first_pixel * windows.stride();
+        const auto convolve = [&](Index start, Index size, Index first) {
+          kernels.convolve(size, left > kernels.lanes ? width : kernels.lanes)(
+              {&from, 1, shape.depth, start * windows.stride(), windows.stride()}, weights.block(group, channel),
+              block_outputs(y, epilogue, group * shape.outputs + channel, std::min(left, width),
+                            windows.places() + first_pixel + start + first, first));
+        };
+        for_each_even_group(std::min(band, windows.count() - first_pixel), kernels.rows, convolve);
       });
+    }
+}
+
+/// y = epilogue(x * weight), output by output.
+template <class T>
+void direct_convolution(const ImageGrid& input, const T* x, const PackedWeights<T>& weights,
+                        const ConvolutionWindow& window, const ImageGrid& output, T* y,
+                        const ConvolutionEpilogue<T>& epilogue = {}) {
+  const DirectShape shape(window, input.channels, output.channels);
+  if (output.pixels() == 0) return;
+  if (shape.depth == 0 || output.width() < direct_kernels<T>().rows - 2)
+    return convolve_windows(input, x, shape, weights, window, output, y, epilogue);
+  parallel_for(0, output.images * output.height(), band_rows(output.width(), band_pixels), [&](Index first, Index last) {
+    convolve_rows(InputBand<T>(input, x, window, output, first, last), shape, weights, y, epilogue);
   });
 }
 
-/// Adds a band's part to gradient [taps, inputs, all outputs].
+/// The same of weight [height, width, channels / groups, outputs].
 template <class T>
-void add_weight_gradient(const InputBand<T>& band, const T* upstream, Index upstream_stride,
-                         const ConvolutionWindow& window, Index inputs, Index outputs, T* gradient) {
-  const Index lanes = direct_kernels<T>().lanes;
-  const Index padded = chunk_count(outputs, lanes) * lanes;
-  const Index all_outputs = outputs * window.groups;
-  for (Index group = 0; group < window.groups; ++group)
-    for_each_channel_block<T>(outputs, [&](const DirectBlock<T>& kernel, Index channel, Index count) {
-      const Index together = kernel.sums;
-      const Index length = run_length(window, inputs);
-      for (Index run = 0; run < tap_runs(window); ++run)
-        for (Index c = 0; c < length; c += together) {
-          alignas(64) std::array<T, most_direct_bytes / sizeof(T)> sums;
-          kernel.correlate(band.pixels().data(), band.run_offsets()[static_cast<std::size_t>(run)] + group * inputs + c,
-                           band.count(), upstream + group * padded + channel, upstream_stride, sums.data());
-          for (Index i = 0; i < std::min(together, length - c); ++i)
-            array(gradient + (run * length + c + i) * all_outputs + group * outputs + channel, count) +=
-                array(sums.data() + i * kernel.width, count);
-        }
-    });
+void direct_convolution(const ImageGrid& input, const T* x, const T* weight, const ConvolutionWindow& window,
+                        const ImageGrid& output, T* y, const ConvolutionEpilogue<T>& epilogue = {}) {
+  if (output.pixels() == 0) return;
+  direct_convolution(input, x, PackedWeights<T>(weight, window, input.channels, output.channels), window, output, y,
+                     epilogue);
 }
 
-/// gradient [height, width, channels / groups, outputs] = sum over pixels of window^T upstream, directly. Every part of
-/// the bands has a sum of its own, and the parts are added in order, so that the bits do not depend on the threads.
+/// What a band of pixels adds to a weight's gradient: products of its windows' runs with its upstream gradients.
+template <class T>
+class WeightGradientBand {
+ public:
+  /// For the output rows [first, last).
+  WeightGradientBand(const ImageGrid& input, const T* x, const ImageGrid& output, const T* upstream,
+                     const ConvolutionWindow& window, Index first, Index last)
+      : shape_(window, input.channels, output.channels),
+        band_(input, x, window, output, first, last),
+        group_size_(chunk_count(shape_.outputs, kernels_.lanes) * kernels_.lanes * band_.pixels()),
+        upstream_({shape_.groups * group_size_}) {
+    parallel_for(0, band_.pixels(), row_grain(output.channels), [&](Index begin, Index end) {
+      for (Index p = begin; p < end; ++p)
+        for (Index group = 0; group < shape_.groups; ++group)
+          kernels_.pack(upstream + band_.places()[p] + group * shape_.outputs, shape_.outputs, band_.pixels(),
+                        upstream_.data() + group * group_size_, p);
+    });
+  }
+
+  /// Parts that may be worked on at once: runs, by blocks of outputs, group by group.
+  Index tasks() const { return shape_.groups * shape_.runs * blocks(); }
+
+  /// gradient [taps, inputs, all outputs]: one part of it is stored, or added to what is there.
+  void work_on(Index task, bool accumulate, T* gradient) const {
+    const Index run = task / blocks() % shape_.runs;
+    const Index group = task / blocks() / shape_.runs;
+    const Index channel = task % blocks() * 2 * kernels_.lanes;
+    const Index left = shape_.outputs - channel;
+    const Index width = left > kernels_.lanes ? 2 * kernels_.lanes : kernels_.lanes;
+    const Index all_outputs = shape_.groups * shape_.outputs;
+    std::vector<const T*, PooledAllocator<const T*>> pixels;
+    pixels.reserve(static_cast<std::size_t>(band_.pixels()));
+    for (Index row = 0; row < band_.rows(); ++row)
+      for (Index column = 0; column < band_.width(); ++column)
+        pixels.push_back(band_.run(row, group, run) + column * band_.pixel_stride());
+    const T* up = upstream_.data() + group * group_size_ + channel * band_.pixels();
+    T* to = gradient + run * shape_.run_length * all_outputs + group * shape_.outputs + channel;
+    for_each_even_group(shape_.run_length, kernels_.rows, [&](Index start, Index size, Index first) {
+      kernels_.correlate(size, width)({pixels.data(), band_.pixels(), start}, up,
+                                      {to + (start + first) * all_outputs, all_outputs, first, std::min(left, width),
+                                       accumulate});
+    });
+  }
+
+ private:
+  Index blocks() const { return chunk_count(shape_.outputs, 2 * kernels_.lanes); }
+
+  const DirectKernels<T>& kernels_ = direct_kernels<T>();
+  DirectShape shape_;
+  InputBand<T> band_;
+  Index group_size_;
+  Tensor<T> upstream_;  ///< [groups, blocks, pixels, width]
+};
+
+/// gradient [height, width, channels / groups, outputs] = sum over pixels of window^T upstream, directly. Many bands of
+/// pixels are dealt out in parts with a sum of their own, and the parts are added in order, so that the bits do not
+/// depend on the threads; the sums of few are dealt out instead.
 template <class T>
 void direct_weight_gradient(const ImageGrid& input, const T* x, const ImageGrid& output, const T* upstream,
                             const ConvolutionWindow& window, T* gradient) {
-  const Index lanes = direct_kernels<T>().lanes;
-  const Index inputs = input.channels / window.groups;
-  const Index outputs = output.channels / window.groups;
-  const Index padded = chunk_count(outputs, lanes) * lanes;
-  const Index stride = padded * window.groups;
-  const Index size = window.taps() * inputs * output.channels;
+  constexpr Index pixels = 512;
+  const Index size = window.taps() * input.channels / window.groups * output.channels;
+  if (output.pixels() * size == 0) {
+    std::fill_n(gradient, size, T{0});
+    return;
+  }
   const Index rows = output.images * output.height();
-  const Index bands = output.width() == 0 ? 0 : chunk_count(rows, band_rows(output.width()));
+  const Index rows_in_band = band_rows(output.width(), pixels);
+  const Index bands = chunk_count(rows, rows_in_band);
+  const auto band = [&](Index i) {
+    return WeightGradientBand<T>(input, x, output, upstream, window, i * rows_in_band,
+                                 std::min(rows, (i + 1) * rows_in_band));
+  };
+  if (bands < 4) {
+    for (Index i = 0; i < bands; ++i) {
+      const WeightGradientBand<T> one = band(i);
+      parallel_for(0, one.tasks(), 1, [&](Index task, Index) { one.work_on(task, i > 0, gradient); });
+    }
+    return;
+  }
   // As many parts as keep eight threads busy, unless their sums would take more than 64 MiB.
-  const Index affordable = (Index{1} << 26) / std::max<Index>(1, size * static_cast<Index>(sizeof(T)));
-  const Index parts = std::max<Index>(1, std::min({bands, Index{8}, std::max<Index>(2, affordable)}));
-  Tensor<T> partial({parts, size}, T{0});
+  const Index affordable = (Index{1} << 26) / (size * static_cast<Index>(sizeof(T)));
+  const Index parts = std::min({bands, Index{8}, std::max<Index>(2, affordable)});
+  Tensor<T> partial({parts, size});
   parallel_for(0, parts, 1, [&](Index part, Index) {
-    for (Index i = bands * part / parts; i < bands * (part + 1) / parts; ++i) {
-      const Index first = i * band_rows(output.width());
-      const Index last = std::min(rows, first + band_rows(output.width()));
-      const InputBand<T> band(input, x, window, output, first, last);
-      Tensor<T> block({band.count(), stride});
-      for (Index p = 0; p < band.count(); ++p) {
-        const T* from = upstream + band.place(p);
-        for (Index group = 0; group < window.groups; ++group) {
-          T* end = std::copy_n(from + group * outputs, outputs, block.data() + p * stride + group * padded);
-          std::fill(end, block.data() + p * stride + (group + 1) * padded, T{0});
-        }
-      }
-      add_weight_gradient(band, block.data(), stride, window, inputs, outputs, partial.data() + part * size);
+    const Index first = bands * part / parts;
+    for (Index i = first; i < bands * (part + 1) / parts; ++i) {
+      const WeightGradientBand<T> one = band(i);
+      for (Index task = 0; task < one.tasks(); ++task) one.work_on(task, i > first, partial.data() + part * size);
     }
   });
   parallel_for(0, size, elementwise_grain, [&](Index first, Index last) {

@@ -8,25 +8,64 @@
 
 namespace mien::backend {
 
-/// Loops that keep `sums` x `width` sums in registers: `width` output channels, whole vectors of them, for each of so
-/// many pixels (`convolve`) or input channels (`correlate`).
+/// The windows of neighbouring output pixels, `pixel_stride` numbers apart. A window consists of runs of numbers that
+/// lie next to each other: its rows, or its taps. The first pixel's begin at runs[r] + offset.
 template <class T>
-struct DirectBlock {
-  Index width;
-  Index sums;
-  void (*convolve)(const T* const* pixels, const Index* run_offsets, Index runs, Index length, const T* weight, T* out);
-  void (*correlate)(const T* const* pixels, Index offset, Index pixel_count, const T* upstream, Index stride, T* out);
+struct DirectInput {
+  const T* const* runs;
+  Index run_count, length;
+  Index offset, pixel_stride;
 };
 
+/// Where the sums of some pixels go, from the `first` of them on, with the parts of an epilogue.
+template <class T>
+struct DirectOutput {
+  T* y;
+  const T* residual;  ///< or null
+  const T* bias;      ///< or null
+  bool relu;
+  const Index* places;  ///< of each of them in y and residual
+  Index first;
+  Index channels;
+};
+
+/// One run of the windows of many pixels.
+template <class T>
+struct DirectPixels {
+  const T* const* pixels;
+  Index count;
+  Index offset;
+};
+
+/// Where the rows of a weight's gradient go from the `first` of them on.
+template <class T>
+struct DirectGradient {
+  T* data;
+  Index stride;
+  Index first;
+  Index channels;
+  bool accumulate;
+};
+
+/// Loops for `lanes` or twice as many outputs, and for 2, 4 and so on up to `rows` pixels or inputs.
 template <class T>
 struct DirectKernels {
-  Index lanes;
-  std::array<DirectBlock<T>, 3> blocks;  ///< the widest first
-};
+  using Convolve = void (*)(const DirectInput<T>& input, const T* weight, const DirectOutput<T>& output);
+  using Correlate = void (*)(const DirectPixels<T>& pixels, const T* upstream, const DirectGradient<T>& gradient);
 
-/// What the sums of any block take at most, and for how many pixels or channels they are.
-inline constexpr std::size_t most_direct_bytes = 4 * 6 * 64;
-inline constexpr Index most_direct_sums = 12;
+  Index lanes;
+  Index rows;
+  void (*pack)(const T* from, Index outputs, Index depth, T* to, Index row);
+  std::array<Convolve, 7> convolve_one, convolve_two;
+  std::array<Correlate, 7> correlate_one, correlate_two;
+
+  Convolve convolve(Index pixels, Index width) const {
+    return (width == lanes ? convolve_one : convolve_two)[static_cast<std::size_t>(pixels / 2 - 1)];
+  }
+  Correlate correlate(Index inputs, Index width) const {
+    return (width == lanes ? correlate_one : correlate_two)[static_cast<std::size_t>(inputs / 2 - 1)];
+  }
+};
 
 }  // namespace mien::backend
 
