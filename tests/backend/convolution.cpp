@@ -21,7 +21,7 @@ struct Case {
   ops::ConvolutionOptions options;
 };
 
-/// The last goes Winograd's way.
+/// The last goes Winograd's way, or on tiles, as do some of the others.
 const std::vector<Case>& cases() {
   static const std::vector<Case> list{
       {{2, 7, 7, 3}, {7, 7, 3, 31}, {.stride = 2, .padding = 3}},
@@ -35,47 +35,59 @@ const std::vector<Case>& cases() {
 
 }  // namespace
 
-TEST_CASE("an epilogue does what bias, residual and ReLU do one after the other") {
+TEST_CASE("an epilogue does what scale, bias, residual and ReLU do one after the other, prepared or not") {
   for (const Case& c : cases())
-    for (int parts = 0; parts < 8; ++parts) {
-      CAPTURE(c.x.to_string());
-      CAPTURE(parts);
-      const auto x = random<float>(c.x, 1);
-      const auto weight = random<float>(c.weight, 2);
-      const auto plain = ops::convolution(x, weight, c.options);
-      const auto bias = random<float>({c.weight[3]}, 3);
-      const auto residual = random<float>(plain.shape(), 4);
-      const bool relu = (parts & 4) != 0;
+    for (const auto precision : {Precision::highest, Precision::high, Precision::medium})
+      for (int parts = 0; parts < 16; ++parts) {
+        CAPTURE(c.x.to_string());
+        CAPTURE(name_of(precision));
+        CAPTURE(parts);
+        const PrecisionScope scope(precision);
+        const auto x = random<float>(c.x, 1);
+        const auto weight = random<float>(c.weight, 2);
+        const auto plain = ops::convolution(x, weight, c.options);
+        const auto scale = random<float>({c.weight[3]}, 3);
+        const auto bias = random<float>({c.weight[3]}, 4);
+        const auto residual = random<float>(plain.shape(), 5);
+        const bool relu = (parts & 8) != 0;
 
-      Tensor<float> expected = plain.clone();
-      for (Index i = 0; i < expected.elements(); ++i) {
-        float& value = expected.data()[i];
-        if ((parts & 1) != 0) value += bias.data()[i % bias.elements()];
-        if ((parts & 2) != 0) value += residual.data()[i];
-        if (relu && value < 0) value = 0;
+        Tensor<float> expected = plain.clone();
+        for (Index i = 0; i < expected.elements(); ++i) {
+          float& value = expected.data()[i];
+          if ((parts & 1) != 0) value *= scale.data()[i % scale.elements()];
+          if ((parts & 2) != 0) value += bias.data()[i % bias.elements()];
+          if ((parts & 4) != 0) value += residual.data()[i];
+          if (relu && value < 0) value = 0;
+        }
+        ops::ConvolutionEpilogue<float> epilogue{.relu = relu};
+        if ((parts & 1) != 0) epilogue.scale = scale;
+        if ((parts & 2) != 0) epilogue.bias = bias;
+        if ((parts & 4) != 0) epilogue.residual = residual;
+        CHECK(largest_difference(ops::convolution(x, weight, c.options, epilogue), expected) < 2e-5);
+        const backend::PreparedKernel<float> prepared(weight, ops::detail::convolution_window(c.weight, c.options),
+                                                      c.x[-1]);
+        for (int call = 0; call < 2; ++call)
+          CHECK(largest_difference(ops::convolution(x, weight, c.options, epilogue, &prepared), expected) < 2e-5);
       }
-      Tensor<float> y(plain.shape());
-      backend::convolution<float>(
-          ops::detail::fold_images(c.x), x.data(), weight.data(),
-          ops::detail::convolution_window(c.weight, c.options), ops::detail::fold_images(y.shape()), y.data(),
-          {(parts & 1) != 0 ? bias.data() : nullptr, (parts & 2) != 0 ? residual.data() : nullptr, relu});
-      CHECK(largest_difference(y, expected) < 1e-5);
-    }
 }
 
 TEST_CASE("a NaN passes through the ReLU of an epilogue") {
   const float nan = std::numeric_limits<float>::quiet_NaN();
-  for (const Case& c : cases()) {
-    CAPTURE(c.x.to_string());
-    const auto weight = random<float>(c.weight, 2);
-    const Tensor<float> x(c.x, nan);
-    Tensor<float> y = ops::convolution(x, weight, c.options);
-    REQUIRE(std::isnan(y.data()[y.elements() / 2]));
-    backend::convolution<float>(ops::detail::fold_images(c.x), x.data(), weight.data(),
-                                ops::detail::convolution_window(c.weight, c.options),
-                                ops::detail::fold_images(y.shape()), y.data(), {.relu = true});
-    CHECK(std::isnan(y.data()[y.elements() / 2]));
-  }
+  for (const auto precision : {Precision::highest, Precision::medium})
+    for (const Case& c : cases()) {
+      CAPTURE(c.x.to_string());
+      const PrecisionScope scope(precision);
+      const auto y = ops::convolution(Tensor<float>(c.x, nan), random<float>(c.weight, 2), c.options, {.relu = true});
+      CHECK(std::isnan(y.data()[y.elements() / 2]));
+    }
+}
+
+TEST_CASE("an epilogue of other channels or another shape is an error") {
+  const Tensor<float> x({1, 5, 5, 4}, 1);
+  const Tensor<float> weight({3, 3, 4, 6}, 1);
+  CHECK_THROWS_AS(ops::convolution(x, weight, {}, {.scale = Tensor<float>({4}, 1)}), ShapeError);
+  CHECK_THROWS_AS(ops::convolution(x, weight, {}, {.bias = Tensor<float>({1, 6}, 1)}), ShapeError);
+  CHECK_THROWS_AS(ops::convolution(x, weight, {}, {.residual = Tensor<float>({1, 5, 5, 6}, 1)}), ShapeError);
 }
 
 TEST_CASE("weights packed once give the same bits as weights packed for each convolution") {

@@ -103,11 +103,12 @@ ops::SuperImageWeights<T> super_image_weights(const Tensor<T>& alpha, Index chan
 
 /// x [B, T, H, W, C], weight [3, 3, C, O]. With learned weights, fusion_weight is [2 O, 2 O] or, for one pair for all
 /// channels, [2, 2 O], fusion_bias [2 O] or [2]: alpha = softmax over views of (mean Y_h, mean Y_w) W^T + b. Else both
-/// are ignored.
+/// are ignored. A kernel that was prepared before may come with its weight.
 template <class T>
 SuperImageResult<T> super_image_convolution(const Variable<T>& x, const Variable<T>& weight,
                                             const Variable<T>& fusion_weight, const Variable<T>& fusion_bias,
-                                            const SuperImageOptions& options = {}) {
+                                            const SuperImageOptions& options = {},
+                                            const backend::PreparedKernel<T>* prepared = nullptr) {
   const ViewFusion fusion = options.fusion;
   ops::detail::check_super_image_convolution(x.shape(), weight.shape());
   const Index batch = x.size(0);
@@ -115,7 +116,7 @@ SuperImageResult<T> super_image_convolution(const Variable<T>& x, const Variable
 
   if (fusion == ViewFusion::none) {
     const Variable<T> y = record(
-        ops::convolution(x.value(), weight.value(), ops::detail::super_image_window), {x, weight},
+        ops::convolution(x.value(), weight.value(), ops::detail::super_image_window, {}, prepared), {x, weight},
         [map = x.value(), kernel = weight.value()](const Tensor<T>& upstream, auto& inputs) {
           const auto window = ops::detail::super_image_window;
           if (inputs.needed(0)) inputs.add(0, ops::convolution_input_gradient(upstream, kernel, map.shape(), window));
@@ -125,7 +126,7 @@ SuperImageResult<T> super_image_convolution(const Variable<T>& x, const Variable
   }
 
   auto parts = std::make_shared<ops::SuperImageParts<T>>(
-      ops::super_image_parts(x.value(), weight.value(), options.layout));
+      ops::super_image_parts(x.value(), weight.value(), options.layout, prepared));
   Tensor<T> means;
   Tensor<T> alpha;
   if (has_learned_weights(fusion)) {

@@ -5,10 +5,9 @@
 
 #include "mien/autograd/shape.hpp"
 #include "mien/nn/attention.hpp"
-#include "mien/nn/batch_norm.hpp"
 #include "mien/nn/channel_wise_convolution.hpp"
-#include "mien/nn/convolution.hpp"
 #include "mien/nn/dropout.hpp"
+#include "mien/nn/normalised_convolution.hpp"
 
 namespace mien::models {
 
@@ -32,7 +31,10 @@ struct AccmBranch : nn::Module<AccmBranch<T>, T> {
         conv2({.in = width, .out = width, .kernel = 3, .padding = 1}),
         norm2(width) {}
 
-  Variable<T> operator()(const Variable<T>& x) { return norm2(conv2(norm1(conv1(x), {.relu = true})), {.relu = true}); }
+  Variable<T> operator()(const Variable<T>& x) {
+    const Variable<T> y = nn::normalised_convolution(conv1, norm1, x, {.relu = true});
+    return nn::normalised_convolution(conv2, norm2, y, {.relu = true});
+   }
 
   void visit(auto&& child) {
     child("0", conv1);

@@ -11,9 +11,8 @@
 
 #include "mien/autograd/pooling.hpp"
 #include "mien/autograd/shape.hpp"
-#include "mien/nn/batch_norm.hpp"
-#include "mien/nn/convolution.hpp"
 #include "mien/nn/dropout.hpp"
+#include "mien/nn/normalised_convolution.hpp"
 #include "mien/nn/super_image_convolution.hpp"
 
 namespace mien::models {
@@ -58,7 +57,7 @@ struct Downsample : nn::Module<Downsample<T>, T> {
   Downsample(Index in, Index out, Index stride)
       : conv({.in = in, .out = out, .kernel = 1, .stride = stride}), norm(out) {}
 
-  Variable<T> operator()(const Variable<T>& x) { return norm(conv(x)); }
+  Variable<T> operator()(const Variable<T>& x) { return nn::normalised_convolution(conv, norm, x); }
 
   void visit(auto&& child) {
     child("0", conv);
@@ -82,8 +81,8 @@ struct SistcmBlock : nn::Module<SistcmBlock<T>, T> {
   }
 
   Variable<T> operator()(const Variable<T>& x) {
-    const Variable<T> y = conv2(bn1(conv1(x), {.relu = true}));
-    return bn2(y, {.residual = downsample ? (*downsample)(x) : x, .relu = true});
+    const Variable<T> y = nn::normalised_convolution(conv1, bn1, x, {.relu = true});
+    return nn::normalised_convolution(conv2, bn2, y, {.residual = downsample ? (*downsample)(x) : x, .relu = true});
   }
 
   void visit(auto&& child) {
@@ -139,7 +138,7 @@ class SistcmResNet18 : public nn::Module<SistcmResNet18<T>, T> {
     const bool videos = shape.rank() == 6;
     const Variable<T> clips =
         videos ? reshape(frames, {shape[0] * shape[1], shape[2], shape[3], shape[4], shape[5]}) : frames;
-    Variable<T> x = bn1(conv1(clips), {.relu = true});
+    Variable<T> x = nn::normalised_convolution(conv1, bn1, clips, {.relu = true});
     x = max_pool(x, stem_ == Stem::imagenet ? PoolingOptions{.kernel = 3, .stride = 2, .padding = 1}
                                             : PoolingOptions{.kernel = 2, .stride = 2});
     for (auto& stage : stages) x = stage(x);

@@ -37,6 +37,12 @@ class BatchNorm : public Module<BatchNorm<T>, T> {
     return batch_norm(x, moments, weight, bias, epsilon, true, epilogue);
   }
 
+  /// What it multiplies channels by and adds to them in evaluation, [C] each.
+  ops::BatchNormFactors<T> factors() const {
+    return ops::batch_norm_factors<T>({running_mean, running_var}, weight.value(), bias.value(),
+                                      static_cast<T>(options_.epsilon));
+  }
+
   void visit(auto&& child) {
     child("weight", weight);
     child("bias", bias);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <memory>
 
 #include "mien/autograd/arithmetic.hpp"
 #include "mien/autograd/convolution.hpp"
@@ -33,9 +34,29 @@ class Convolution : public Module<Convolution<T>, T> {
   }
 
   Variable<T> operator()(const Variable<T>& x) const {
+    if (!wants_gradient(x, weight, bias)) return Variable<T>(apply(x.value()));
     const Variable<T> y = convolution(x, weight, options_);
     return bias.value().defined() ? add_bias(y, bias) : y;
   }
+
+  /// The same without gradient, with an epilogue in the same pass.
+  Tensor<T> apply(const Tensor<T>& x, ops::ConvolutionEpilogue<T> epilogue = {}) const {
+    if (bias.value().defined()) {
+      const Tensor<T> own = epilogue.scale.defined() ? ops::multiply(bias.value(), epilogue.scale) : bias.value();
+      epilogue.bias = epilogue.bias.defined() ? ops::add(own, epilogue.bias) : own;
+    }
+    return ops::convolution(x, weight.value(), options_, epilogue, prepared_.get());
+  }
+  static constexpr bool takes_epilogue() { return true; }
+
+  /// See Module::freeze.
+  void freeze() {
+    Module<Convolution, T>::freeze();
+    const Tensor<T> kernel = weight.value().contiguous();
+    prepared_ = std::make_shared<backend::PreparedKernel<T>>(
+        kernel, ops::detail::convolution_window(kernel.shape(), options_), kernel.size(2) * options_.groups);
+  }
+  void thaw() { prepared_.reset(); }
 
   void visit(auto&& child) {
     child("weight", weight, ParameterLayout::convolution);
@@ -47,6 +68,7 @@ class Convolution : public Module<Convolution<T>, T> {
 
  private:
   ConvolutionOptions options_;
+  std::shared_ptr<const backend::PreparedKernel<T>> prepared_;
 };
 
 }  // namespace mien::nn

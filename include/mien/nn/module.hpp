@@ -84,15 +84,30 @@ class Module {
 
   void train(bool training = true) {
     training_ = training;
+    thaw_layer();
     derived().visit([training]<class Child>(const auto&, Child& child, ParameterLayout = ParameterLayout::plain) {
       if constexpr (requires { child.train(training); }) child.train(training);
     });
   }
   void evaluate() { train(false); }
 
+  /// For the last use of a network, inference: evaluation in which layers keep their weights in the form that they
+  /// multiply by, instead of making it in each call. That form takes memory besides, up to four times that of the
+  /// weights. It does not follow later changes of the weights, so that it ends with `train` or `evaluate`, and with
+  /// everything that looks for parameters, as loading weights does.
+  ///
+  /// A layer with such a form declares `freeze()`, which calls this one, and `thaw()`.
+  void freeze() {
+    training_ = false;
+    derived().visit([]<class Child>(const auto&, Child& child, ParameterLayout = ParameterLayout::plain) {
+      if constexpr (requires { child.freeze(); }) child.freeze();
+    });
+  }
+
   /// Calls `leaf(path, parameter or buffer, layout)` for everything below this module.
   template <class Leaf>
   void visit_leaves(const std::string& prefix, const Leaf& leaf) {
+    thaw_layer();
     derived().visit([&]<class Child>(const auto& name, Child& child, ParameterLayout layout = ParameterLayout::plain) {
       const std::string path = prefix + name;
       if constexpr (requires { child.visit_leaves(path, leaf); }) {
@@ -108,6 +123,10 @@ class Module {
 
  private:
   Derived& derived() { return static_cast<Derived&>(*this); }
+
+  void thaw_layer() {
+    if constexpr (requires { derived().thaw(); }) derived().thaw();
+  }
 
   bool training_ = true;
 };

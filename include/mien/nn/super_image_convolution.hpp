@@ -1,5 +1,7 @@
 #pragma once
 
+#include <memory>
+
 #include "mien/autograd/super_image_convolution.hpp"
 #include "mien/nn/initialisation.hpp"
 #include "mien/nn/linear.hpp"
@@ -31,13 +33,29 @@ class SuperImageConvolution : public Module<SuperImageConvolution<T>, T> {
   }
 
   Variable<T> operator()(const Variable<T>& x) {
-    SuperImageResult<T> result = super_image_convolution(x, weight, fc.weight, fc.bias, options_);
+    SuperImageResult<T> result = super_image_convolution(x, weight, fc.weight, fc.bias, options_, prepared_.get());
     alpha_ = result.alpha;
     return std::move(result.y);
   }
 
   /// The weights of the views in the last call, [B, 2, out] or [B, 2, 1], height first: which view each clip used.
   const Tensor<T>& alpha() const { return alpha_; }
+
+  /// The same without gradient, with an epilogue in the same pass: only of a per-frame convolution.
+  Tensor<T> apply(const Tensor<T>& x, const ops::ConvolutionEpilogue<T>& epilogue) {
+    if (!takes_epilogue()) throw ValueError("SuperImageConvolution: views that are mixed take no epilogue");
+    alpha_ = mien::detail::fixed_alpha<T>(options_.fusion, x.size(0));
+    return ops::convolution(x, weight.value(), ops::detail::super_image_window, epilogue, prepared_.get());
+  }
+  bool takes_epilogue() const { return options_.fusion == ViewFusion::none; }
+
+  /// See Module::freeze.
+  void freeze() {
+    Module<SuperImageConvolution, T>::freeze();
+    const Tensor<T> kernel = weight.value().contiguous();
+    prepared_ = std::make_shared<backend::PreparedKernel<T>>(kernel, backend::frame_window, kernel.size(2));
+  }
+  void thaw() { prepared_.reset(); }
 
   void visit(auto&& child) {
     child("weight", weight, ParameterLayout::convolution);
@@ -50,6 +68,7 @@ class SuperImageConvolution : public Module<SuperImageConvolution<T>, T> {
  private:
   SuperImageOptions options_;
   Tensor<T> alpha_;
+  std::shared_ptr<const backend::PreparedKernel<T>> prepared_;
 };
 
 }  // namespace mien::nn

@@ -41,11 +41,10 @@ struct BatchNormEpilogue {
   bool relu = false;
 };
 
-namespace detail {
-
+/// y = x factors + shifts, [C] each: all of it, once the moments are known.
 template <class T>
 struct BatchNormFactors {
-  Tensor<T> factors, shifts;  ///< [C]: y = x factors + shifts
+  Tensor<T> factors, shifts;
 };
 
 template <class T>
@@ -57,8 +56,6 @@ BatchNormFactors<T> batch_norm_factors(const Moments<T>& moments, const Tensor<T
   return out;
 }
 
-}  // namespace detail
-
 template <class T>
 Tensor<T> batch_norm(const Tensor<T>& x, const Moments<T>& moments, const Tensor<T>& weight, const Tensor<T>& bias,
                      T epsilon, const BatchNormEpilogue<Tensor<T>>& epilogue = {}) {
@@ -66,7 +63,7 @@ Tensor<T> batch_norm(const Tensor<T>& x, const Moments<T>& moments, const Tensor
   require_channels("batch_norm: bias", x.shape(), bias.shape());
   if (epilogue.residual.defined())
     require_equal_shapes("batch_norm: input and residual", x.shape(), epilogue.residual.shape());
-  const auto [factors, shifts] = detail::batch_norm_factors(moments, weight, bias, epsilon);
+  const auto [factors, shifts] = batch_norm_factors(moments, weight, bias, epsilon);
   Tensor<T> y(x.shape());
   backend::normalise(x.contiguous(), factors, shifts, epilogue.residual.contiguous(), epilogue.relu, y);
   return y;
@@ -106,7 +103,7 @@ BatchNormGradients<T> batch_norm_gradients(const Tensor<T>& x, const Tensor<T>& 
   const Tensor<T> mean = moments.mean.contiguous();
   const Tensor<T> variance = moments.variance.contiguous();
   const Tensor<T> bias = mask == BatchNormMask::input ? relu.bias : Tensor<T>::zeros(weight.shape());
-  const auto [factors, shifts] = detail::batch_norm_factors(moments, weight, bias, epsilon);
+  const auto [factors, shifts] = batch_norm_factors(moments, weight, bias, epsilon);
   Tensor<T> up = upstream.contiguous();
   BatchNormGradients<T> out{Tensor<T>(x.shape()), Tensor<T>(weight.shape()), Tensor<T>(weight.shape()), {}};
   if (mask == BatchNormMask::output) out.residual = Tensor<T>(x.shape());

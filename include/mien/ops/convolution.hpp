@@ -84,11 +84,39 @@ ConvolutionAlgorithm convolution_algorithm(const Shape& x, const Shape& weight, 
                                            detail::fold_images(y));
 }
 
+/// What becomes of the results before they are stored, in the same pass: relu(y * scale + bias + residual), each part
+/// where it is given.
 template <class T>
-Tensor<T> convolution(const Tensor<T>& x, const Tensor<T>& weight, const ConvolutionOptions& options = {}) {
+struct ConvolutionEpilogue {
+  Tensor<T> scale = {};     ///< [O]
+  Tensor<T> bias = {};      ///< [O]
+  Tensor<T> residual = {};  ///< of the shape of y
+  bool relu = false;
+};
+
+/// A kernel that was prepared before may come with its weight.
+template <class T>
+Tensor<T> convolution(const Tensor<T>& x, const Tensor<T>& weight, const ConvolutionOptions& options = {},
+                      const ConvolutionEpilogue<T>& epilogue = {},
+                      const backend::PreparedKernel<T>* prepared = nullptr) {
   Tensor<T> y(detail::convolution_output(x.shape(), weight.shape(), options));
-  backend::convolution(detail::fold_images(x.shape()), x.contiguous().data(), weight.contiguous().data(),
-                       detail::convolution_window(weight.shape(), options), detail::fold_images(y.shape()), y.data());
+  for (const Tensor<T>* vector : {&epilogue.scale, &epilogue.bias})
+    if (vector->defined()) require_equal_shapes("convolution: scale or bias", {weight.size(3)}, vector->shape());
+  if (epilogue.residual.defined())
+    require_equal_shapes("convolution: residual", y.shape(), epilogue.residual.shape());
+  const Tensor<T> scale = epilogue.scale.contiguous();
+  const Tensor<T> bias = epilogue.bias.contiguous();
+  const Tensor<T> residual = epilogue.residual.contiguous();
+  const backend::ConvolutionEpilogue<T> finish{scale.data(), bias.data(), residual.data(), epilogue.relu};
+  const Tensor<T> map = x.contiguous();
+  const auto input = detail::fold_images(x.shape());
+  const auto output = detail::fold_images(y.shape());
+  const auto window = detail::convolution_window(weight.shape(), options);
+  if (prepared != nullptr) {
+    backend::convolution(input, map.data(), *prepared, window, output, y.data(), finish);
+  } else {
+    backend::convolution(input, map.data(), weight.contiguous().data(), window, output, y.data(), finish);
+  }
   return y;
 }
 

@@ -129,8 +129,10 @@ struct SuperImageParts {
   Shape shape() const { return layout == SuperImageLayout::stacked ? frames.shape() : height.shape(); }
 };
 
+/// A kernel that was prepared before may come with its weight.
 template <class T>
-SuperImageParts<T> super_image_parts(const Tensor<T>& x, const Tensor<T>& weight, SuperImageLayout layout) {
+SuperImageParts<T> super_image_parts(const Tensor<T>& x, const Tensor<T>& weight, SuperImageLayout layout,
+                                     const backend::PreparedKernel<T>* prepared = nullptr) {
   detail::check_super_image_convolution(x.shape(), weight.shape());
   SuperImageParts<T> parts;
   parts.layout = layout;
@@ -143,15 +145,20 @@ SuperImageParts<T> super_image_parts(const Tensor<T>& x, const Tensor<T>& weight
     parts.seams = seam_outputs(sources, weight.size(3));
     backend::seam_convolution(detail::fold_images(clip.shape()), clip.data(), detail::as_seam_lines<const T>(sources),
                               kernel.data(), detail::fold_images(output), parts.frames.data(),
-                              detail::as_seam_lines<T>(parts.seams));
+                              detail::as_seam_lines<T>(parts.seams), prepared);
     return parts;
   }
   const auto window = detail::convolution_window(weight.shape(), detail::super_image_window);
   for (const bool height_view : {true, false}) {
     Tensor<T>& view = height_view ? parts.height : parts.width;
     view = Tensor<T>(output);
-    backend::convolution(backend::super_image_grid(x.shape(), height_view, true), clip.data(), kernel.data(), window,
-                         backend::super_image_grid(output, height_view, true), view.data());
+    const auto from = backend::super_image_grid(x.shape(), height_view, true);
+    const auto to = backend::super_image_grid(output, height_view, true);
+    if (prepared != nullptr) {
+      backend::convolution(from, clip.data(), *prepared, window, to, view.data());
+    } else {
+      backend::convolution(from, clip.data(), kernel.data(), window, to, view.data());
+    }
   }
   return parts;
 }

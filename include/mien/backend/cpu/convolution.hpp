@@ -9,6 +9,7 @@
 #include "mien/backend/cpu/convolution_algorithm.hpp"
 #include "mien/backend/cpu/direct_convolution.hpp"
 #include "mien/backend/cpu/image_grid.hpp"
+#include "mien/backend/cpu/prepared_kernel.hpp"
 #include "mien/backend/cpu/winograd.hpp"
 #include "mien/core/tensor.hpp"
 
@@ -24,12 +25,26 @@ void convolution(const ImageGrid& input, const T* x, const T* weight, const Conv
       const Bfloat16Kernel kernel(weight, window, input.channels, output.channels, is_split(algorithm));
       return bfloat16_convolution(input, x, kernel, window, output, y, epilogue);
     }
-    if (algorithm == ConvolutionAlgorithm::winograd) {
-      winograd_convolution({input, x}, weight, window.padding_height, window.padding_width, {output, y});
-      return apply_epilogue(epilogue, output, y);
-    }
+    if (algorithm == ConvolutionAlgorithm::winograd)
+      return winograd_convolution({input, x}, {weight, input.channels, output.channels}, window.padding_height,
+                                  window.padding_width, {output, y}, epilogue);
   }
   direct_convolution(input, x, weight, window, output, y, epilogue);
+}
+
+/// The same of a kernel that many maps are convolved with.
+template <class T>
+void convolution(const ImageGrid& input, const T* x, const PreparedKernel<T>& kernel, const ConvolutionWindow& window,
+                 const ImageGrid& output, T* y, const ConvolutionEpilogue<T>& epilogue = {}) {
+  if constexpr (std::is_same_v<T, float>) {
+    const ConvolutionAlgorithm algorithm = convolution_algorithm<T>(window, input, output);
+    if (is_bfloat16(algorithm))
+      return bfloat16_convolution(input, x, kernel.bfloat16(is_split(algorithm)), window, output, y, epilogue);
+    if (algorithm == ConvolutionAlgorithm::winograd)
+      return winograd_convolution({input, x}, kernel.winograd(), window.padding_height, window.padding_width,
+                                  {output, y}, epilogue);
+  }
+  direct_convolution(input, x, kernel.packed(), window, output, y, epilogue);
 }
 
 /// to [columns, rows] = from [rows, columns] transposed, in strips of a cache line's width.

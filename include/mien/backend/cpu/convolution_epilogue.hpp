@@ -7,14 +7,15 @@
 
 namespace mien::backend {
 
-/// y = relu(convolution + bias[output] + residual), each part where it is asked for. A NaN stays a NaN.
+/// y = relu(convolution * scale[output] + bias[output] + residual), each part where it is asked for. A NaN stays a NaN.
 template <class T>
 struct ConvolutionEpilogue {
+  const T* scale = nullptr;     ///< [outputs]
   const T* bias = nullptr;      ///< [outputs]
   const T* residual = nullptr;  ///< a map that is laid out exactly as y is
   bool relu = false;
 
-  bool is_empty() const { return bias == nullptr && residual == nullptr && !relu; }
+  bool is_empty() const { return scale == nullptr && bias == nullptr && residual == nullptr && !relu; }
 };
 
 /// The same for a map whose convolution has been stored already.
@@ -27,6 +28,7 @@ void apply_epilogue(const ConvolutionEpilogue<T>& epilogue, const ImageGrid& out
       for (Index column = 0; column < output.width(); ++column) {
         const Index place = output.offset(row / output.height(), row % output.height(), column);
         auto pixel = array(y + place, channels);
+        if (epilogue.scale != nullptr) pixel *= array(epilogue.scale, channels);
         if (epilogue.bias != nullptr) pixel += array(epilogue.bias, channels);
         if (epilogue.residual != nullptr) pixel += array(epilogue.residual + place, channels);
         // A comparison with NaN fails and keeps it.

@@ -106,6 +106,7 @@ class InputBand {
     copied_.data()[0] = T{0};
     if (in_place) std::fill_n(to, row_length, T{0});
     rows_.reserve(static_cast<std::size_t>((last - first) * window.height));
+    places_.reserve(static_cast<std::size_t>((last - first) * width_));
     for (Index line = first; line < last; ++line) {
       const Index image = line / output.height();
       const Index i = line % output.height();
@@ -170,13 +171,22 @@ class InputBand {
   std::vector<Index, PooledAllocator<Index>> places_;
 };
 
-/// Output pixels that a thread takes at a time, about: enough to use a block of weights many times while it is in the
-/// cache, few enough that small maps keep several threads busy.
-inline constexpr Index band_pixels = 192;
-
 /// Rows of output that a band of about so many pixels has; the same for every number of threads.
 inline Index band_rows(Index output_width, Index pixels) {
   return std::max<Index>(1, pixels / std::max<Index>(1, output_width));
+}
+
+/// Output pixels that a thread takes at a time, about: enough to use a block of weights many times, few enough that
+/// their inputs stay in the cache and that small maps keep several threads busy.
+template <class T>
+Index band_pixels(const ImageGrid& input, const ConvolutionWindow& window, const ImageGrid& output) {
+  constexpr Index cached_bytes = Index{1} << 18;
+  constexpr Index least = 192;
+  constexpr Index most = 1024;
+  constexpr Index bands = 16;
+  const Index inputs = std::min(window.stride_height, window.height) * std::min(window.stride_width, window.width);
+  const Index affordable = cached_bytes / (inputs * std::max<Index>(1, input.channels) * static_cast<Index>(sizeof(T)));
+  return std::clamp(std::min(affordable, output.pixels() / bands), least, most);
 }
 
 /// The outputs of a block's pixels; `places` are those of the pixels in the map.
@@ -185,6 +195,7 @@ DirectOutput<T> block_outputs(T* y, const ConvolutionEpilogue<T>& epilogue, Inde
                               const Index* places, Index first) {
   return {y + channel,
           epilogue.residual == nullptr ? nullptr : epilogue.residual + channel,
+          epilogue.scale == nullptr ? nullptr : epilogue.scale + channel,
           epilogue.bias == nullptr ? nullptr : epilogue.bias + channel,
           epilogue.relu,
           places,
@@ -319,7 +330,8 @@ void direct_convolution(const ImageGrid& input, const T* x, const PackedWeights<
   if (output.pixels() == 0) return;
   if (shape.depth == 0 || output.width() < direct_kernels<T>().rows - 2)
     return convolve_windows(input, x, shape, weights, window, output, y, epilogue);
-  parallel_for(0, output.images * output.height(), band_rows(output.width(), band_pixels), [&](Index first, Index last) {
+  const Index rows = band_rows(output.width(), band_pixels<T>(input, window, output));
+  parallel_for(0, output.images * output.height(), rows, [&](Index first, Index last) {
     convolve_rows(InputBand<T>(input, x, window, output, first, last), shape, weights, y, epilogue);
   });
 }
@@ -363,11 +375,13 @@ class WeightGradientBand {
     const Index left = shape_.outputs - channel;
     const Index width = left > kernels_.lanes ? 2 * kernels_.lanes : kernels_.lanes;
     const Index all_outputs = shape_.groups * shape_.outputs;
-    std::vector<const T*, PooledAllocator<const T*>> pixels;
-    pixels.reserve(static_cast<std::size_t>(band_.pixels()));
-    for (Index row = 0; row < band_.rows(); ++row)
-      for (Index column = 0; column < band_.width(); ++column)
-        pixels.push_back(band_.run(row, group, run) + column * band_.pixel_stride());
+    std::vector<const T*, PooledAllocator<const T*>> pixels(static_cast<std::size_t>(band_.pixels()));
+    for (Index row = 0; row < band_.rows(); ++row) {
+      const T** to = pixels.data() + row * band_.width();
+      const T* from = band_.run(row, group, run);
+      const Index stride = band_.pixel_stride();
+      for (Index column = 0; column < band_.width(); ++column) to[column] = from + column * stride;
+    }
     const T* up = upstream_.data() + group * group_size_ + channel * band_.pixels();
     T* to = gradient + run * shape_.run_length * all_outputs + group * shape_.outputs + channel;
     for_each_even_group(shape_.run_length, kernels_.rows, [&](Index start, Index size, Index first) {
@@ -393,7 +407,8 @@ class WeightGradientBand {
 template <class T>
 void direct_weight_gradient(const ImageGrid& input, const T* x, const ImageGrid& output, const T* upstream,
                             const ConvolutionWindow& window, T* gradient) {
-  constexpr Index pixels = 512;
+  // So many that the sums are seldom fetched, and so few that a block's numbers stay in the nearest cache.
+  const Index pixels = output.pixels() < 4 * 512 ? 512 : 256;
   const Index size = window.taps() * input.channels / window.groups * output.channels;
   if (output.pixels() * size == 0) {
     std::fill_n(gradient, size, T{0});

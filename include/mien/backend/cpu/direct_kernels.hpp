@@ -22,6 +22,7 @@ template <class T>
 struct DirectOutput {
   T* y;
   const T* residual;  ///< or null
+  const T* scale;     ///< or null
   const T* bias;      ///< or null
   bool relu;
   const Index* places;  ///< of each of them in y and residual

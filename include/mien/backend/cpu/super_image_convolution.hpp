@@ -153,35 +153,44 @@ inline std::vector<Bfloat16Step> seam_steps(const Bfloat16Map& lines, const Bflo
 
 /// `seam_convolution` on tiles.
 inline void bfloat16_seam_convolution(const ImageGrid& input, const float* x, const SeamLines<const float>& lines,
-                                      const float* weight, const ImageGrid& output, float* y,
-                                      const SeamLines<float>& line_outputs, bool split) {
-  const Bfloat16Kernel kernel(weight, frame_window, input.channels, output.channels, split);
+                                      const float* weight, const Bfloat16Kernel& kernel, const ImageGrid& output,
+                                      float* y, const SeamLines<float>& line_outputs) {
   bfloat16_convolution(input, x, kernel, frame_window, output, y);
   for (const Seam seam : seams) {
     const auto& from = lines[static_cast<std::size_t>(seam)];
     const auto& to = line_outputs[static_cast<std::size_t>(seam)];
     if (from.batch == 0) continue;
     if (input.channels % tile_block == 0) {
-      const Bfloat16Map map(from.grid(), from.data, line_window, to.grid(), split);
+      const Bfloat16Map map(from.grid(), from.data, line_window, to.grid(), kernel.is_split());
       bfloat16_products(map, kernel, seam_steps(map, kernel, seam), to.grid(), {}, to.data);
     } else {
       const Tensor<float> taps = copy_seam_taps(weight, seam, input.channels * output.channels);
-      const Bfloat16Kernel line_kernel(taps.data(), line_window, input.channels, output.channels, split);
+      const Bfloat16Kernel line_kernel(taps.data(), line_window, input.channels, output.channels, kernel.is_split());
       bfloat16_convolution(from.grid(), from.data, line_kernel, line_window, to.grid(), to.data);
     }
   }
 }
 
-/// The 3x3 convolution, stride 1 and padding 1, of a map of frames, and those of the lines beyond their seams.
+/// The 3x3 convolution, stride 1 and padding 1, of a map of frames, and those of the lines beyond their seams. A kernel
+/// that was prepared before may come with its weight.
 template <class T>
 void seam_convolution(const ImageGrid& input, const T* x, const SeamLines<const T>& lines, const T* weight,
-                      const ImageGrid& output, T* y, const SeamLines<T>& line_outputs) {
+                      const ImageGrid& output, T* y, const SeamLines<T>& line_outputs,
+                      const PreparedKernel<T>* prepared = nullptr) {
   if constexpr (std::is_same_v<T, float>) {
     const ConvolutionAlgorithm algorithm = convolution_algorithm<T>(frame_window, input, output);
-    if (is_bfloat16(algorithm))
-      return bfloat16_seam_convolution(input, x, lines, weight, output, y, line_outputs, is_split(algorithm));
-    if (algorithm == ConvolutionAlgorithm::winograd)
-      return winograd_convolution({input, x, lines}, weight, 1, 1, {output, y, line_outputs});
+    if (is_bfloat16(algorithm)) {
+      if (prepared != nullptr)
+        return bfloat16_seam_convolution(input, x, lines, weight, prepared->bfloat16(is_split(algorithm)), output, y,
+                                         line_outputs);
+      const Bfloat16Kernel kernel(weight, frame_window, input.channels, output.channels, is_split(algorithm));
+      return bfloat16_seam_convolution(input, x, lines, weight, kernel, output, y, line_outputs);
+    }
+    if (algorithm == ConvolutionAlgorithm::winograd) {
+      const WinogradKernel kernel = prepared != nullptr ? prepared->winograd()
+                                                        : WinogradKernel{weight, input.channels, output.channels};
+      return winograd_convolution({input, x, lines}, kernel, 1, 1, {output, y, line_outputs});
+    }
   }
   direct_convolution(input, x, weight, frame_window, output, y);
   for (const Seam seam : seams) {

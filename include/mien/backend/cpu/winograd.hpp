@@ -17,18 +17,27 @@
 #include <array>
 #include <vector>
 
+#include "mien/backend/cpu/convolution_epilogue.hpp"
 #include "mien/backend/cpu/image_grid.hpp"
 #include "mien/backend/cpu/vector.hpp"
 #include "mien/core/tensor.hpp"
 
 namespace mien::backend {
 
+/// What happens to outputs before they are stored in y.
+struct WinogradEpilogue : ConvolutionEpilogue<float> {
+  const float* y = nullptr;
+};
+
 /// The inner loops for one instruction set; see kernels/winograd.inc.
 struct WinogradKernels {
   Index lanes;  ///< outputs go in blocks of two vectors
   void (*input_tile)(const float* const* pixels, Index first, Index last, float* v, Index stride);
   void (*input_line)(const float* const* pixels, Index first, Index last, float factor, float* const* v);
-  void (*output_tile)(const float* m, Index stride, Index channels, float* const* pixels);
+  void (*output_tile)(const float* m, Index stride, Index first, Index channels, const WinogradEpilogue& epilogue,
+                      float* const* pixels);
+  void (*finished_output_tile)(const float* m, Index stride, Index first, Index channels,
+                               const WinogradEpilogue& epilogue, float* const* pixels);
   void (*output_line)(const float* const* m, Index channels, float* const* pixels);
   void (*upstream_tile)(const float* const* pixels, Index channels, Index padded, float* d, Index stride);
   void (*upstream_line)(const float* const* pixels, Index channels, Index padded, float* const* d);
@@ -292,6 +301,7 @@ inline void winograd_transform_upstream(const WinogradTiling& tiling, const Wino
 struct WinogradKernel {
   const float* weight;
   Index inputs, outputs;
+  const float* transformed = nullptr;  ///< U of all blocks and parts, if it is there already
   Index width = 2 * winograd_kernels().lanes;
 
   Index blocks() const { return chunk_count(outputs, width); }
@@ -299,6 +309,18 @@ struct WinogradKernel {
 
   /// From an element to the next in U of so many inputs.
   Index stride(Index depth) const { return depth * width + winograd_skew; }
+
+  /// U [blocks, parts of the inputs, 36, inputs of a part, two vectors].
+  Tensor<float> transform_all() const {
+    const WinogradInputs parts({}, inputs);
+    const Index size = 36 * stride(parts.depth());
+    Tensor<float> u({blocks() * parts.parts() * size});
+    parallel_for(0, blocks() * parts.parts(), 1, [&](Index i, Index) {
+      const Index part = i % parts.parts();
+      transform(i / parts.parts(), parts.first(part), parts.last(part), u.data() + i * size);
+    });
+    return u;
+  }
 
   /// U [36, last - first, two vectors] of some inputs.
   void transform(Index block, Index first, Index last, float* u) const {
@@ -326,22 +348,21 @@ inline void winograd_multiply(const WinogradKernel& kernel, const WinogradBlock&
 
 /// y of `count` outputs from `first` on.
 inline void winograd_transform_outputs(const WinogradTiling& tiling, const WinogradBlock& block, WinogradRows& m,
-                                       Index first, Index count, const WinogradMap<float>& map) {
-  const auto from_first = [first](auto& pixels) {
-    for (float*& pixel : pixels) pixel += pixel == nullptr ? 0 : first;
-  };
+                                       Index first, Index count, const WinogradMap<float>& map,
+                                       const WinogradEpilogue& epilogue) {
+  const WinogradKernels& kernels = winograd_kernels();
+  const auto output_tile = epilogue.is_empty() ? kernels.output_tile : kernels.finished_output_tile;
   for_each_item(
       block, 0, block.size(),
       [&](Index tile, Index row) {
         std::array<float*, 16> pixels{};
         tiling.outputs<float>(map.grid, map.data, tile, nullptr, pixels);
-        from_first(pixels);
-        winograd_kernels().output_tile(m.row(0, row), m.stride, count, pixels.data());
+        output_tile(m.row(0, row), m.stride, first, count, epilogue, pixels.data());
       },
       [&](Seam seam, Index tile, Index row) {
         auto pixels = line_pixels<4, float>(map.lines[static_cast<std::size_t>(seam)], tile, 0, nullptr);
-        from_first(pixels);
-        winograd_kernels().output_line(line_rows(m, block, seam, row).data(), count, pixels.data());
+        for (float*& pixel : pixels) pixel += pixel == nullptr ? 0 : first;
+        kernels.output_line(line_rows(m, block, seam, row).data(), count, pixels.data());
       });
 }
 
@@ -377,23 +398,20 @@ inline Index winograd_block_tiles(Index channels, Index bytes) {
 /// Many tiles: a thread takes a block of them through all steps, within its cache. U is made once for all.
 inline void winograd_convolution_by_tiles(const WinogradTiling& tiling, const WinogradMap<const float>& in,
                                           const WinogradKernel& kernel, const std::vector<WinogradBlock>& blocks,
-                                          const float* zeros, const WinogradMap<float>& out) {
-  const WinogradInputs parts({}, kernel.inputs);
-  const Index part_size = 36 * kernel.stride(parts.depth());
-  Tensor<float> u({kernel.blocks() * parts.parts() * part_size});
-  parallel_for(0, kernel.blocks() * parts.parts(), 1, [&](Index i, Index) {
-    const Index part = i % parts.parts();
-    kernel.transform(i / parts.parts(), parts.first(part), parts.last(part), u.data() + i * part_size);
-  });
+                                          const float* zeros, const WinogradMap<float>& out,
+                                          const WinogradEpilogue& epilogue) {
+  const Tensor<float> made = kernel.transformed == nullptr ? kernel.transform_all() : Tensor<float>();
+  const float* u = kernel.transformed == nullptr ? made.data() : kernel.transformed;
   parallel_for(0, static_cast<Index>(blocks.size()), 1, [&](Index i, Index) {
     const WinogradBlock& block = blocks[static_cast<std::size_t>(i)];
     WinogradInputs v(block, kernel.inputs);
     winograd_transform_inputs(tiling, in, zeros, block, 0, block.size(), v);
     WinogradRows m(block, kernel.width);
+    const Index size = 36 * kernel.stride(v.depth());
     for (Index output = 0; output < kernel.blocks(); ++output) {
       for (Index part = 0; part < v.parts(); ++part)
-        winograd_multiply(kernel, block, part, v, u.data() + (output * v.parts() + part) * part_size, m);
-      winograd_transform_outputs(tiling, block, m, output * kernel.width, kernel.outputs_in(output), out);
+        winograd_multiply(kernel, block, part, v, u + (output * v.parts() + part) * size, m);
+      winograd_transform_outputs(tiling, block, m, output * kernel.width, kernel.outputs_in(output), out, epilogue);
     }
   });
 }
@@ -402,37 +420,42 @@ inline void winograd_convolution_by_tiles(const WinogradTiling& tiling, const Wi
 /// goes, so that the kernel, the greatest of all operands, is read once and U never leaves the cache.
 inline void winograd_convolution_by_outputs(const WinogradTiling& tiling, const WinogradMap<const float>& in,
                                             const WinogradKernel& kernel, const float* zeros,
-                                            const WinogradMap<float>& out) {
+                                            const WinogradMap<float>& out, const WinogradEpilogue& epilogue) {
   const WinogradBlock block = whole_block(tiling.count(), in.lines);
   WinogradInputs v(block, kernel.inputs);
   parallel_for(0, block.size(), 8,
                [&](Index first, Index last) { winograd_transform_inputs(tiling, in, zeros, block, first, last, v); });
+  const Index size = 36 * kernel.stride(v.depth());
   parallel_for(0, kernel.blocks(), 1, [&](Index output, Index) {
-    Tensor<float> u({36 * kernel.stride(v.depth())});
+    Tensor<float> made;
+    if (kernel.transformed == nullptr) made = Tensor<float>({size});
     WinogradRows m(block, kernel.width);
     for (Index part = 0; part < v.parts(); ++part) {
-      kernel.transform(output, v.first(part), v.last(part), u.data());
-      winograd_multiply(kernel, block, part, v, u.data(), m);
+      if (kernel.transformed == nullptr) kernel.transform(output, v.first(part), v.last(part), made.data());
+      const float* u = kernel.transformed == nullptr ? made.data()
+                                                     : kernel.transformed + (output * v.parts() + part) * size;
+      winograd_multiply(kernel, block, part, v, u, m);
     }
-    winograd_transform_outputs(tiling, block, m, output * kernel.width, kernel.outputs_in(output), out);
+    winograd_transform_outputs(tiling, block, m, output * kernel.width, kernel.outputs_in(output), out, epilogue);
   });
 }
 
-/// A map and lines at its seams, convolved with a kernel [3, 3, C, O].
-inline void winograd_convolution(const WinogradMap<const float>& in, const float* weight, Index padding_height,
-                                 Index padding_width, const WinogradMap<float>& out) {
+/// A map and lines at its seams, convolved with a kernel [3, 3, C, O]; the epilogue is for the map.
+inline void winograd_convolution(const WinogradMap<const float>& in, const WinogradKernel& kernel, Index padding_height,
+                                 Index padding_width, const WinogradMap<float>& out,
+                                 const ConvolutionEpilogue<float>& epilogue = {}) {
   const Index channels = in.grid.channels;
   const WinogradTiling tiling(out.grid, padding_height, padding_width);
-  const WinogradKernel kernel{weight, channels, out.grid.channels};
   const auto zeros = Tensor<float>::zeros({channels});
+  const WinogradEpilogue finish{epilogue, out.data};
   constexpr Index cache_bytes = Index{1} << 20;
   constexpr std::size_t many = 8;
   const auto blocks =
       winograd_blocks(tiling.count(), in.lines, winograd_block_tiles(channels + out.grid.channels, cache_bytes));
   if (blocks.size() >= many) {
-    winograd_convolution_by_tiles(tiling, in, kernel, blocks, zeros.data(), out);
+    winograd_convolution_by_tiles(tiling, in, kernel, blocks, zeros.data(), out, finish);
   } else {
-    winograd_convolution_by_outputs(tiling, in, kernel, zeros.data(), out);
+    winograd_convolution_by_outputs(tiling, in, kernel, zeros.data(), out, finish);
   }
 }
 

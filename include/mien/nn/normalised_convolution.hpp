@@ -1,0 +1,24 @@
+#pragma once
+
+#include "mien/nn/batch_norm.hpp"
+#include "mien/nn/convolution.hpp"
+#include "mien/nn/super_image_convolution.hpp"
+
+namespace mien::nn {
+
+/// relu(norm(convolution(x)) + residual): what most networks are made of. In evaluation, where no gradient is wanted,
+/// the norm is a factor and a term for each channel, and everything happens in the convolution's own pass; but for that
+/// of super images, whose views are weighed only when all of them is known.
+template <class Layer, class T>
+Variable<T> normalised_convolution(Layer& convolution, BatchNorm<T>& norm, const Variable<T>& x,
+                                   const BatchNormEpilogue<Variable<T>>& epilogue = {}) {
+  const bool constant = !norm.is_training() && !wants_gradient(x, convolution.weight, norm.weight, norm.bias,
+                                                               epilogue.residual);
+  if (!constant || !convolution.takes_epilogue()) return norm(convolution(x), epilogue);
+  const auto [factors, shifts] = norm.factors();
+  return Variable<T>(convolution.apply(
+      x.value(),
+      {.scale = factors, .bias = shifts, .residual = epilogue.residual.value(), .relu = epilogue.relu}));
+}
+
+}  // namespace mien::nn
