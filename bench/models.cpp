@@ -1,4 +1,4 @@
-/// Whole models: an inference, and a training step (forward, loss, backward, Adam).
+/// Whole models: an inference of the frozen network, and a training step (forward, loss, backward, Adam).
 
 #include <mien/autograd/cross_entropy.hpp>
 #include <mien/models/accm.hpp>
@@ -17,23 +17,27 @@ using namespace mien;
 /// `logits(model, input)` in evaluation, or a step of Adam on its cross-entropy.
 template <class MakeModel, class Logits>
 void add(const std::string& name, const Shape& input, bool training, MakeModel make_model, Logits logits) {
-  bench::add({name + (training ? "/training" : "/inference"), bench::name_of(input)}, [=] {
-    // Shared, because the optimiser and the model are used by one another's parameters.
-    auto model = std::make_shared<decltype(make_model())>(make_model());
-    if (!training) model->evaluate();
-    auto adam = std::make_shared<optim::Adam<float>>(model->parameters(), optim::AdamOptions{.learning_rate = 1e-4});
-    const std::vector<Index> labels(static_cast<std::size_t>(input[0]), 1);
-    return [=, x = Variable<float>(bench::random(input))] {
-      if (!training) {
-        const NoGradient not_recorded;
-        benchmark::DoNotOptimize(logits(*model, x).value().data());
-        return;
-      }
-      adam->zero_grad();
-      backward(cross_entropy(logits(*model, x), labels));
-      adam->step();
-    };
-  });
+  bench::add({.operation = name + (training ? "/training" : "/inference"),
+              .shape = bench::name_of(input),
+              .has_precisions = true},
+             [=] {
+               // Shared, because the optimiser and the model are used by one another's parameters.
+               auto model = std::make_shared<decltype(make_model())>(make_model());
+               auto adam =
+                   std::make_shared<optim::Adam<float>>(model->parameters(), optim::AdamOptions{.learning_rate = 1e-4});
+               if (!training) model->freeze();
+               const std::vector<Index> labels(static_cast<std::size_t>(input[0]), 1);
+               return [=, x = Variable<float>(bench::random(input))] {
+                 if (!training) {
+                   const NoGradient not_recorded;
+                   benchmark::DoNotOptimize(logits(*model, x).value().data());
+                   return;
+                 }
+                 adam->zero_grad();
+                 backward(cross_entropy(logits(*model, x), labels));
+                 adam->step();
+               };
+             });
 }
 
 const int registered = [] {

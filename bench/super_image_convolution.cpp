@@ -54,7 +54,9 @@ const int registered = [] {
     const Shape shape{2, 8, side, side, channels};
     const double plain = 36.0 * static_cast<double>(shape.elements() * channels);
     const auto add = [&](const std::string& operation, double flops, const auto& make) {
-      bench::add({operation, bench::name_of(shape), flops}, make);
+      const bool peers = operation.starts_with("super_image") || operation.starts_with("per_frame");
+      bench::add({.operation = operation, .shape = bench::name_of(shape), .flops = flops, .has_precisions = peers},
+                 make);
     };
     const auto stacked = SuperImageLayout::stacked;
     add("super_image_convolution/forward", plain, layer(shape, stacked, ViewFusion::channel, false));
