@@ -85,7 +85,8 @@ class LstmRows {
 };
 
 /// Calls `task(first_sample, last_sample, first_unit, last_unit)` for parts of a step, on all threads; a part has whole
-/// panels of units and whole blocks of samples, and products of some `terms` for each unit of a sample.
+/// panels of units and whole blocks of samples, and products of some `terms` for each unit of a sample. Every other
+/// step takes them in reverse, beginning with the weights that are still in the cache.
 template <class T, class Task>
 void for_each_lstm_part(Index batch, Index hidden, Index terms, const Task& task) {
   const auto& kernels = matrix_product_kernels<T>();
@@ -93,9 +94,9 @@ void for_each_lstm_part(Index batch, Index hidden, Index terms, const Task& task
   constexpr Index work = Index{1} << 17;
   const Index width = kernels.columns();
   const Index samples = std::min(batch, most_samples * kernels.rows);
-  const Index units = std::max<Index>(1, work / std::max<Index>(1, samples * terms * width)) * width;
+  const Index units = std::max<Index>(1, work / (samples * terms * width)) * width;
   const Index unit_parts = chunk_count(hidden, units);
-  parallel_for(0, chunk_count(batch, std::max<Index>(1, samples)) * unit_parts, 1, [&](Index i, Index) {
+  parallel_for(0, chunk_count(batch, samples) * unit_parts, 1, [&](Index i, Index) {
     const Index sample = i / unit_parts * samples;
     const Index unit = i % unit_parts * units;
     task(sample, std::min(batch, sample + samples), unit, std::min(hidden, unit + units));
@@ -106,9 +107,9 @@ void for_each_lstm_part(Index batch, Index hidden, Index terms, const Task& task
 template <class T>
 class LstmForwardWeights {
  public:
-  LstmForwardWeights(const Tensor<T, Cpu>& weight, Index rows_in_all) : weight_(weight), hidden_(weight.size(1)) {
-    constexpr Index cost = 4;  // of packing a number, in that of adding the parts of a sum
-    if (hidden_ > cost * rows_in_all) return;
+  LstmForwardWeights(const Tensor<T, Cpu>& weight, Index steps) : weight_(weight), hidden_(weight.size(1)) {
+    constexpr Index few_steps = 3;
+    if (steps <= few_steps) return;
     panels_ = chunk_count(hidden_, width_);
     packed_ = Tensor<T>({4 * panels_ * hidden_ * width_});
     parallel_for(0, 4 * panels_, std::max<Index>(1, elementwise_grain / std::max<Index>(1, hidden_ * width_)),
@@ -141,8 +142,12 @@ class LstmForwardWeights {
                              .a_row = h.stride(),
                              .a_depth = 1,
                              .b = packed_.data() + (gate * panels_ + unit / width_) * hidden_ * width_,
-                             .b_depth = width_},
-                            hidden_ - unit, {c, gates_stride, c, gates_stride});
+                             .b_depth = width_,
+                             .initial = c,
+                             .initial_stride = gates_stride,
+                             .c = c,
+                             .c_stride = gates_stride},
+                            hidden_ - unit);
         }
     }
   }
@@ -182,8 +187,12 @@ class LstmBackwardWeights {
                            .a_row = gates.stride(),
                            .a_depth = 1,
                            .b = packed_.data() + unit / width_ * 4 * hidden_ * width_,
-                           .b_depth = width_},
-                          hidden_ - unit, {c, hidden_, c, hidden_});
+                           .b_depth = width_,
+                           .initial = c,
+                           .initial_stride = hidden_,
+                           .c = c,
+                           .c_stride = hidden_},
+                          hidden_ - unit);
       }
   }
 
@@ -202,7 +211,7 @@ void lstm(const Tensor<T, Cpu>& weight_hh, std::span<const Index> lengths, bool 
   const Index steps = outputs.size(1);
   const Index hidden = outputs.size(2);
   if (outputs.empty()) return;
-  const LstmForwardWeights<T> weights(weight_hh, batch * steps);
+  const LstmForwardWeights<T> weights(weight_hh, steps);
   LstmRows<T> states(batch, hidden);
   LstmRows<T> next_states(batch, hidden);
   for (Index b = 0; b < batch; ++b) std::copy_n(h.data() + b * hidden, hidden, states.row(b));

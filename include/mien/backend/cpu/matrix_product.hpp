@@ -80,11 +80,13 @@ struct ProductTarget {
   Index c_stride;
 
   ProductTarget from(Index row, Index column) const {
-    return {initial == nullptr ? nullptr : initial + row * initial_stride + column, initial_stride,
-            c + row * c_stride + column, c_stride};
+    return {initial_at(row, column), initial_stride, c + row * c_stride + column, c_stride};
   }
   /// The same for what is added to it later.
   ProductTarget continued() const { return {c, c_stride, c, c_stride}; }
+  const T* initial_at(Index row, Index column) const {
+    return initial == nullptr ? nullptr : initial + row * initial_stride + column;
+  }
 };
 
 /// Cuts m rows into blocks of about equal size, because small ones are slow. All but the last are even.
@@ -117,29 +119,27 @@ void pack_right(MatrixView<T> b, Index n, Index first_column, Index first_k, Ind
       part.data, part.stride, std::min(kernels.columns(), n - first_column), depth, to, kernels.columns());
 }
 
-/// The block whose sums go to `target`, of which only the first `columns` exist.
+/// The block, of which only the first `columns` exist in c and in what it starts from.
 template <class T>
-void multiply_block(ProductBlock<T> block, Index columns, const ProductTarget<T>& target) {
+void multiply_block(const ProductBlock<T>& block, Index columns) {
   const auto& kernels = matrix_product_kernels<T>();
   const Index width = kernels.columns();
   if (columns >= width) {
-    block.initial = target.initial;
-    block.initial_stride = target.initial_stride;
-    block.c = target.c;
-    block.c_stride = target.c_stride;
     kernels.multiply(block);
     return;
   }
   constexpr std::size_t most_sums = 14 * 2 * 64 / sizeof(T);
   alignas(64) std::array<T, most_sums> sums;
-  block.initial = nullptr;
-  block.c = sums.data();
-  block.c_stride = width;
-  kernels.multiply(block);
+  ProductBlock<T> whole = block;
+  whole.initial = nullptr;
+  whole.c = sums.data();
+  whole.c_stride = width;
+  kernels.multiply(whole);
   for (Index r = 0; r < block.rows; ++r) {
-    const ProductTarget<T> row = target.from(r, 0);
+    const T* initial = block.initial == nullptr ? nullptr : block.initial + r * block.initial_stride;
     for (Index i = 0; i < columns; ++i)
-      row.c[i] = sums[static_cast<std::size_t>(r * width + i)] + (row.initial == nullptr ? T{0} : row.initial[i]);
+      block.c[r * block.c_stride + i] =
+          sums[static_cast<std::size_t>(r * width + i)] + (initial == nullptr ? T{0} : initial[i]);
   }
 }
 
@@ -160,20 +160,23 @@ void multiply_few_rows(Index m, Index n, Index k, MatrixView<T> a, MatrixView<T>
     Tensor<T> rest({last == n && n % width != 0 ? depth * width : 0});
     for (Index k_0 = 0; k_0 < k; k_0 += depth) {
       const Index length = std::min(depth, k - k_0);
+      const ProductTarget<T> goal = k_0 == 0 ? target : target.continued();
       for (Index o = first; o < last; o += width) {
         const bool is_whole = o + width <= n;
         if (!is_whole) pack_right(b, n, o, k_0, length, rest.data());
-        for (Index i = 0; i < blocks.count(); ++i) {
-          const ProductTarget<T> start = target.from(blocks.first(i), o);
+        for (Index i = 0; i < blocks.count(); ++i)
           multiply_block<T>({.rows = blocks.size(i),
                              .depth = length,
                              .a = packed.data() + (i * k + k_0) * left,
                              .a_row = 1,
                              .a_depth = left,
                              .b = is_whole ? b.from(k_0, o).data : rest.data(),
-                             .b_depth = is_whole ? b.stride : width},
-                            n - o, k_0 == 0 ? start : start.continued());
-        }
+                             .b_depth = is_whole ? b.stride : width,
+                             .initial = goal.initial_at(blocks.first(i), o),
+                             .initial_stride = goal.initial_stride,
+                             .c = goal.c + blocks.first(i) * goal.c_stride + o,
+                             .c_stride = goal.c_stride},
+                            n - o);
       }
     }
   });
@@ -209,17 +212,6 @@ void multiply_panels(Index m, Index n, Index k, MatrixView<T> a, MatrixView<T> b
   const Index panels = chunk_count(n, width);
   constexpr Index depth_most = 256;
   const Index depth = k == 0 ? 0 : chunk_count(k, chunk_count(k, depth_most));
-  const auto multiply = [&](Index block, Index panel, Index k_0, Index length, const T* from_a, const T* from_b) {
-    const ProductTarget<T> start = target.from(blocks.first(block), panel * width);
-    multiply_block<T>({.rows = blocks.size(block),
-                       .depth = length,
-                       .a = from_a,
-                       .a_row = 1,
-                       .a_depth = left,
-                       .b = from_b,
-                       .b_depth = width},
-                      n - panel * width, k_0 == 0 ? start : start.continued());
-  };
   constexpr Index near_bytes = 24 * 1024;
   // All pairs of blocks and panels in some range; the operand that stays in the innermost loop is the one that fits.
   const auto multiply_all = [&](Index block_0, Index block_1, Index panel_0, Index panel_1, Index k_0, Index length,
@@ -227,12 +219,25 @@ void multiply_panels(Index m, Index n, Index k, MatrixView<T> a, MatrixView<T> b
     const bool panels_are_near = (panel_1 - panel_0) * length * width * static_cast<Index>(sizeof(T)) <= near_bytes;
     const Index rounds = panels_are_near ? block_1 - block_0 : panel_1 - panel_0;
     const Index turns = panels_are_near ? panel_1 - panel_0 : block_1 - block_0;
+    const ProductTarget<T> goal = k_0 == 0 ? target : target.continued();
     for (Index round = 0; round < rounds; ++round)
       for (Index turn = 0; turn < turns; ++turn) {
         const Index block = panels_are_near ? round : turn;
         const Index panel = panels_are_near ? turn : round;
-        multiply(block_0 + block, panel_0 + panel, k_0, length, from_a + block * depth * left,
-                 from_b + panel * depth * width);
+        const Index row = blocks.first(block_0 + block);
+        const Index column = (panel_0 + panel) * width;
+        multiply_block<T>({.rows = blocks.size(block_0 + block),
+                           .depth = length,
+                           .a = from_a + block * depth * left,
+                           .a_row = 1,
+                           .a_depth = left,
+                           .b = from_b + panel * depth * width,
+                           .b_depth = width,
+                           .initial = goal.initial_at(row, column),
+                           .initial_stride = goal.initial_stride,
+                           .c = goal.c + row * goal.c_stride + column,
+                           .c_stride = goal.c_stride},
+                          n - column);
       }
   };
   const auto pack_a = [&](Index first, Index last, Index k_0, Index length, T* to) {
