@@ -303,11 +303,20 @@ inline std::vector<Bfloat16Step> kernel_steps(const Bfloat16Map& map, const Bflo
   return steps;
 }
 
+/// Whether most pixels are read by no window: a 1x1 kernel with strides.
+inline bool leaves_gaps(const ConvolutionWindow& window) {
+  return window.taps() == 1 && window.stride_height * window.stride_width > 1 && window.padding_height == 0 &&
+         window.padding_width == 0;
+}
+
 /// y = x * kernel.
 inline void bfloat16_convolution(const ImageGrid& input, const float* x, const Bfloat16Kernel& kernel,
                                  const ConvolutionWindow& window, const ImageGrid& output, float* y,
                                  const ConvolutionEpilogue<float>& epilogue = {}) {
   if (output.pixels() == 0) return;
+  if (leaves_gaps(window))
+    return bfloat16_convolution(grid_phase(input, 0, window.stride_height, 0, window.stride_width), x, kernel, {}, output,
+                                y, epilogue);
   const Bfloat16Map map(input, x, window, output, kernel.is_split());
   bfloat16_products(map, kernel, kernel_steps(map, kernel), output, epilogue, y);
 }
@@ -378,6 +387,9 @@ inline Tensor<std::uint16_t> upstream_factor(const Bfloat16Layout& layout, const
 inline void bfloat16_weight_gradient(const ImageGrid& input, const float* x, const ImageGrid& output,
                                      const float* upstream, const ConvolutionWindow& window, bool split,
                                      float* gradient) {
+  if (leaves_gaps(window))
+    return bfloat16_weight_gradient(grid_phase(input, 0, window.stride_height, 0, window.stride_width), x, output,
+                                    upstream, {}, split, gradient);
   const Index row_length = window.width * input.channels;
   const Index outputs = output.channels;
   const Bfloat16Map map(input, x, window, output, split);
