@@ -50,7 +50,8 @@ const int registered = [] {
           return normalised(*norm, x, residual);
         });
     add("relu", map, 2, 5, [](const Variable<float>& x) { return relu(x); });
-    add("add", map, 3, 3, [other = Variable<float>(bench::random(map))](const Variable<float>& x) { return x + other; });
+    add("add", map, 3, 3,
+        [other = Variable<float>(bench::random(map))](const Variable<float>& x) { return x + other; });
     add("scale_channels", map, 2, 6,
         [weights = Variable<float>(bench::random({map[0], channels}), true)](const Variable<float>& x) {
           return scale_channels(x, weights);

@@ -19,7 +19,8 @@ template <class T>
 Moments<T> channel_moments(const Tensor<T>& x) {
   const Index channels = x.rank() == 0 ? 0 : x.size(-1);
   if (channels == 0 || x.elements() / channels < 2)
-    throw ValueError(detail::text("batch_norm: training needs more than one value for each channel, input ", x.shape()));
+    throw ValueError(
+        detail::text("batch_norm: training needs more than one value for each channel, input ", x.shape()));
   Moments<T> moments{Tensor<T>({channels}), Tensor<T>({channels})};
   backend::channel_moments(x.contiguous(), moments.mean, moments.variance);
   return moments;
@@ -96,7 +97,8 @@ BatchNormGradients<T> batch_norm_gradients(const Tensor<T>& x, const Tensor<T>& 
   const BatchNormMask mask = relu.y.defined()      ? BatchNormMask::output
                              : relu.bias.defined() ? BatchNormMask::input
                                                    : BatchNormMask::none;
-  if (mask == BatchNormMask::output) require_equal_shapes("batch_norm_gradients: input and y", x.shape(), relu.y.shape());
+  if (mask == BatchNormMask::output)
+    require_equal_shapes("batch_norm_gradients: input and y", x.shape(), relu.y.shape());
   if (mask == BatchNormMask::input) require_channels("batch_norm: bias", x.shape(), relu.bias.shape());
   const Tensor<T> map = x.contiguous();
   const Tensor<T> y = relu.y.contiguous();

@@ -23,7 +23,8 @@ struct BatchNormChannels {
   const T* input_shifts;
 };
 
-/// What the gradient's sums are made of. With a mask from the output, `masked` is written: upstream where y > 0, else 0.
+/// What the gradient's sums are made of. With a mask from the output, `masked` is written: upstream where y > 0, else
+/// 0.
 template <class T>
 struct BatchNormGradientMaps {
   const T* x;

@@ -32,8 +32,8 @@ const PoolingKernels<T>& pooling_kernels() {
   return for_instruction_set(portable::pooling_kernels<T>, avx2::pooling_kernels<T>, avx512::pooling_kernels<T>);
 }
 
-/// Maxima of x [N, H, W, C] in `window(i, j)`, the area of output pixel (i, j), which has a pixel at least, and the pixel
-/// (row W + column) each came from. A NaN wins; a padded position never does.
+/// Maxima of x [N, H, W, C] in `window(i, j)`, the area of output pixel (i, j), which has a pixel at least, and the
+/// pixel (row W + column) each came from. A NaN wins; a padded position never does.
 template <class T, class Window>
 void max_pool(const T* x, Index images, Index height, Index width, Index channels, Index output_height,
               Index output_width, const Window& window, T* y, std::int32_t* source) {
@@ -82,7 +82,8 @@ void average_pool(const T* x, Index images, Index height, Index width, Index cha
       T* sum = y + (task * output_width + j) * channels;
       std::fill_n(sum, channels, T{0});
       for (Index row = area.top; row < area.bottom; ++row)
-        kernels.column_sums(area.right - area.left, channels, image + (row * width + area.left) * channels, nullptr, sum);
+        kernels.column_sums(area.right - area.left, channels, image + (row * width + area.left) * channels, nullptr,
+                            sum);
       kernels.scale(channels, sum, static_cast<T>(area.weight), sum);
     }
   });

@@ -16,8 +16,8 @@ void scale_shift(const Tensor<T, Cpu>& x, const Tensor<T, Cpu>& scale, const Ten
 template <class T>
 void scale_shift_scale_gradient(const Tensor<T, Cpu>& x, const Tensor<T, Cpu>& upstream, Tensor<T, Cpu>& out) {
   const Index channels = out.elements();
-  sum_columns<T>(elementwise_kernels<T>().column_sums_of_products, row_count(x.elements(), channels), channels, x.data(),
-                 upstream.data(), out.data());
+  sum_columns<T>(elementwise_kernels<T>().column_sums_of_products, row_count(x.elements(), channels), channels,
+                 x.data(), upstream.data(), out.data());
 }
 
 }  // namespace mien::backend
