@@ -1,7 +1,5 @@
 #pragma once
 
-#include <cmath>
-
 #include "mien/backend/cpu/softmax.hpp"
 
 namespace mien::backend {
@@ -10,14 +8,10 @@ namespace mien::backend {
 template <class T>
 void layer_norm(const Tensor<T, Cpu>& x, const Tensor<T, Cpu>& weight, const Tensor<T, Cpu>& bias, T epsilon,
                 Tensor<T, Cpu>& out, Tensor<T, Cpu>& mean, Tensor<T, Cpu>& inverse_deviation) {
+  const auto kernel = row_kernels<T>().layer_norm;
   for_each_row(out.elements(), out.size(-1), [&](Index offset, Index count) {
-    const auto in = array(x.data() + offset, count);
-    const T centre = in.mean();
-    const T inverse = T{1} / std::sqrt((in - centre).square().mean() + epsilon);
-    mean.data()[offset / count] = centre;
-    inverse_deviation.data()[offset / count] = inverse;
-    array(out.data() + offset, count) =
-        (in - centre) * inverse * array(weight.data(), count) + array(bias.data(), count);
+    kernel(x.data() + offset, weight.data(), bias.data(), epsilon, count, out.data() + offset,
+           mean.data() + offset / count, inverse_deviation.data() + offset / count);
   });
 }
 
@@ -25,13 +19,10 @@ template <class T>
 void layer_norm_input_gradient(const Tensor<T, Cpu>& x, const Tensor<T, Cpu>& weight, const Tensor<T, Cpu>& mean,
                                const Tensor<T, Cpu>& inverse_deviation, const Tensor<T, Cpu>& upstream,
                                Tensor<T, Cpu>& out) {
+  const auto kernel = row_kernels<T>().layer_norm_gradient;
   for_each_row(out.elements(), out.size(-1), [&](Index offset, Index count) {
-    const T inverse = inverse_deviation.data()[offset / count];
-    const auto normalised = (array(x.data() + offset, count) - mean.data()[offset / count]) * inverse;
-    const auto up = array(upstream.data() + offset, count) * array(weight.data(), count);
-    const T mean_up = up.mean();
-    const T mean_product = (up * normalised).mean();
-    array(out.data() + offset, count) = (up - mean_up - normalised * mean_product) * inverse;
+    kernel(x.data() + offset, weight.data(), mean.data()[offset / count], inverse_deviation.data()[offset / count],
+           upstream.data() + offset, count, out.data() + offset);
   });
 }
 
@@ -39,12 +30,18 @@ template <class T>
 void layer_norm_weight_gradient(const Tensor<T, Cpu>& x, const Tensor<T, Cpu>& mean,
                                 const Tensor<T, Cpu>& inverse_deviation, const Tensor<T, Cpu>& upstream,
                                 Tensor<T, Cpu>& out) {
+  const auto kernel = row_kernels<T>().layer_norm_weight_gradient;
+  const Index rows = mean.elements();
   const Index channels = out.elements();
-  sum_terms(mean.elements(), channels, out.data(), [&](Index row) {
-    const Index offset = row * channels;
-    return (array(x.data() + offset, channels) - mean.data()[row]) * inverse_deviation.data()[row] *
-           array(upstream.data() + offset, channels);
+  const Index grain = row_grain(channels);
+  // A sum for each chunk, so that the order of additions does not depend on the threads.
+  auto partial = Tensor<T>::zeros({chunk_count(rows, grain), channels});
+  parallel_for(0, rows, grain, [&](Index first, Index last) {
+    for (Index row = first; row < last; ++row)
+      kernel(x.data() + row * channels, mean.data()[row], inverse_deviation.data()[row],
+             upstream.data() + row * channels, channels, partial.data() + first / grain * channels);
   });
+  sum_rows(partial, out);
 }
 
 }  // namespace mien::backend

@@ -6,6 +6,7 @@
 #include "mien/backend/cpu/arithmetic.hpp"
 #include "mien/backend/cpu/matrix_product.hpp"
 #include "mien/backend/cpu/vector_functions.hpp"
+#include "mien/backend/cpu/vector_parts.hpp"
 
 namespace mien::backend {
 

@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "mien/backend/cpu/vector.hpp"
+#include "mien/backend/cpu/vector_parts.hpp"
 #include "mien/core/tensor.hpp"
 
 namespace mien::backend {

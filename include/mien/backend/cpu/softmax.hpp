@@ -1,8 +1,7 @@
 #pragma once
 
-#include <cmath>
-
 #include "mien/backend/cpu/arithmetic.hpp"
+#include "mien/backend/cpu/row_kernels.hpp"
 
 namespace mien::backend {
 
@@ -17,39 +16,31 @@ void for_each_row(Index elements, Index channels, const Row& row) {
 
 template <class T>
 void softmax(const Tensor<T, Cpu>& x, Tensor<T, Cpu>& out) {
-  for_each_row(out.elements(), out.size(-1), [&](Index offset, Index count) {
-    const auto in = array(x.data() + offset, count);
-    auto result = array(out.data() + offset, count);
-    result = (in - in.maxCoeff()).exp();
-    result /= result.sum();
-  });
+  const auto kernel = row_kernels<T>().softmax;
+  for_each_row(out.elements(), out.size(-1),
+               [&](Index offset, Index count) { kernel(x.data() + offset, count, out.data() + offset); });
 }
 
 template <class T>
 void softmax_gradient(const Tensor<T, Cpu>& result, const Tensor<T, Cpu>& upstream, Tensor<T, Cpu>& out) {
+  const auto kernel = row_kernels<T>().softmax_gradient;
   for_each_row(out.elements(), out.size(-1), [&](Index offset, Index count) {
-    const auto y = array(result.data() + offset, count);
-    const auto up = array(upstream.data() + offset, count);
-    array(out.data() + offset, count) = y * (up - (y * up).sum());
+    kernel(result.data() + offset, upstream.data() + offset, count, out.data() + offset);
   });
 }
 
 template <class T>
 void log_softmax(const Tensor<T, Cpu>& x, Tensor<T, Cpu>& out) {
-  for_each_row(out.elements(), out.size(-1), [&](Index offset, Index count) {
-    const auto in = array(x.data() + offset, count);
-    auto result = array(out.data() + offset, count);
-    result = in - in.maxCoeff();
-    result -= std::log(result.exp().sum());
-  });
+  const auto kernel = row_kernels<T>().log_softmax;
+  for_each_row(out.elements(), out.size(-1),
+               [&](Index offset, Index count) { kernel(x.data() + offset, count, out.data() + offset); });
 }
 
 template <class T>
 void log_softmax_gradient(const Tensor<T, Cpu>& result, const Tensor<T, Cpu>& upstream, Tensor<T, Cpu>& out) {
+  const auto kernel = row_kernels<T>().log_softmax_gradient;
   for_each_row(out.elements(), out.size(-1), [&](Index offset, Index count) {
-    const auto y = array(result.data() + offset, count);
-    const auto up = array(upstream.data() + offset, count);
-    array(out.data() + offset, count) = up - y.exp() * up.sum();
+    kernel(result.data() + offset, upstream.data() + offset, count, out.data() + offset);
   });
 }
 
