@@ -11,10 +11,13 @@
 
 #include <doctest/doctest.h>
 
+#include <chrono>
 #include <limits>
 #include <optional>
 #include <sstream>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "io/message.hpp"
@@ -142,6 +145,36 @@ TEST_CASE("a tiny problem is learned, and written down") {
   const auto evaluation =
       program.trainer.evaluate(make_loader(15, 6), [&](const Batch& batch) { return program.step(batch); });
   CHECK(evaluation.confusion.mean_recall() == result.state.best_metric);
+}
+
+TEST_CASE("how long training waits for its batches is told") {
+  const auto slow_loader = [](Index workers) {
+    return data::Loader<Batch>(
+        32, {.batch = 8, .workers = workers, .prefetch = 4},
+        [](Index i, Generator&) {
+          std::this_thread::sleep_for(std::chrono::milliseconds(2));
+          return i % classes;
+        },
+        [](std::vector<Index> labels) {
+          return Batch{Tensor<float>({static_cast<Index>(labels.size()), 2}, 1.0F), std::move(labels), {}};
+        });
+  };
+  std::ostringstream words;
+  Program starved({.epochs = 2, .progress = {.stream = &words}});
+  const auto step = [&](const Batch& batch) { return starved.step(batch); };
+  // No worker: all of the 64 samples' 2 ms are waited for.
+  const TrainingResult result = starved.trainer.fit(slow_loader(0), make_loader(15, 6), step);
+  CHECK(result.waited_seconds >= 0.128);
+  CHECK(result.waited_seconds <= result.training_seconds);
+  CHECK(contains(words.str(), ", waited for data: "));
+  // Steps as slow as a batch, while a worker makes the next one: it is waited for once an epoch.
+  Program busy({.epochs = 2});
+  const TrainingResult fed = busy.trainer.fit(slow_loader(4), make_loader(15, 6), [&](const Batch& batch) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    return busy.step(batch);
+  });
+  CHECK(fed.waited_seconds > 0);
+  CHECK(fed.waited_seconds < 0.5 * fed.training_seconds);
 }
 
 TEST_CASE("an interrupted training ends with the same bits as one that was not") {

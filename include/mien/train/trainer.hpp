@@ -89,6 +89,9 @@ struct TrainingResult {
   bool interrupted = false;    ///< by `stop_requested`
   bool stopped_early = false;  ///< by the patience
   std::vector<std::string> notes = {};
+  double training_seconds = 0;  ///< of this call, without validation
+  /// Of those, how long the next batch was not there yet. More `workers` of the loader shorten it.
+  double waited_seconds = 0;
 };
 
 namespace detail {
@@ -184,8 +187,11 @@ class Trainer {
     TrainingState& state = result.state;
     begin(result, progress);
     while (state.epoch < options_.epochs && !patience_is_over(state)) {
-      const auto begun = std::chrono::steady_clock::now();
-      if (!run_epoch(loader, step, state, progress)) {
+      const Clock::time_point begun = Clock::now();
+      const EpochTime time = run_epoch(loader, step, state, progress);
+      result.training_seconds += time.training;
+      result.waited_seconds += time.waited;
+      if (!time.finished) {
         checkpoints_.save_last(state);
         progress.line(detail::text("stopped in epoch ", state.epoch + 1, " after batch ", state.batch));
         result.interrupted = true;
@@ -193,8 +199,7 @@ class Trainer {
         return result;
       }
       const Evaluation evaluation = evaluate(validation, step);
-      const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - begun;
-      finish_epoch(state, evaluation, taken.count(), progress);
+      finish_epoch(state, evaluation, {seconds_since(begun), time.waited / std::max(time.training, 1e-9)}, progress);
     }
     result.stopped_early = state.epoch < options_.epochs;
     if (result.stopped_early)
@@ -265,25 +270,54 @@ class Trainer {
     return options_.early_stop_patience > 0 && state.epochs_without_improvement >= options_.early_stop_patience;
   }
 
-  /// Whether the epoch was finished, and not interrupted.
+  using Clock = std::chrono::steady_clock;
+
+  static double seconds_since(Clock::time_point begin) {
+    return std::chrono::duration<double>(Clock::now() - begin).count();
+  }
+
+  struct EpochTime {
+    double training = 0;    ///< seconds
+    double waited = 0;      ///< of those, for batches
+    bool finished = false;  ///< and not interrupted
+  };
+
   template <class Loader, class Step>
-  bool run_epoch(const Loader& loader, const Step& step, TrainingState& state, Progress& progress) {
+  EpochTime run_epoch(const Loader& loader, const Step& step, TrainingState& state, Progress& progress) {
     set_training(true);
-    for (const auto& batch : loader.epoch(state.epoch, state.batch)) {
-      train_on(batch, step, state);
-      ++state.batch;
-      if (advance_schedule_ && schedule_step_ == ScheduleStep::batch) advance_schedule_(0);
-      progress.update({.epoch = state.epoch + 1,
-                       .epochs = options_.epochs,
-                       .batch = state.batch,
-                       .batches = loader.batches(),
-                       .loss = mean_of(state, "loss"),
-                       .accuracy = mean_of(state, "correct"),
-                       .learning_rate = optimiser_.learning_rate()});
-      if (options_.stop_requested && options_.stop_requested()) return false;
-      if (options_.checkpoint_batches > 0 && state.batch % options_.checkpoint_batches == 0)
-        checkpoints_.save_last(state);
+    EpochTime time;
+    const Clock::time_point begun = Clock::now();
+    auto&& batches = loader.epoch(state.epoch, state.batch);
+    auto batch = batches.begin();
+    time.waited = seconds_since(begun);
+    time.finished = true;
+    while (batch != batches.end()) {
+      time.finished = run_batch(*batch, step, state, loader.batches(), progress);
+      if (!time.finished) break;
+      const Clock::time_point asked = Clock::now();
+      ++batch;
+      time.waited += seconds_since(asked);
     }
+    time.training = seconds_since(begun);
+    return time;
+  }
+
+  /// Whether training is to go on.
+  template <class Batch, class Step>
+  bool run_batch(const Batch& batch, const Step& step, TrainingState& state, Index batches, Progress& progress) {
+    train_on(batch, step, state);
+    ++state.batch;
+    if (advance_schedule_ && schedule_step_ == ScheduleStep::batch) advance_schedule_(0);
+    progress.update({.epoch = state.epoch + 1,
+                     .epochs = options_.epochs,
+                     .batch = state.batch,
+                     .batches = batches,
+                     .loss = mean_of(state, "loss"),
+                     .accuracy = mean_of(state, "correct"),
+                     .learning_rate = optimiser_.learning_rate()});
+    if (options_.stop_requested && options_.stop_requested()) return false;
+    if (options_.checkpoint_batches > 0 && state.batch % options_.checkpoint_batches == 0)
+      checkpoints_.save_last(state);
     return true;
   }
 
@@ -345,7 +379,13 @@ class Trainer {
     return options_.criterion == Criterion::loss ? metric < state.best_metric : metric > state.best_metric;
   }
 
-  void finish_epoch(TrainingState& state, const Evaluation& evaluation, double seconds, Progress& progress) {
+  /// What the line about an epoch tells of its time.
+  struct Pace {
+    double seconds = 0;       ///< validation included
+    double waited_share = 0;  ///< of training
+  };
+
+  void finish_epoch(TrainingState& state, const Evaluation& evaluation, const Pace& pace, Progress& progress) {
     const double metric = measure(evaluation);
     const double train_loss = mean_of(state, "loss");
     const double train_accuracy = mean_of(state, "correct");
@@ -373,13 +413,13 @@ class Trainer {
     checkpoints_.save_last(state);
     if (!options_.work_dir.empty()) state.history.save(options_.work_dir / "history.csv");
 
-    char numbers[240];
+    char numbers[280];
     std::snprintf(
         numbers, sizeof numbers,
         "loss %.4f  accuracy %.1f %%  |  validation loss %.4f  accuracy %.1f %%  mean recall %.1f %%  |  rate "
-        "%.3g  %.1f s",
+        "%.3g  %.1f s, waited for data: %.1f %%",
         train_loss, 100 * train_accuracy, evaluation.loss, 100 * evaluation.confusion.accuracy(),
-        100 * evaluation.confusion.mean_recall(), rate, seconds);
+        100 * evaluation.confusion.mean_recall(), rate, pace.seconds, 100 * pace.waited_share);
     progress.line(detail::text("epoch ", state.epoch, "/", options_.epochs, "  ", std::string_view(numbers),
                                better ? "  best" : ""));
     if (options_.on_epoch) options_.on_epoch(state, evaluation);
