@@ -24,6 +24,7 @@
 #include <nlohmann/json.hpp>
 
 #include "mien/core/error.hpp"
+#include "mien/core/precision.hpp"
 #include "mien/core/random.hpp"
 #include "mien/core/threads.hpp"
 #include "mien/version.hpp"
@@ -63,6 +64,7 @@ void check_stop();
 struct CommonOptions {
   std::uint64_t seed = 1;
   int threads = 0;  ///< 0: one for each core
+  std::string precision = "highest";
   std::filesystem::path work_dir = {};
   bool resume = false;
   bool json = false;
@@ -87,6 +89,10 @@ class Program {
     app_.add_option("--seed", common_.seed, "of everything that is random");
     app_.add_option("--threads", common_.threads, "threads, 0 for one a core; results do not depend on it")
         ->check(CLI::Range(0, 1024));
+    app_.add_option("--precision", common_.precision,
+                    "of products: highest is float; high and medium allow pairs of bfloat16 numbers, or single ones, "
+                    "where the processor is faster with them")
+        ->check(CLI::IsMember({"highest", "high", "medium"}));
     app_.add_option("--work-dir", common_.work_dir, "folder for what the program writes");
     app_.add_option("--resume", resume_path_, "goes on where an earlier run stopped, in this folder or in --work-dir")
         ->expected(0, 1)
@@ -147,6 +153,7 @@ class Program {
     if (!resume_path_.empty()) common_.work_dir = resume_path_;
     if (common_.resume && common_.work_dir.empty()) throw UsageError("--resume needs a folder, its own or --work-dir");
     if (common_.threads > 0) set_thread_count(common_.threads);
+    set_precision(precision_of_name(common_.precision));
     set_seed(common_.seed);
     struct sigaction action {};
     action.sa_handler = detail::remember_signal;

@@ -145,7 +145,7 @@ TEST_CASE("every program says what it does with --help, and what is wrong with i
     CAPTURE(program);
     const auto help = run(folder.path(), program, {"--help"});
     CHECK(help.code == 0);
-    for (const char* option : {"--seed", "--threads", "--resume", "--work-dir", "--json", "--dry-run"})
+    for (const char* option : {"--seed", "--threads", "--precision", "--resume", "--work-dir", "--json", "--dry-run"})
       CHECK_MESSAGE(contains(help.out, option), option);
     const auto wrong = run(folder.path(), program, {"--no-such-option"});
     CHECK(wrong.code == 2);
