@@ -383,6 +383,28 @@ inline Tensor<std::uint16_t> upstream_factor(const Bfloat16Layout& layout, const
   return out;
 }
 
+/// Inputs of one of the kernel's rows, at most 32 of one step: where they begin among those of the row.
+struct TapBlock {
+  Index row, first, count;
+  bool is_first = false;  ///< of those that read the same numbers of a step
+};
+
+/// All taps of a kernel, ordered by the numbers of a step that they read, then by row. Those of a row begin at `begin` of
+/// the first step that it reads.
+inline std::vector<TapBlock> tap_blocks(Index rows, Index begin, Index row_length, Index step) {
+  std::vector<TapBlock> taps;
+  for (Index row = 0; row < rows; ++row)
+    for (Index e = begin; e < begin + row_length;) {
+      const Index count = std::min({tile_block, step - e % step, begin + row_length - e});
+      taps.push_back({row, e - begin, count});
+      e += count;
+    }
+  const auto place = [&](const TapBlock& tap) { return (begin + tap.first) % step; };
+  std::stable_sort(taps.begin(), taps.end(), [&](const auto& a, const auto& b) { return place(a) < place(b); });
+  for (std::size_t i = 0; i < taps.size(); ++i) taps[i].is_first = i == 0 || place(taps[i]) != place(taps[i - 1]);
+  return taps;
+}
+
 /// gradient [height, width, C, O] = sum over positions of window^T upstream.
 inline void bfloat16_weight_gradient(const ImageGrid& input, const float* x, const ImageGrid& output,
                                      const float* upstream, const ConvolutionWindow& window, bool split,
@@ -406,53 +428,55 @@ inline void bfloat16_weight_gradient(const ImageGrid& input, const float* x, con
   const Tensor<std::uint16_t> up = upstream_factor(layout, output, upstream, used, split);
   const Index step_size = split ? 2 * right_step : right_step;
 
-  // Blocks of taps and channels: as many as 32, of one row of the kernel, whose inputs are one behind the other.
-  struct TapBlock {
-    Index row, first, count;
-  };
-  std::vector<TapBlock> taps;
   const Index begin = layout.first_column * layout.channels;
-  for (Index row = 0; row < window.height; ++row)
-    for (Index e = begin; e < begin + row_length;) {
-      const Index count = std::min({tile_block, layout.step - e % layout.step, begin + row_length - e});
-      taps.push_back({row, e - begin, count});
-      e += count;
-    }
+  std::vector<TapBlock> taps = tap_blocks(window.height, begin, row_length, layout.step);
   const Index output_blocks = chunk_count(outputs, tile_block);
-  const Index tasks = static_cast<Index>(taps.size()) * output_blocks;
-  Tensor<float> sums({tasks * tile_block * tile_block});
-  // Positions at a time whose inputs and gradients stay in the cache for all blocks.
-  const Index bytes = 2 * (split ? 2 : 1) * (layout.step * layout.planes + outputs);
-  const Index together = std::clamp<Index>((Index{1} << 20) / bytes / tile_block, 16, 256);
-  std::vector<Bfloat16Step> steps(static_cast<std::size_t>(together));
+  // Taps of the same channels read the same inputs, a few positions further: a task takes all of them, or if that made
+  // too few tasks, those of one of the kernel's rows, through some steps at a time, so that inputs and gradients of
+  // these steps are read from the nearest cache by all but the first tap.
+  const auto channel_groups = std::count_if(taps.begin(), taps.end(), [](const TapBlock& tap) { return tap.is_first; });
+  const bool by_row = channel_groups * output_blocks < 16;
+  std::vector<std::size_t> groups;
+  for (std::size_t i = 0; i < taps.size(); ++i)
+    if (taps[i].is_first || (by_row && taps[i].row != taps[i - 1].row)) groups.push_back(i);
+  groups.push_back(taps.size());
+
+  constexpr Index together = 8;
+  std::array<Bfloat16Step, together> steps;
   for (Index k = 0; k < together; ++k) steps[static_cast<std::size_t>(k)] = {k * tile_block, k * step_size};
   const auto multiply = split ? bfloat16_kernels().multiply_split : bfloat16_kernels().multiply;
   const Index all = used / tile_block;
-  for (Index first = 0; first < all; first += together) {
-    const Index count = std::min(together, all - first);
-    parallel_for(0, tasks, std::max<Index>(1, 64 / count), [&](Index task_begin, Index task_end) {
+  // All tasks go through a stretch of steps, which the larger cache holds, before the next.
+  const Index bytes = 2 * (split ? 2 : 1) * (layout.step * layout.planes + outputs);
+  const Index stretch = std::max<Index>(2 * together, (Index{1} << 20) / bytes / tile_block);
+  Tensor<float> sums({static_cast<Index>(taps.size()) * output_blocks * right_step});
+  for (Index begin_step = 0; begin_step < all; begin_step += stretch)
+    parallel_for(0, static_cast<Index>(groups.size() - 1) * output_blocks, 1, [&](Index task, Index) {
       const TileScope tiles;
-      for (Index task = task_begin; task < task_end; ++task) {
-        const TapBlock& tap = taps[static_cast<std::size_t>(task / output_blocks)];
-        const Index row = layout.first_row + tap.row;
-        const Index element = begin + tap.first;
-        const Index shift = row / layout.planes * layout.pitch + element / layout.step + first * tile_block;
-        const Index left = row % layout.planes * plane_size + element % layout.step * positions + shift;
-        const Bfloat16Factors factors{columns.data() + left, positions * 2, 16 * positions,
-                                      layout.planes * plane_size,
-                                      up.data() + (task % output_blocks * all + first) * step_size};
-        multiply(factors, steps.data(), count, sums.data() + task * tile_block * tile_block, tile_block * 4, first > 0);
-      }
+      const auto group = static_cast<std::size_t>(task / output_blocks);
+      const Index output_block = task % output_blocks;
+      const Index end_step = std::min(all, begin_step + stretch);
+      for (Index first = begin_step; first < end_step; first += together)
+        for (std::size_t i = groups[group]; i < groups[group + 1]; ++i) {
+          const Index row = layout.first_row + taps[i].row;
+          const Index element = begin + taps[i].first;
+          const Index shift = row / layout.planes * layout.pitch + element / layout.step + first * tile_block;
+          const Index left = row % layout.planes * plane_size + element % layout.step * positions + shift;
+          const Bfloat16Factors factors{columns.data() + left, positions * 2, 16 * positions,
+                                        layout.planes * plane_size,
+                                        up.data() + (output_block * all + first) * step_size};
+          multiply(factors, steps.data(), std::min(together, end_step - first),
+                   sums.data() + (static_cast<Index>(i) * output_blocks + output_block) * right_step, tile_block * 4,
+                   first > 0);
+        }
     });
-  }
-  parallel_for(0, tasks, 16, [&](Index first, Index last) {
-    for (Index task = first; task < last; ++task) {
-      const TapBlock& tap = taps[static_cast<std::size_t>(task / output_blocks)];
-      const Index channel = task % output_blocks * tile_block;
-      for (Index i = 0; i < tap.count; ++i)
-        std::copy_n(sums.data() + (task * tile_block + i) * tile_block, std::min(tile_block, outputs - channel),
-                    gradient + (tap.row * row_length + tap.first + i) * outputs + channel);
-    }
+  parallel_for(0, static_cast<Index>(taps.size()), 1, [&](Index i, Index) {
+    const TapBlock& tap = taps[static_cast<std::size_t>(i)];
+    for (Index k = 0; k < tap.count; ++k)
+      for (Index block = 0; block < output_blocks; ++block)
+        std::copy_n(sums.data() + ((i * output_blocks + block) * tile_block + k) * tile_block,
+                    std::min(tile_block, outputs - block * tile_block),
+                    gradient + (tap.row * row_length + tap.first + k) * outputs + block * tile_block);
   });
 }
 
