@@ -1,5 +1,7 @@
-/// Single operations with their gradients where they train: LSTM and channel-wise convolution.
+/// Single operations with their gradients where they train: LSTM and channel-wise convolution. And products of matrices
+/// [M, K] x [K, N] as LSTMs and linear layers have them, named MxNxK.
 
+#include <mien/backend/cpu/matrix_product.hpp>
 #include <mien/nn/channel_wise_convolution.hpp>
 #include <mien/nn/lstm.hpp>
 
@@ -29,6 +31,20 @@ void add(const std::string& name, const Shape& input, double flops, double bytes
                });
 }
 
+/// `kind` says which operand is read transposed: nn, nt or tn.
+void add_product(const std::string& kind, Index m, Index n, Index k) {
+  const Shape sizes{m, n, k};
+  bench::add({"matrix_product_" + kind, bench::name_of(sizes), 2.0 * static_cast<double>(sizes.elements()), 0}, [=] {
+    const bool left = kind[0] == 't';
+    const bool right = kind[1] == 't';
+    return [=, a = bench::random({m, k}), b = bench::random({k, n}), c = Tensor<float>({m, n})]() mutable {
+      backend::matrix_product<float>(m, n, k, {a.data(), left ? m : k, left}, {b.data(), right ? k : n, right},
+                                     c.data(), n);
+      benchmark::ClobberMemory();
+    };
+  });
+}
+
 const int registered = [] {
   const auto megabytes = [](const Shape& shape) { return static_cast<double>(shape.elements()) * sizeof(float); };
   for (const Shape& map : {Shape{32, 64, 64, 25}, Shape{32, 112, 112, 25}})
@@ -42,6 +58,13 @@ const int registered = [] {
       "lstm", clips, 2.0 * 8 * 16 * 4 * units * (512 + units), 0,
       [] { return nn::Lstm<float>({.in = 512, .hidden = 128}); },
       [](auto& layer, const Variable<float>& x) { return layer(x).outputs; });
+  add_product("nt", 128, 512, 512);
+  add_product("nt", 128, 4096, 512);
+  add_product("nt", 8, 4096, 1024);
+  add_product("nn", 8, 1024, 4096);
+  add_product("tn", 4096, 1024, 128);
+  add_product("nt", 32, 7, 512);
+  add_product("nn", 1024, 1024, 1024);
   return 0;
 }();
 
