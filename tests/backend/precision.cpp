@@ -51,6 +51,7 @@ const std::vector<Case>& cases() {
       {{1, 31, 65, 8}, {3, 3, 8, 65}, {.padding = 1}},
       {{4, 4, 4, 64}, {3, 3, 64, 64}, {.padding = 1}},
       {{16, 7, 7, 96}, {3, 3, 96, 33}, {.padding = 1}},
+      {{6, 11, 9, 64}, {3, 3, 64, 72}, {.padding = 1}},
       {{2, 13, 11, 3}, {7, 7, 3, 64}, {.stride = 2, .padding = 3}},
       {{2, 9, 8, 32}, {3, 3, 32, 65}, {.stride = 2, .padding = 1}},
       {{2, 9, 8, 31}, {1, 1, 31, 65}, {.stride = 2}},
@@ -68,7 +69,8 @@ const std::vector<Case>& cases() {
 ConvolutionAlgorithm algorithm(const Case& one, Precision precision) {
   return backend::convolution_algorithm<float>(
       ops::detail::convolution_window(one.weight, one.options), ops::detail::fold_images(one.x),
-      ops::detail::fold_images(ops::detail::convolution_output(one.x, one.weight, one.options)), precision);
+      ops::detail::fold_images(ops::detail::convolution_output(one.x, one.weight, one.options)),
+      backend::ConvolutionPass::map, precision);
 }
 
 }  // namespace
@@ -185,6 +187,14 @@ TEST_CASE("the way that is chosen can be asked for") {
   CHECK(algorithm(block, Precision::medium) == (tiles ? ConvolutionAlgorithm::bfloat16 : ConvolutionAlgorithm::winograd));
   CHECK(algorithm(shortcut, Precision::high) ==
         (tiles ? ConvolutionAlgorithm::split_bfloat16 : ConvolutionAlgorithm::direct));
+  {
+    // Few outputs are mostly margin, for which Winograd's way is the better one.
+    const PrecisionScope scope(Precision::high);
+    CHECK(ops::convolution_algorithm<float>({16, 4, 4, 512}, {3, 3, 512, 512}, {.padding = 1}) ==
+          ConvolutionAlgorithm::winograd);
+    CHECK(ops::convolution_algorithm<float>(block.x, block.weight, block.options,
+                                            ops::ConvolutionPass::weight_gradient) == ConvolutionAlgorithm::winograd);
+  }
   {
     const PrecisionScope scope(Precision::medium);
     CHECK(ops::convolution_algorithm<float>(block.x, block.weight, block.options) ==

@@ -75,13 +75,17 @@ inline backend::ImageGrid fold_images(const Shape& map) {
 
 using backend::ConvolutionAlgorithm;
 
-/// The way that a convolution of these shapes would go now, on this thread: to log, or to be sure of. `name_of` has its
-/// name. Its gradients for input and weight choose by the same rules, for their own shapes.
+using backend::ConvolutionPass;
+
+/// The way that a convolution of these shapes, or its weight's gradient, would go now, on this thread: to log, or to be
+/// sure of. `name_of` has its name. The gradient for the input is a convolution of the outputs' gradient by the same
+/// rules.
 template <class T>
-ConvolutionAlgorithm convolution_algorithm(const Shape& x, const Shape& weight, const ConvolutionOptions& options = {}) {
+ConvolutionAlgorithm convolution_algorithm(const Shape& x, const Shape& weight, const ConvolutionOptions& options = {},
+                                           ConvolutionPass pass = ConvolutionPass::map) {
   const Shape y = detail::convolution_output(x, weight, options);
   return backend::convolution_algorithm<T>(detail::convolution_window(weight, options), detail::fold_images(x),
-                                           detail::fold_images(y));
+                                           detail::fold_images(y), pass);
 }
 
 /// What becomes of the results before they are stored, in the same pass: relu(y * scale + bias + residual), each part

@@ -3,10 +3,10 @@
 /// Convolution as products of tiles of bfloat16 numbers, on processors that multiply such tiles (AMX).
 ///
 /// A map is rounded to bfloat16 once, into rows with a margin of zeros that neighbours share. Then the inputs of output
-/// position q begin q steps of equal length behind those of position 0, over the ends of rows and of images, so that any
-/// 16 positions in a row are a tile and every tap of the kernel is an offset: no patches are gathered. The few positions
-/// that lie in the margin are computed too, and dropped. Rows of a stride's different phases lie in planes of their own,
-/// its columns are neighbours in one step.
+/// position q begin q steps of equal length behind those of position 0, over the ends of rows and of images, so that
+/// any 16 positions in a row are a tile and every tap of the kernel is an offset: no patches are gathered. The few
+/// positions that lie in the margin are computed too, and dropped. Rows of a stride's different phases lie in planes of
+/// their own, its columns are neighbours in one step.
 ///
 /// Split into a high and a low part, factors have 16 bits of mantissa instead of 8, for three products instead of one.
 /// Sums are float in both cases. Numbers beyond 3.39e38 round to infinity, and denormal ones count as zero.
@@ -25,10 +25,10 @@ namespace mien::backend {
 
 /// The two factors of a product; offsets in numbers.
 struct Bfloat16Factors {
-  const std::uint16_t* left;  ///< rows of 32 numbers
-  Index left_stride;          ///< from row to row, in bytes
-  Index left_second;          ///< from the first 16 rows to the next 16
-  Index left_low;             ///< from the high parts to the low ones
+  const std::uint16_t* left;   ///< rows of 32 numbers
+  Index left_stride;           ///< from row to row, in bytes
+  Index left_second;           ///< from the first 16 rows to the next 16
+  Index left_low;              ///< from the high parts to the low ones
   const std::uint16_t* right;  ///< two tiles of 16 columns for every step, and those of the low parts
 };
 
@@ -105,8 +105,8 @@ struct Bfloat16Layout {
   Bfloat16Layout(const ImageGrid& input, const ConvolutionWindow& window, const ImageGrid& output)
       : images(input.images),
         channels(input.channels),
-        margin_height(margin(window.padding_height, window.height, window.stride_height, input.height(),
-                             output.height())),
+        margin_height(
+            margin(window.padding_height, window.height, window.stride_height, input.height(), output.height())),
         margin_width(margin(window.padding_width, window.width, window.stride_width, input.width(), output.width())),
         first_row(margin_height - window.padding_height),
         first_column(margin_width - window.padding_width),
@@ -204,9 +204,8 @@ class Bfloat16Kernel {
         outputs_(outputs),
         step_size_(split ? 2 * right_step : right_step),
         packed_({blocks() * rows_ * row_steps() * step_size_}) {
-    parallel_for(0, rows_ * row_steps(), 1, [&](Index i, Index) {
-      pack_step(weight, i / row_steps(), i % row_steps(), split);
-    });
+    parallel_for(0, rows_ * row_steps(), 1,
+                 [&](Index i, Index) { pack_step(weight, i / row_steps(), i % row_steps(), split); });
   }
 
   Index rows() const { return rows_; }
@@ -315,8 +314,8 @@ inline void bfloat16_convolution(const ImageGrid& input, const float* x, const B
                                  const ConvolutionEpilogue<float>& epilogue = {}) {
   if (output.pixels() == 0) return;
   if (leaves_gaps(window))
-    return bfloat16_convolution(grid_phase(input, 0, window.stride_height, 0, window.stride_width), x, kernel, {}, output,
-                                y, epilogue);
+    return bfloat16_convolution(grid_phase(input, 0, window.stride_height, 0, window.stride_width), x, kernel, {},
+                                output, y, epilogue);
   const Bfloat16Map map(input, x, window, output, kernel.is_split());
   bfloat16_products(map, kernel, kernel_steps(map, kernel), output, epilogue, y);
 }
@@ -352,8 +351,8 @@ inline Tensor<std::uint16_t> exchanged(const Bfloat16Map& map, Index positions) 
   return out;
 }
 
-/// A gradient of outputs at the positions of a layout, as a right factor: for each 32 channels, for each 32 positions, a
-/// step.
+/// A gradient of outputs at the positions of a layout, as a right factor: for each 32 channels, for each 32 positions,
+/// a step.
 inline Tensor<std::uint16_t> upstream_factor(const Bfloat16Layout& layout, const ImageGrid& output,
                                              const float* upstream, Index positions, bool split) {
   const Index blocks = chunk_count(output.channels, tile_block);
@@ -374,8 +373,8 @@ inline Tensor<std::uint16_t> upstream_factor(const Bfloat16Layout& layout, const
             const Index one = offsets[2 * pair];
             const Index other = offsets[2 * pair + 1];
             bfloat16_kernels().pairs(one >= 0 && count > 0 ? upstream + one + channel : zeros.data(),
-                                other >= 0 && count > 0 ? upstream + other + channel : zeros.data(), count, to,
-                                split ? to + right_step : nullptr);
+                                     other >= 0 && count > 0 ? upstream + other + channel : zeros.data(), count, to,
+                                     split ? to + right_step : nullptr);
           }
         }
     }
@@ -389,8 +388,8 @@ struct TapBlock {
   bool is_first = false;  ///< of those that read the same numbers of a step
 };
 
-/// All taps of a kernel, ordered by the numbers of a step that they read, then by row. Those of a row begin at `begin` of
-/// the first step that it reads.
+/// All taps of a kernel, ordered by the numbers of a step that they read, then by row. Those of a row begin at `begin`
+/// of the first step that it reads.
 inline std::vector<TapBlock> tap_blocks(Index rows, Index begin, Index row_length, Index step) {
   std::vector<TapBlock> taps;
   for (Index row = 0; row < rows; ++row)

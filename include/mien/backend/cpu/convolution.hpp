@@ -103,7 +103,8 @@ template <class T>
 void convolution_weight_gradient(const ImageGrid& input, const T* x, const ImageGrid& output, const T* upstream,
                                  const ConvolutionWindow& window, T* gradient) {
   if constexpr (std::is_same_v<T, float>) {
-    const ConvolutionAlgorithm algorithm = convolution_algorithm<T>(window, input, output);
+    const ConvolutionAlgorithm algorithm =
+        convolution_algorithm<T>(window, input, output, ConvolutionPass::weight_gradient);
     if (is_bfloat16(algorithm))
       return bfloat16_weight_gradient(input, x, output, upstream, window, is_split(algorithm), gradient);
     if (algorithm == ConvolutionAlgorithm::winograd)

@@ -54,15 +54,30 @@ inline bool suits_tiles(const ConvolutionWindow& window, const ImageGrid& input,
   return window.groups == 1 && window.width * input.channels >= 16 && output.channels >= 16;
 }
 
-/// The way of a convolution of elements T; its gradients go the same way. In the setting of this thread, or another.
+/// What a convolution is computed for: a map (of outputs, or of its input's gradient), or its weight's gradient.
+enum class ConvolutionPass { map, weight_gradient };
+
+/// Whether three products on tiles take less time than Winograd's way, where both suit. For maps, unless much of them
+/// is the margin. For weight gradients only where there are so few tiles of 4x4 outputs that Winograd's way is mostly
+/// transforming kernels.
+inline bool beats_winograd(const ImageGrid& output, ConvolutionPass pass) {
+  if (pass == ConvolutionPass::map)
+    return 3 * (output.height() + 1) * (output.width() + 1) < 4 * output.height() * output.width();
+  return output.images * chunk_count(output.height(), 4) * chunk_count(output.width(), 4) < 128;
+}
+
+/// The way of a convolution of elements T, in the setting of this thread or another.
 template <class T>
 ConvolutionAlgorithm convolution_algorithm(const ConvolutionWindow& window, const ImageGrid& input,
-                                           const ImageGrid& output, Precision allowed = precision()) {
+                                           const ImageGrid& output, ConvolutionPass pass = ConvolutionPass::map,
+                                           Precision allowed = precision()) {
   if constexpr (std::is_same_v<T, float>) {
     const bool tiles = instruction_set() == InstructionSet::amx && suits_tiles(window, input, output);
+    const bool winograd = suits_winograd(window, input, output);
     if (allowed == Precision::medium && tiles) return ConvolutionAlgorithm::bfloat16;
-    if (allowed == Precision::high && tiles) return ConvolutionAlgorithm::split_bfloat16;
-    if (suits_winograd(window, input, output)) return ConvolutionAlgorithm::winograd;
+    if (allowed == Precision::high && tiles && (!winograd || beats_winograd(output, pass)))
+      return ConvolutionAlgorithm::split_bfloat16;
+    if (winograd) return ConvolutionAlgorithm::winograd;
   }
   return ConvolutionAlgorithm::direct;
 }

@@ -96,7 +96,9 @@ class InputBand {
         step_(std::min(window.stride_height, window.height)) {
     // Kernels may read a number before a run, if it has but one.
     constexpr Index slack = 1;
-    const bool in_place = window.padding_width == 0 && input.has_adjacent_columns() && shape_.run_length > 1;
+    // The gradient of a stride's phase may have windows that reach beyond the right edge, and no padding on the left.
+    const bool in_place = window.padding_width == 0 && columns_ <= input.width() && input.has_adjacent_columns() &&
+                          shape_.run_length > 1;
     const auto shares_rows = [&](Index line) { return line > first && line % output.height() > 0; };
     Index copies = 0;
     for (Index line = first; line < last; ++line) copies += shares_rows(line) ? step_ : window.height;
@@ -260,9 +262,7 @@ class CopiedWindows {
   CopiedWindows(const ImageGrid& input, const T* x, const ConvolutionWindow& window, const ImageGrid& output,
                 Index group, Index first, Index last)
       : count_(last - first), stride_(window.taps() * (input.channels / window.groups) + gap) {
-    // An odd number is rounded up.
-    windows_ = Tensor<T>({(count_ + 1) * stride_});
-    std::fill_n(windows_.data() + count_ * stride_, stride_, T{0});
+    windows_ = Tensor<T>({count_ * stride_});
     places_.resize(static_cast<std::size_t>(count_));
     parallel_for(0, count_, row_grain(stride_), [&](Index begin, Index end) {
       for (Index i = begin; i < end; ++i) {
@@ -311,8 +311,10 @@ void convolve_windows(const ImageGrid& input, const T* x, const DirectShape& sha
         const Index left = shape.outputs - channel;
         const T* from = windows.data() + first_pixel * windows.stride();
         const auto convolve = [&](Index start, Index size, Index first) {
+          // A pixel without neighbours is taken twice.
+          const Index stride = start < 0 ? 0 : windows.stride();
           kernels.convolve(size, left > kernels.lanes ? width : kernels.lanes)(
-              {&from, 1, shape.depth, start * windows.stride(), windows.stride()}, weights.block(group, channel),
+              {&from, 1, shape.depth, start * stride, stride}, weights.block(group, channel),
               block_outputs(y, epilogue, group * shape.outputs + channel, std::min(left, width),
                             windows.places() + first_pixel + start + first, first));
         };

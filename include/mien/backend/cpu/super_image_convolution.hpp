@@ -206,7 +206,8 @@ void seam_convolution(const ImageGrid& input, const T* x, const SeamLines<const 
 template <class T>
 void seam_weight_gradient(const ImageGrid& input, const T* x, const SeamLines<const T>& lines, const ImageGrid& output,
                           const T* upstream, const SeamLines<const T>& upstream_lines, T* gradient) {
-  const ConvolutionAlgorithm algorithm = convolution_algorithm<T>(frame_window, input, output);
+  const ConvolutionAlgorithm algorithm =
+      convolution_algorithm<T>(frame_window, input, output, ConvolutionPass::weight_gradient);
   if constexpr (std::is_same_v<T, float>)
     if (algorithm == ConvolutionAlgorithm::winograd)
       return winograd_weight_gradient({input, x, lines}, {output, upstream, upstream_lines}, 1, 1, gradient);
