@@ -206,7 +206,7 @@ FaceModel::FaceModel(const FaceModelOptions& form, std::vector<std::string> name
 
 Answer FaceModel::answer(const Tensor<float>& frames) {
   const NoGradient not_recorded;
-  network.evaluate();
+  network.freeze();
   const auto output = network(Variable<float>(frames));
   return {FaceNetwork::emotion(output), mean_of_positions(output.features).value()};
 }

@@ -211,7 +211,7 @@ GestureModel::GestureModel(const GestureModelOptions& form, std::vector<std::str
 
 Answer GestureModel::answer(const Tensor<float>& maps) {
   const NoGradient not_recorded;
-  network.evaluate();
+  network.freeze();
   const Variable<float> features = network.features(Variable<float>(maps));
   return {softmax(network.fc(features)).value(), features.value()};
 }

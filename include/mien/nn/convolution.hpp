@@ -52,6 +52,7 @@ class Convolution : public Module<Convolution<T>, T> {
   /// See Module::freeze.
   void freeze() {
     Module<Convolution, T>::freeze();
+    if (prepared_) return;
     const Tensor<T> kernel = weight.value().contiguous();
     prepared_ = std::make_shared<backend::PreparedKernel<T>>(
         kernel, ops::detail::convolution_window(kernel.shape(), options_), kernel.size(2) * options_.groups);

@@ -52,6 +52,7 @@ class SuperImageConvolution : public Module<SuperImageConvolution<T>, T> {
   /// See Module::freeze.
   void freeze() {
     Module<SuperImageConvolution, T>::freeze();
+    if (prepared_) return;
     const Tensor<T> kernel = weight.value().contiguous();
     prepared_ = std::make_shared<backend::PreparedKernel<T>>(kernel, backend::frame_window, kernel.size(2));
   }
