@@ -10,6 +10,7 @@
 #include "mien/backend/cpu/direct_convolution.hpp"
 #include "mien/backend/cpu/image_grid.hpp"
 #include "mien/backend/cpu/prepared_kernel.hpp"
+#include "mien/backend/cpu/transpose.hpp"
 #include "mien/backend/cpu/winograd.hpp"
 #include "mien/core/tensor.hpp"
 
@@ -47,17 +48,6 @@ void convolution(const ImageGrid& input, const T* x, const PreparedKernel<T>& ke
   direct_convolution(input, x, kernel.packed(), window, output, y, epilogue);
 }
 
-/// to [columns, rows] = from [rows, columns] transposed, in strips of a cache line's width.
-template <class T>
-void copy_transposed(const T* from, Index rows, Index columns, Index from_stride, T* to, Index to_stride) {
-  constexpr Index strip = 16;
-  for (Index first = 0; first < rows; first += strip) {
-    const Index last = std::min(rows, first + strip);
-    for (Index column = 0; column < columns; ++column)
-      for (Index row = first; row < last; ++row) to[column * to_stride + row] = from[row * from_stride + column];
-  }
-}
-
 /// Those taps of a kernel in reverse, inputs and outputs swapped: [taps, outputs / groups, inputs].
 template <class T>
 Tensor<T> reversed_kernel(const T* weight, const ConvolutionWindow& window, const PhaseTaps& rows,
@@ -69,8 +59,8 @@ Tensor<T> reversed_kernel(const T* weight, const ConvolutionWindow& window, cons
     const Index a = rows.first + (rows.count - 1 - tap / columns.count) * window.stride_height;
     const Index b = columns.first + (columns.count - 1 - tap % columns.count) * window.stride_width;
     for (Index group = 0; group < window.groups; ++group)
-      copy_transposed(weight + (a * window.width + b) * group_inputs * outputs + group * group_outputs, group_inputs,
-                      group_outputs, outputs, out.data() + tap * group_outputs * inputs + group * group_inputs, inputs);
+      transpose(weight + (a * window.width + b) * group_inputs * outputs + group * group_outputs, group_inputs,
+                group_outputs, outputs, out.data() + tap * group_outputs * inputs + group * group_inputs, inputs);
   });
   return out;
 }
