@@ -174,6 +174,18 @@ TEST_CASE("weights of the views with gaps are read as their copies would be, and
     CHECK(largest_difference(
               ops::super_image_mix<double>(parts, {alpha.select(1, 0), alpha.select(1, 1)}),
               ops::super_image_mix<double>(same, {alpha.select(1, 0).clone(), alpha.select(1, 1).clone()})) == 0);
+    const auto upstream = random<double>({2, 3, 4, 5, 3}, 24);
+    const auto gradients = [&](const ops::SuperImageWeights<double>& weights, const Tensor<double>& up) {
+      return ops::super_image_gradients(x, weight, up, weights, {}, layout, true, true);
+    };
+    const auto apart = gradients({alpha.select(1, 0), alpha.select(1, 1)}, upstream);
+    const auto together = gradients({alpha.select(1, 0).clone(), alpha.select(1, 1).clone()}, upstream);
+    CHECK(largest_difference(apart.x, together.x) == 0);
+    CHECK(largest_difference(apart.weight, together.weight) == 0);
+    CHECK_THROWS_AS(gradients({alpha.select(1, 0), Tensor<double>({2, 1}, 1)}, upstream), ShapeError);
+    CHECK_THROWS_AS(gradients({alpha.select(1, 0), alpha.select(1, 1)}, upstream.slice(2, 0, 3)), ShapeError);
+    CHECK_THROWS_AS(ops::super_image_alpha_gradient(ops::super_image_parts(x, weight, layout), upstream.slice(3, 0, 4)),
+                    ShapeError);
     auto others = ops::super_image_parts(x, weight, layout);
     CHECK_THROWS_AS(ops::super_image_mix<double>(others, {alpha.select(1, 0), Tensor<double>({2, 1}, 1)}), ShapeError);
   }

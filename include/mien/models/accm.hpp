@@ -34,7 +34,7 @@ struct AccmBranch : nn::Module<AccmBranch<T>, T> {
   Variable<T> operator()(const Variable<T>& x) {
     const Variable<T> y = nn::normalised_convolution(conv1, norm1, x, {.relu = true});
     return nn::normalised_convolution(conv2, norm2, y, {.relu = true});
-   }
+  }
 
   void visit(auto&& child) {
     child("0", conv1);

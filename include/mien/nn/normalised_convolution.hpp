@@ -12,8 +12,9 @@ namespace mien::nn {
 template <class Layer, class T>
 Variable<T> normalised_convolution(Layer& convolution, BatchNorm<T>& norm, const Variable<T>& x,
                                    const BatchNormEpilogue<Variable<T>>& epilogue = {}) {
-  const bool constant = !norm.is_training() && !wants_gradient(x, convolution.weight, norm.weight, norm.bias,
-                                                               epilogue.residual);
+  bool constant = !norm.is_training() &&
+                  !wants_gradient(x, convolution.weight, norm.weight, norm.bias, epilogue.residual);
+  if constexpr (requires { convolution.bias; }) constant = constant && !wants_gradient(convolution.bias);
   if (!constant || !convolution.takes_epilogue()) return norm(convolution(x), epilogue);
   const auto [factors, shifts] = norm.factors();
   return Variable<T>(convolution.apply(

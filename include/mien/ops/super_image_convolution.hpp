@@ -11,8 +11,8 @@
 /// No super image is ever built. In the stacked layout both views compute the same inside a frame, S, the per-frame
 /// convolution, and differ only where frames touch:
 ///
-///     Y_h = S + row seams:     rows 0 and H - 1 of a frame see the last and first row of the frames before and after
-///     it Y_w = S + column seams:  columns 0 and W - 1 see the last and first column of those frames
+///     Y_h = S + row seams: rows 0 and H - 1 of a frame see the last and first row of the frames before and after it
+///     Y_w = S + column seams: columns 0 and W - 1 see the last and first column of those frames
 ///
 /// so that y = (alpha_h + alpha_w) S + alpha_h (row seams) + alpha_w (column seams): one convolution and four thin
 /// ones. In the interleaved layout, where a pixel's frames are neighbours, both views are convolved, read where they
@@ -229,7 +229,10 @@ std::pair<Tensor<T>, Tensor<T>> super_image_alpha_gradient(const SuperImageParts
   auto width = Tensor<T>::zeros({up.size(0), up.size(-1)});
   for (const Seam seam : seams) {
     const Tensor<T>& lines = parts.seams[static_cast<std::size_t>(seam)];
-    if (lines.defined()) backend::add_line_products(lines, seam_target(up, seam), is_row_seam(seam) ? height : width);
+    if (!lines.defined()) continue;
+    const Tensor<T> target = seam_target(up, seam);
+    require_equal_shapes("super_image_alpha_gradient", lines.shape(), target.shape());
+    backend::add_line_products(lines, target, is_row_seam(seam) ? height : width);
   }
   return {height, width};
 }
@@ -271,7 +274,13 @@ template <class T>
 SuperImageGradients<T> super_image_gradients(const Tensor<T>& x, const Tensor<T>& weight, const Tensor<T>& upstream,
                                              const SuperImageWeights<T>& alpha, const Tensor<T>& means_gradient,
                                              SuperImageLayout layout, bool input_wanted, bool weight_wanted) {
+  detail::check_super_image_convolution(x.shape(), weight.shape());
   const Index outputs = weight.size(3);
+  require_equal_shapes("super_image_gradients: upstream", x.shape().with(-1, outputs), upstream.shape());
+  require_batch_channels("super_image_gradients: alpha of height", upstream.shape(), alpha.height.shape());
+  require_batch_channels("super_image_gradients: alpha of width", upstream.shape(), alpha.width.shape());
+  if (means_gradient.defined())
+    require_equal_shapes("super_image_gradients: means", {x.size(0), 2 * outputs}, means_gradient.shape());
   const T positions = static_cast<T>(x.size(1) * x.size(2) * x.size(3));
   const auto share_of_mean = [&](Index view) {
     if (!means_gradient.defined()) return Tensor<T>::zeros({x.size(0), outputs});
@@ -311,13 +320,15 @@ SuperImageGradients<T> super_image_gradients(const Tensor<T>& x, const Tensor<T>
   Tensor<T> frames = alpha.frames == T{1} ? up : scale(up, alpha.frames);
   if (means_gradient.defined())
     frames = add(frames, spread_over_positions(add(height_shift, width_shift), up.shape(), T{1}));
+  const Tensor<T> height_alpha = alpha.height.contiguous();
+  const Tensor<T> width_alpha = alpha.width.contiguous();
   std::array<Tensor<T>, 4> lines;
   for (const Seam seam : seams) {
     if (x.size(1) == 1) break;
     const Tensor<T> target = seam_target(up, seam);
     Tensor<T>& scaled = lines[static_cast<std::size_t>(seam)];
     scaled = Tensor<T>(target.shape());
-    backend::scale_and_shift_lines(target, is_row_seam(seam) ? alpha.height : alpha.width,
+    backend::scale_and_shift_lines(target, is_row_seam(seam) ? height_alpha : width_alpha,
                                    is_row_seam(seam) ? height_shift : width_shift, scaled);
   }
   const auto input = detail::fold_images(x.shape());
