@@ -9,10 +9,14 @@
 
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
+#include <chrono>
 #include <set>
 #include <string>
 #include <thread>
 #include <vector>
+
+#include "resident_memory.hpp"
 
 namespace mien::bench {
 
@@ -47,6 +51,37 @@ inline std::vector<Precision> precisions_of(const Work& work) {
   return {Precision::highest, Precision::high, Precision::medium};
 }
 
+/// Milliseconds of the calls of a benchmark. Their median is what is compared with other libraries: a mean would count
+/// what else the machine was busy with.
+class CallTimes {
+ public:
+  template <class Run>
+  void measure(Run& run) {
+    const auto begin = std::chrono::steady_clock::now();
+    run();
+    const std::chrono::duration<double, std::milli> taken = std::chrono::steady_clock::now() - begin;
+    if (times_.size() < kept) {
+      times_.push_back(taken.count());
+    } else {
+      times_[calls_ % kept] = taken.count();
+    }
+    ++calls_;
+  }
+
+  double median() {
+    if (times_.empty()) return 0;
+    const auto middle = times_.begin() + static_cast<std::ptrdiff_t>(times_.size() / 2);
+    std::nth_element(times_.begin(), middle, times_.end());
+    return *middle;
+  }
+
+ private:
+  /// Later ones replace the first, so that small operations do not measure this memory.
+  static constexpr std::size_t kept = 4096;
+  std::vector<double> times_;
+  std::size_t calls_ = 0;
+};
+
 /// Registers a benchmark for each setting of precision, for one thread and for all of them. `make()` prepares the
 /// inputs and returns what is timed.
 template <class Make>
@@ -61,7 +96,11 @@ void add(const Work& work, Make make) {
                                      set_thread_count(threads);
                                      const PrecisionScope scope(setting);
                                      auto run = make();
-                                     for (auto _ : state) run();
+                                     run();  // what is done once, such as packing weights, is not timed
+                                     CallTimes times;
+                                     for (auto _ : state) times.measure(run);
+                                     state.counters["median_ms"] = times.median();
+                                     state.counters["peak_MiB"] = peak_resident_mib();
                                      const auto rate = [](double amount) {
                                        return benchmark::Counter(amount, benchmark::Counter::kIsIterationInvariantRate,
                                                                  benchmark::Counter::kIs1000);
