@@ -56,6 +56,8 @@ TEST_CASE("the counters add up") {
   CHECK(memory.statistics().bytes_in_use == 1024);
   CHECK(memory.statistics().bytes_cached == 1024);
   CHECK(memory.statistics().peak_bytes_in_use == 2048);
+  memory.reset_peak();
+  CHECK(memory.statistics().peak_bytes_in_use == 1024);
   memory.deallocate(b, 1024);
   memory.release_cached();
   CHECK(memory.statistics().bytes_cached == 0);

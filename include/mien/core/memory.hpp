@@ -28,7 +28,7 @@ struct MemoryStatistics {
   std::uint64_t requests = 0;            ///< blocks handed out
   std::uint64_t system_allocations = 0;  ///< of those, how many the system had to give
   std::size_t bytes_in_use = 0;          ///< rounded up to size classes
-  std::size_t peak_bytes_in_use = 0;
+  std::size_t peak_bytes_in_use = 0;     ///< since it was made, or since `reset_peak`
   std::size_t bytes_cached = 0;  ///< free, kept for the next request
 };
 
@@ -81,6 +81,12 @@ class CachingAllocator {
   MemoryStatistics statistics() const {
     std::lock_guard lock(mutex_);
     return statistics_;
+  }
+
+  /// The peak of memory begins anew with what is in use now.
+  void reset_peak() {
+    std::lock_guard lock(mutex_);
+    statistics_.peak_bytes_in_use = statistics_.bytes_in_use;
   }
 
   /// Gives every cached block back to the system.
