@@ -486,14 +486,16 @@ inline void winograd_weight_gradient(const WinogradMap<const float>& in, const W
       winograd_transform_upstream(tiling, upstream, zeros.data(), block, first, last, d);
     });
   };
-  // G^T S G of the inputs of a part; S [36, depth, sums' stride].
-  const auto finish = [&](const WinogradInputs& v, Index part, Index output, const float* sums, Index element_stride,
-                          Index sums_stride) {
+  // G^T S G of the inputs of a part and of at most `count` outputs; S [36, depth, sums' stride].
+  const auto finish = [&](const WinogradInputs& v, Index part, Index output, Index count, const float* sums,
+                          Index element_stride, Index sums_stride) {
     for (Index c = v.first(part); c < v.last(part); ++c)
       kernels.kernel_gradient(sums + (c - v.first(part)) * sums_stride, element_stride,
-                              std::min(sums_stride, outputs - output), gradient + c * outputs + output,
-                              inputs * outputs);
+                              std::min(count, outputs - output), gradient + c * outputs + output, inputs * outputs);
   };
+  // Outputs that a thread takes at a time.
+  const Index grain = 2 * block_width;
+  const Index chunks = chunk_count(output_width, grain);
 
   constexpr Index cache_bytes = Index{4} << 20;
   const Index most = winograd_block_tiles(inputs + outputs, cache_bytes);
@@ -503,8 +505,6 @@ inline void winograd_weight_gradient(const WinogradMap<const float>& in, const W
     WinogradInputs v(block, inputs);
     WinogradRows d(block, output_width);
     transform(block, v, d);
-    const Index grain = 2 * block_width;
-    const Index chunks = chunk_count(output_width, grain);
     parallel_for(0, v.parts() * chunks, 1, [&](Index task, Index) {
       const Index part = task / chunks;
       const Index output = task % chunks * grain;
@@ -513,7 +513,7 @@ inline void winograd_weight_gradient(const WinogradMap<const float>& in, const W
       Tensor<float> sums({36 * stride});
       for (Index x = 0; x < 36; ++x)
         winograd_correlate(block, x, part, output, count, v, d, sums.data() + x * stride, count, false);
-      finish(v, part, output, sums.data(), stride, count);
+      finish(v, part, output, count, sums.data(), stride, count);
     });
     return;
   }
@@ -533,8 +533,10 @@ inline void winograd_weight_gradient(const WinogradMap<const float>& in, const W
     });
     is_first = false;
   }
-  parallel_for(0, parts.parts(), 1, [&](Index part, Index) {
-    finish(parts, part, 0, sums.data() + part * 36 * stride, stride, output_width);
+  parallel_for(0, parts.parts() * chunks, 1, [&](Index task, Index) {
+    const Index part = task / chunks;
+    const Index output = task % chunks * grain;
+    finish(parts, part, output, grain, sums.data() + part * 36 * stride + output, stride, output_width);
   });
 }
 
