@@ -140,6 +140,20 @@ TEST_CASE("numbers of very different size: an error is small beside the greatest
   }
 }
 
+TEST_CASE("an empty batch has an empty result and gradients of zero") {
+  const ops::ConvolutionOptions options{.padding = 1};
+  for (const auto precision : precisions) {
+    const PrecisionScope scope(precision);
+    const Tensor<float> x({0, 7, 9, 32});
+    const auto weight = testing::random<float>({3, 3, 32, 40}, 1);
+    const auto y = ops::convolution(x, weight, options);
+    CHECK(y.shape() == Shape{0, 7, 9, 40});
+    CHECK(ops::convolution_input_gradient(y, weight, x.shape(), options).empty());
+    const auto gradient = ops::convolution_weight_gradient(x, y, weight.shape(), options);
+    CHECK(testing::largest_difference(gradient, Tensor<float>::zeros(weight.shape())) == 0);
+  }
+}
+
 TEST_CASE("what is infinite or not a number is passed on, on tiles to no more pixels than the sum says") {
   const ops::ConvolutionOptions options{.padding = 1};
   const Tensor<float> weight({3, 3, 16, 16}, 0.5F);

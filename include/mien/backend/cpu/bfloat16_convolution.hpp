@@ -413,6 +413,10 @@ inline void bfloat16_weight_gradient(const ImageGrid& input, const float* x, con
                                     upstream, {}, split, gradient);
   const Index row_length = window.width * input.channels;
   const Index outputs = output.channels;
+  if (output.pixels() == 0) {
+    std::fill_n(gradient, window.height * row_length * outputs, 0.0F);
+    return;
+  }
   const Bfloat16Map map(input, x, window, output, split);
   const Bfloat16Layout& layout = map.layout();
   // As many positions as windows reach beyond the last one, and an odd number of cache lines, so that rows of the
