@@ -247,7 +247,8 @@ def ways_of(peer, row, version):
     convolution = work.split("/")[0] in ("per_frame_convolution", "convolution")
     if not convolution or step_of(work) not in ("forward", "training", "input_gradient", "weight_gradient"):
         return []
-    return ["direct", "Winograd"] if kernel_of(row)[0] == 3 and stride_of(work) == 1 else ["direct"]
+    has_winograd = kernel_of(row)[0] == 3 and stride_of(work) == 1 and precision != "medium"
+    return ["direct", "Winograd"] if has_winograd else ["direct"]
 
 
 def kernel_of(row):
