@@ -4,6 +4,8 @@
 
 #if defined(__x86_64__)
 #include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
 #endif
 
 #include "mien/backend/cpu/instruction_set.hpp"
@@ -17,6 +19,9 @@ inline constexpr Index vector_registers = 16;
 /// Square roots of all numbers of a vector, which the compilers' vectors have no operation for.
 [[gnu::always_inline]] inline __m128 square_root(__m128 values) { return _mm_sqrt_ps(values); }
 [[gnu::always_inline]] inline __m128d square_root(__m128d values) { return _mm_sqrt_pd(values); }
+#elif defined(__aarch64__)
+[[gnu::always_inline]] inline float32x4_t square_root(float32x4_t values) { return vsqrtq_f32(values); }
+[[gnu::always_inline]] inline float64x2_t square_root(float64x2_t values) { return vsqrtq_f64(values); }
 #else
 template <class Values>
 [[gnu::always_inline]] inline Values square_root(Values values) {
