@@ -29,9 +29,7 @@ struct Operand {
       for (Index i = numbers.size(1) - gap; i < numbers.size(1); ++i)
         numbers(row, i) = std::numeric_limits<T>::quiet_NaN();
   }
-  double operator()(Index row, Index column) const {
-    return static_cast<double>(view.transposed ? numbers(column, row) : numbers(row, column));
-  }
+  double operator()(Index row, Index column) const { return static_cast<double>(*view.from(row, column).data); }
 };
 
 /// The greatest error of any sum, relative to the sum of the absolute values of what was added; infinite if anything
@@ -86,7 +84,7 @@ void check(Index m, Index n, Index k) {
       }
 }
 
-const std::vector<Index> odd{0, 1, 2, 7, 31, 65};
+const std::vector<Index> odd{0, 1, 7, 31, 65};
 
 }  // namespace
 
@@ -111,7 +109,7 @@ TEST_CASE_TEMPLATE("random sizes", T, float, double) {
 TEST_CASE("products that are cut into several blocks along every side") {
   check<float>(8, 1030, 300);
   check<float>(1030, 40, 20);
-  check<float>(40, 1031, 270);
+  check<float>(20, 1031, 260);
   check<float>(1100, 3, 515);
 }
 
