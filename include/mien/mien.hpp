@@ -58,6 +58,7 @@
 #include "mien/backend/cpu/softmax.hpp"
 #include "mien/backend/cpu/steps.hpp"
 #include "mien/backend/cpu/super_image_convolution.hpp"
+#include "mien/backend/cpu/transpose.hpp"
 #include "mien/backend/cpu/vector.hpp"
 #include "mien/backend/cpu/vector_functions.hpp"
 #include "mien/backend/cpu/vector_parts.hpp"
