@@ -65,8 +65,9 @@ TEST_CASE("every number of channels, whether or not it fills vectors, in float")
       CHECK(largest_difference(y, ops::convolution(x, weight, grouped)) < 1e-5);
       CHECK(largest_difference(ops::channel_wise_convolution_input_gradient(y, weight, x.shape(), options),
                                ops::convolution_input_gradient(y, weight, x.shape(), grouped)) < 1e-4);
+      // Sums of more than 500 products, of a size of 1000: both round, and not alike.
       CHECK(largest_difference(ops::channel_wise_convolution_weight_gradient(x, y, weight.shape(), options),
-                               ops::convolution_weight_gradient(x, y, weight.shape(), grouped)) < 1e-3);
+                               ops::convolution_weight_gradient(x, y, weight.shape(), grouped)) < 3e-3);
     }
 }
 
