@@ -36,6 +36,15 @@ TEST_CASE("layer norm of equal values is the bias") {
   for (const float value : result.out.span()) CHECK(value == 0.25F);
 }
 
+TEST_CASE("rows of no channels have no deviation from zero") {
+  const auto result = ops::layer_norm(Tensor<float>({4, 0}), Tensor<float>({0}), Tensor<float>({0}), 1e-5);
+  CHECK(result.out.shape() == Shape{4, 0});
+  for (Index row = 0; row < 4; ++row) {
+    CHECK(result.mean(row) == 0);
+    CHECK(result.inverse_deviation(row) == 0);
+  }
+}
+
 TEST_CASE("layer norm names shapes that do not fit") {
   const Tensor<float> x({2, 5}, 0.0F);
   CHECK(ops::layer_norm(Tensor<float>({0, 5}), Tensor<float>({5}), Tensor<float>({5}), 1e-5).out.shape() ==

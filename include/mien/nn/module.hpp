@@ -94,7 +94,7 @@ class Module {
   /// For the last use of a network, inference: evaluation in which layers keep their weights in the form that they
   /// multiply by, instead of making it in each call. That form takes memory besides, up to four times that of the
   /// weights. It does not follow later changes of the weights, so that it ends with `train` or `evaluate`, and with
-  /// everything that looks for parameters, as loading weights does.
+  /// everything that looks for parameters, as loading weights does; to freeze a frozen module again changes nothing.
   ///
   /// A layer with such a form declares `freeze()`, which calls this one, and `thaw()`.
   void freeze() {

@@ -58,23 +58,6 @@ void add_bias(const Tensor<T, Cpu>& x, const Tensor<T, Cpu>& bias, Tensor<T, Cpu
   });
 }
 
-/// out[c] = sum over rows of term(row)[c], with one partial sum a chunk so that the order of additions is fixed.
-template <class T, class Term>
-void sum_terms(Index rows, Index channels, T* out, const Term& term) {
-  const Index grain = row_grain(channels);
-  const Index chunks = chunk_count(rows, grain);
-  Tensor<T> partial({std::max<Index>(1, chunks), channels}, T{0});
-  parallel_for(0, chunks, 1, [&](Index first, Index last) {
-    for (Index chunk = first; chunk < last; ++chunk) {
-      auto sum = array(partial.data() + chunk * channels, channels);
-      for (Index row = chunk * grain; row < std::min(rows, (chunk + 1) * grain); ++row) sum += term(row);
-    }
-  });
-  auto total = array(out, channels);
-  total.setZero();
-  for (Index chunk = 0; chunk < chunks; ++chunk) total += array(partial.data() + chunk * channels, channels);
-}
-
 /// out[c] = the sum of column c of a [rows, channels], or of the product of a and b.
 template <class T>
 void sum_columns(typename ElementwiseKernels<T>::Sums* kernel, Index rows, Index channels, const T* a, const T* b,

@@ -302,10 +302,16 @@ inline std::vector<Bfloat16Step> kernel_steps(const Bfloat16Map& map, const Bflo
   return steps;
 }
 
-/// Whether most pixels are read by no window: a 1x1 kernel with strides.
-inline bool leaves_gaps(const ConvolutionWindow& window) {
-  return window.taps() == 1 && window.stride_height * window.stride_width > 1 && window.padding_height == 0 &&
-         window.padding_width == 0;
+/// A grid and the windows on it.
+struct WindowedGrid {
+  ImageGrid grid;
+  ConvolutionWindow window;
+};
+
+/// Without the pixels that no window reads, which are most of them where a kernel of one tap has strides.
+inline WindowedGrid without_gaps(const ImageGrid& grid, const ConvolutionWindow& window) {
+  if (window.taps() > 1 || window.padding_height > 0 || window.padding_width > 0) return {grid, window};
+  return {grid_phase(grid, 0, window.stride_height, 0, window.stride_width), {}};
 }
 
 /// y = x * kernel.
@@ -313,10 +319,8 @@ inline void bfloat16_convolution(const ImageGrid& input, const float* x, const B
                                  const ConvolutionWindow& window, const ImageGrid& output, float* y,
                                  const ConvolutionEpilogue<float>& epilogue = {}) {
   if (output.pixels() == 0) return;
-  if (leaves_gaps(window))
-    return bfloat16_convolution(grid_phase(input, 0, window.stride_height, 0, window.stride_width), x, kernel, {},
-                                output, y, epilogue);
-  const Bfloat16Map map(input, x, window, output, kernel.is_split());
+  const WindowedGrid read = without_gaps(input, window);
+  const Bfloat16Map map(read.grid, x, read.window, output, kernel.is_split());
   bfloat16_products(map, kernel, kernel_steps(map, kernel), output, epilogue, y);
 }
 
@@ -405,12 +409,12 @@ inline std::vector<TapBlock> tap_blocks(Index rows, Index begin, Index row_lengt
 }
 
 /// gradient [height, width, C, O] = sum over positions of window^T upstream.
-inline void bfloat16_weight_gradient(const ImageGrid& input, const float* x, const ImageGrid& output,
-                                     const float* upstream, const ConvolutionWindow& window, bool split,
+inline void bfloat16_weight_gradient(const ImageGrid& whole_input, const float* x, const ImageGrid& output,
+                                     const float* upstream, const ConvolutionWindow& whole_window, bool split,
                                      float* gradient) {
-  if (leaves_gaps(window))
-    return bfloat16_weight_gradient(grid_phase(input, 0, window.stride_height, 0, window.stride_width), x, output,
-                                    upstream, {}, split, gradient);
+  const WindowedGrid read = without_gaps(whole_input, whole_window);
+  const ImageGrid& input = read.grid;
+  const ConvolutionWindow& window = read.window;
   const Index row_length = window.width * input.channels;
   const Index outputs = output.channels;
   if (output.pixels() == 0) {

@@ -91,7 +91,8 @@ inline InstructionSet chosen_instruction_set(const char* wish) {
 }  // namespace detail
 
 /// The one in use: the best one, or a lower one that the environment's MIEN_ISA names when it is first asked for.
-inline InstructionSet instruction_set() {
+/// Never inlined: with the question to the processor in each kernel's caller a program gets half as large again.
+[[gnu::noinline]] inline InstructionSet instruction_set() {
   static const InstructionSet set = detail::chosen_instruction_set(std::getenv("MIEN_ISA"));
   return set;
 }

@@ -4,10 +4,15 @@
 
 namespace mien::backend {
 
-/// `mean` and `inverse_deviation` have one entry for each run of channels.
+/// `mean` and `inverse_deviation` have one entry for each run of channels; of runs without a channel they are zero.
 template <class T>
 void layer_norm(const Tensor<T, Cpu>& x, const Tensor<T, Cpu>& weight, const Tensor<T, Cpu>& bias, T epsilon,
                 Tensor<T, Cpu>& out, Tensor<T, Cpu>& mean, Tensor<T, Cpu>& inverse_deviation) {
+  if (out.empty()) {
+    mean.fill(T{0});
+    inverse_deviation.fill(T{0});
+    return;
+  }
   const auto kernel = row_kernels<T>().layer_norm;
   for_each_row(out.elements(), out.size(-1), [&](Index offset, Index count) {
     kernel(x.data() + offset, weight.data(), bias.data(), epsilon, count, out.data() + offset,

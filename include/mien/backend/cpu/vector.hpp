@@ -14,7 +14,11 @@
 namespace mien::backend {
 namespace portable {
 inline constexpr Index vector_bytes = 16;
+#if defined(__aarch64__)
+inline constexpr Index vector_registers = 32;
+#else
 inline constexpr Index vector_registers = 16;
+#endif
 #if defined(__x86_64__)
 /// Square roots of all numbers of a vector, which the compilers' vectors have no operation for.
 [[gnu::always_inline]] inline __m128 square_root(__m128 values) { return _mm_sqrt_ps(values); }
