@@ -595,7 +595,7 @@ def median_of(results, key):
 def compare(program, name, row, peers, options, notes):
     """Rows of one work, one a peer: medians over rounds in which all take turns."""
     ours, theirs = [], {}
-    ways = [(peer, way) for peer in peers for way in peer.ways(row)]
+    ways = [(peer, way) for peer in peers for way in peer.ways(row) if options.ways.search(f"{peer.name}, {way}")]
     for turn in range(options.rounds):
         ours.append(run_ours(program, name, options.seconds))
         for peer, way in list(ways):
@@ -672,6 +672,8 @@ def arguments():
                         help="work/cpu/precision/shape/threads:N has to contain this")
     parser.add_argument("--threads", metavar="N", type=positive(int),
                         help="with this number of threads alone; what there is: 1 and all of the machine's")
+    parser.add_argument("--ways", metavar="REGEX", type=expression, default=expression(""),
+                        help="a peer's name and way has to contain this, as in `PyTorch 2.1.0, NCHW, compiled`")
     parser.add_argument("--list", action="store_true", help="prints what would be run, and runs nothing")
     parser.add_argument("--json", metavar="FILE",
                         help="a row for each work and peer, renewed after each work; keys: " + ", ".join(KEYS))
@@ -705,7 +707,7 @@ def main():
         print("\n".join(re.sub(r"/real_time$", "", name) for _, name, _ in wanted))
         return
 
-    notes = []
+    notes = [f"tried no way but those that contain {options.ways.pattern}"] if options.ways.pattern else []
     peers = find_peers(options.python or [sys.executable], folder, notes)
     for note in notes:
         print(note, file=sys.stderr)
