@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "emulator/cuda_bf16.h"
+#include "emulator/cuda_fp16.h"
 #include "emulator/cuda_runtime.h"
 
 namespace {
@@ -321,4 +323,28 @@ TEST_CASE("device memory starts as not-a-number, ends when there is no more, and
   CHECK(data == nullptr);
   CHECK(cudaGetLastError() == cudaErrorMemoryAllocation);
   memory.limit = std::size_t{4} << 30;
+}
+
+TEST_CASE("numbers of sixteen bits are rounded to the nearest, ties to the even one") {
+  for (unsigned bits = 0; bits < 0x10000; ++bits) {
+    const __half half{static_cast<std::uint16_t>(bits)};
+    const __nv_bfloat16 bfloat{static_cast<std::uint16_t>(bits)};
+    if (!std::isnan(__half2float(half))) CHECK(__float2half(__half2float(half)).bits == bits);
+    if (!std::isnan(__bfloat162float(bfloat))) CHECK(__float2bfloat16(__bfloat162float(bfloat)).bits == bits);
+  }
+  const auto as_half = [](float value) { return __half2float(__float2half(value)); };
+  CHECK(as_half(1 + 0x1p-11F) == 1);
+  CHECK(as_half(1 + 3 * 0x1p-11F) == 1 + 2 * 0x1p-10F);
+  CHECK(as_half(1 + 0x1.1p-11F) == 1 + 0x1p-10F);
+  CHECK(as_half(2047.5F) == 2048);
+  CHECK(as_half(65519) == 65504);
+  CHECK(std::isinf(as_half(65520)));
+  CHECK(as_half(-0x1p-24F) == -0x1p-24F);
+  CHECK(as_half(0x1p-25F) == 0);
+  CHECK(std::isnan(as_half(std::nanf(""))));
+  const auto as_bfloat = [](float value) { return __bfloat162float(__float2bfloat16(value)); };
+  CHECK(as_bfloat(1 + 0x1p-8F) == 1);
+  CHECK(as_bfloat(1 + 3 * 0x1p-8F) == 1 + 2 * 0x1p-7F);
+  CHECK(as_bfloat(1 + 0x1.1p-8F) == 1 + 0x1p-7F);
+  CHECK(std::isnan(as_bfloat(std::nanf(""))));
 }

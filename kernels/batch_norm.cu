@@ -1,0 +1,209 @@
+// Batch normalisation over maps [rows, columns], a column for each channel, with the residual and ReLU that follow it.
+//
+//     mean, variance of each column          y = relu(x factors + shifts + residual)
+//     sums of u and of u (x - mean)          gradient = u factors + x input_factors + input_shifts
+//
+// Launch: see columns.hpp; blocks of eight warps, 32 channels each; reductions in two kernels, chunks of rows first.
+// Bytes: each map once: one to read for the moments, two or three for y, two or three for the sums (one more to write
+// with a mask from the output), three for the gradient. Flops: two to five a number: bound by memory.
+//
+// Sums are of differences to the column's first number, which keeps the digits where the mean is large against the
+// deviation; the parts' means and squared deviations are put together by Chan, Golub and LeVeque's formula (1979).
+
+#include "columns.hpp"
+#include "mien/backend/cuda/kernels/batch_norm.hpp"
+
+namespace mien::kernels {
+namespace {
+
+/// Of differences to the column's first number.
+struct Moments {
+  float count, mean, deviations;
+
+  __device__ void merge(const Moments& other) {
+    if (other.count == 0) return;
+    const float total = count + other.count;
+    const float step = other.mean - mean;
+    mean += step * (other.count / total);
+    deviations += other.deviations + step * step * (count * (other.count / total));
+    count = total;
+  }
+};
+
+template <class T>
+struct MomentsOfColumn {
+  using Sum = Moments;
+  const T* x;
+  Index columns;
+
+  __device__ Moments operator()(Index column, Index first, Index last, int step) const {
+    if (first >= last) return {};
+    const float shift = to_float(x[column]);
+    float sum = 0;
+    float squares = 0;
+    float count = 0;
+    for (Index row = first; row < last; row += step) {
+      const float difference = to_float(x[row * columns + column]) - shift;
+      sum += difference;
+      squares += difference * difference;
+      count += 1;
+    }
+    const float mean = sum / count;
+    const float deviations = squares - sum * mean;
+    return {count, mean, deviations > 0 || deviations != deviations ? deviations : 0};
+  }
+};
+
+template <class T>
+struct StoreMoments {
+  const T* x;
+  float* mean;
+  float* variance;
+
+  __device__ void operator()(Index, Index column, const Moments& moments) const {
+    mean[column] = to_float(x[column]) + moments.mean;
+    variance[column] = moments.deviations / moments.count;
+  }
+};
+
+template <class T>
+struct Normalise {
+  const T* x;
+  const float* factors;
+  const float* shifts;
+  const T* residual;
+  bool relu;
+  T* y;
+
+  struct AtColumn {
+    const Normalise& maps;
+    float factor, shift;
+
+    __device__ void operator()(Index i) const {
+      float value = to_float(maps.x[i]) * factor + shift;
+      if (maps.residual != nullptr) value += to_float(maps.residual[i]);
+      // A comparison with NaN fails and keeps it.
+      maps.y[i] = from_float<T>(maps.relu && value < 0 ? 0 : value);
+    }
+  };
+  __device__ AtColumn at(Index column) const { return {*this, factors[column], shifts[column]}; }
+};
+
+/// The upstream gradient that passes the ReLU.
+template <class T>
+__device__ float passing(const BatchNormGradientMap<T>& map, Index i, Index column) {
+  const float upstream = to_float(map.upstream[i]);
+  if (map.mask == ReluMask::input)
+    return to_float(map.x[i]) * map.factors[column] + map.shifts[column] > 0 ? upstream : 0;
+  if (map.mask == ReluMask::output) return to_float(map.y[i]) > 0 ? upstream : 0;
+  return upstream;
+}
+
+struct GradientSums {
+  float upstream, product;
+
+  __device__ void merge(const GradientSums& other) {
+    upstream += other.upstream;
+    product += other.product;
+  }
+};
+
+template <class T>
+struct GradientSumsOfColumn {
+  using Sum = GradientSums;
+  BatchNormGradientMap<T> map;
+  T* masked;
+
+  __device__ GradientSums operator()(Index column, Index first, Index last, int step) const {
+    const float mean = map.mean[column];
+    GradientSums sums = {};
+    for (Index row = first; row < last; row += step) {
+      const Index i = row * map.columns + column;
+      const float upstream = passing(map, i, column);
+      if (map.mask == ReluMask::output) masked[i] = from_float<T>(upstream);
+      sums.upstream += upstream;
+      sums.product += upstream * (to_float(map.x[i]) - mean);
+    }
+    return sums;
+  }
+};
+
+struct StoreGradientSums {
+  float* upstream;
+  float* product;
+
+  __device__ void operator()(Index, Index column, const GradientSums& sums) const {
+    upstream[column] = sums.upstream;
+    product[column] = sums.product;
+  }
+};
+
+template <class T>
+struct InputGradient {
+  BatchNormGradientMap<T> map;
+  const float* input_factors;
+  const float* input_shifts;
+  T* gradient;
+
+  struct AtColumn {
+    const InputGradient& maps;
+    Index column;
+    float factor, input_factor, input_shift;
+
+    __device__ void operator()(Index i) const {
+      const float through_upstream = passing(maps.map, i, column) * factor;
+      maps.gradient[i] = from_float<T>(through_upstream + to_float(maps.map.x[i]) * input_factor + input_shift);
+    }
+  };
+  __device__ AtColumn at(Index column) const {
+    const bool constant = input_factors == nullptr;
+    return {*this, column, map.factors[column], constant ? 0 : input_factors[column],
+            constant ? 0 : input_shifts[column]};
+  }
+};
+
+}  // namespace
+
+Index batch_norm_workspace(Index rows, Index columns) {
+  return reduction_grid(rows, columns).chunks() * columns * static_cast<Index>(sizeof(Moments) / sizeof(float));
+}
+
+template <class T>
+void channel_moments(const T* x, Index rows, Index columns, float* workspace, float* mean, float* variance,
+                     cudaStream_t stream) {
+  reduce_all_columns("channel_moments", MomentsOfColumn<T>{x, columns}, rows, columns,
+                     reinterpret_cast<Moments*>(workspace), StoreMoments<T>{x, mean, variance}, stream);
+}
+
+template <class T>
+void normalise(const T* x, Index rows, Index columns, const float* factors, const float* shifts, const T* residual,
+               bool relu, T* y, cudaStream_t stream) {
+  visit_all_columns("normalise", rows, columns, Normalise<T>{x, factors, shifts, residual, relu, y}, stream);
+}
+
+template <class T>
+void batch_norm_gradient_sums(const BatchNormGradientMap<T>& map, float* workspace, T* masked, float* sum_upstream,
+                              float* sum_product, cudaStream_t stream) {
+  reduce_all_columns("batch_norm_gradient_sums", GradientSumsOfColumn<T>{map, masked}, map.rows, map.columns,
+                     reinterpret_cast<GradientSums*>(workspace), StoreGradientSums{sum_upstream, sum_product}, stream);
+}
+
+template <class T>
+void batch_norm_input_gradient(const BatchNormGradientMap<T>& map, const float* input_factors,
+                               const float* input_shifts, T* gradient, cudaStream_t stream) {
+  visit_all_columns("batch_norm_input_gradient", map.rows, map.columns,
+                    InputGradient<T>{map, input_factors, input_shifts, gradient}, stream);
+}
+
+#define MIEN_FOR(T)                                                                                                    \
+  template void channel_moments<T>(const T*, Index, Index, float*, float*, float*, cudaStream_t);                      \
+  template void normalise<T>(const T*, Index, Index, const float*, const float*, const T*, bool, T*, cudaStream_t);    \
+  template void batch_norm_gradient_sums<T>(const BatchNormGradientMap<T>&, float*, T*, float*, float*, cudaStream_t); \
+  template void batch_norm_input_gradient<T>(const BatchNormGradientMap<T>&, const float*, const float*, T*,           \
+                                             cudaStream_t);
+MIEN_FOR(float)
+MIEN_FOR(__nv_bfloat16)
+MIEN_FOR(__half)
+#undef MIEN_FOR
+
+}  // namespace mien::kernels

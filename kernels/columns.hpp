@@ -1,0 +1,111 @@
+#pragma once
+
+/// Work on the columns of [rows, columns], as batch normalisation and biases have it: a warp reads 32 neighbouring
+/// columns of a row, so that every load takes whole lines, and the warps of a block take rows in turn.
+
+#include "portable.hpp"
+
+namespace mien::kernels {
+
+/// How a grid is laid over [rows, columns]: blocks of `lanes` warps, 32 columns each, and a chunk of rows.
+struct ColumnGrid {
+  Index rows, columns;
+  Index column_groups;
+  Index rows_per_chunk;
+
+  /// At most `most_chunks` chunks, of at least `fewest_rows` rows: by the shape alone, so that sums have one order.
+  ColumnGrid(Index all_rows, Index all_columns, Index most_chunks, Index fewest_rows)
+      : rows(all_rows), columns(all_columns), column_groups(groups(all_columns, warp_threads)), rows_per_chunk(0) {
+    const Index even = groups(rows, most_chunks);
+    rows_per_chunk = even > fewest_rows ? even : fewest_rows;
+  }
+
+  Index chunks() const { return groups(rows, rows_per_chunk); }
+  Index blocks() const { return column_groups * chunks(); }
+};
+
+/// The part of a grid that a thread takes: one column, and every `step`-th row from the first on.
+struct ColumnPart {
+  Index chunk, column, first, last;
+  int lane;
+
+  __device__ explicit ColumnPart(const ColumnGrid& grid)
+      : chunk(static_cast<Index>(blockIdx.x) / grid.column_groups),
+        column(static_cast<Index>(blockIdx.x) % grid.column_groups * warp_threads + threadIdx.x % warp_threads),
+        first(chunk * grid.rows_per_chunk),
+        last(first + grid.rows_per_chunk < grid.rows ? first + grid.rows_per_chunk : grid.rows),
+        lane(static_cast<int>(threadIdx.x) / warp_threads) {}
+};
+
+/// finish(chunk, column, sum of the chunk): the sum over a chunk's rows of `term(column, first, last, step)`, which
+/// adds up every step-th of them. A Sum has `merge`, and is zero as `Sum{}`.
+template <int lanes, class Term, class Finish>
+__global__ void __launch_bounds__(lanes * warp_threads) reduce_columns(Term term, ColumnGrid grid, Finish finish) {
+  using Sum = typename Term::Sum;
+  MIEN_SHARED(Sum, sums, lanes * warp_threads);
+  const ColumnPart part(grid);
+  Sum sum = {};
+  if (part.column < grid.columns) sum = term(part.column, part.first + part.lane, part.last, lanes);
+  sums[threadIdx.x] = sum;
+  __syncthreads();
+  if (part.lane > 0 || part.column >= grid.columns) return;
+  for (int lane = 1; lane < lanes; ++lane) sum.merge(sums[lane * warp_threads + threadIdx.x]);
+  finish(part.chunk, part.column, sum);
+}
+
+/// Sums of chunks [chunks, columns], in memory between the two kernels of a reduction.
+template <class AnySum>
+struct PartialSums {
+  using Sum = AnySum;
+  Sum* sums;
+  Index columns;
+
+  __device__ void operator()(Index chunk, Index column, const Sum& sum) const { sums[chunk * columns + column] = sum; }
+  __device__ Sum operator()(Index column, Index first, Index last, int step) const {
+    Sum sum = {};
+    for (Index chunk = first; chunk < last; chunk += step) sum.merge(sums[chunk * columns + column]);
+    return sum;
+  }
+};
+
+inline ColumnGrid reduction_grid(Index rows, Index columns) {
+  constexpr Index blocks = 512;  // enough for the largest devices
+  const Index column_groups = groups(columns, warp_threads);
+  return {rows, columns, column_groups < blocks ? blocks / column_groups : 1, 64};
+}
+
+/// Sums over all rows, given to `finish(0, column, sum)`. `partial` has room for a sum of each chunk and column of
+/// `reduction_grid`.
+template <class Term, class Finish>
+void reduce_all_columns(const char* name, const Term& term, Index rows, Index columns, typename Term::Sum* partial,
+                        const Finish& finish, cudaStream_t stream) {
+  constexpr int lanes = 8;
+  constexpr int many_lanes = 32;
+  using Partial = PartialSums<typename Term::Sum>;
+  const ColumnGrid grid = reduction_grid(rows, columns);
+  const Partial sums{partial, columns};
+  launch(name, reduce_columns<lanes, Term, Partial>, grid.blocks(), lanes * warp_threads, stream, term, grid, sums);
+  const ColumnGrid last(grid.chunks(), columns, 1, 1);
+  launch(name, reduce_columns<many_lanes, Partial, Finish>, last.blocks(), many_lanes * warp_threads, stream, sums,
+         last, finish);
+}
+
+/// Calls `body(i, column)` for all elements i.
+template <int lanes, class Body>
+__global__ void __launch_bounds__(lanes * warp_threads) visit_columns(ColumnGrid grid, Body body) {
+  const ColumnPart part(grid);
+  if (part.column >= grid.columns) return;
+  auto at_column = body.at(part.column);
+  for (Index row = part.first + part.lane; row < part.last; row += lanes) at_column(row * grid.columns + part.column);
+}
+
+/// `body.at(column)` gives what is then called for all elements of that column.
+template <class Body>
+void visit_all_columns(const char* name, Index rows, Index columns, const Body& body, cudaStream_t stream) {
+  constexpr int lanes = 8;
+  constexpr Index rows_per_block = 64;
+  const ColumnGrid grid(rows, columns, groups(rows, rows_per_block), rows_per_block);
+  launch(name, visit_columns<lanes, Body>, grid.blocks(), lanes * warp_threads, stream, grid, body);
+}
+
+}  // namespace mien::kernels

@@ -1,0 +1,142 @@
+#include "batch_norm.cu"
+
+#include "emulator/parity.hpp"
+#include "mien/ops/batch_norm.hpp"
+
+using namespace mien;
+using parity::DeviceArray;
+
+namespace {
+
+struct Sizes {
+  Index rows, columns;
+};
+
+/// Odd sizes, one row, more columns than a warp, more rows than a chunk.
+constexpr Sizes all_sizes[] = {{1, 1}, {7, 31}, {65, 3}, {31, 65}, {130, 32}, {1000, 7}};
+
+}  // namespace
+
+TEST_CASE_TEMPLATE("moments of channels on a device", T, float, __nv_bfloat16, __half) {
+  for (const auto [rows, columns] : all_sizes)
+    for (const double offset : {0.0, 100.0}) {
+      CAPTURE(rows);
+      CAPTURE(columns);
+      const auto x = parity::rounded<T>(parity::random({rows, columns}, 1, offset - 1, offset + 1));
+      Tensor<double> mean({columns});
+      Tensor<double> variance({columns});
+      backend::channel_moments(x, mean, variance);
+      parity::in_every_order([&] {
+        DeviceArray<T> input(x);
+        DeviceArray<float> workspace(kernels::batch_norm_workspace(rows, columns));
+        DeviceArray<float> found_mean(columns);
+        DeviceArray<float> found_variance(columns);
+        kernels::channel_moments(input.data(), rows, columns, workspace.data(), found_mean.data(),
+                                 found_variance.data(), nullptr);
+        parity::check_close(found_mean.values({columns}), mean, 2e-7, 1 + offset);
+        if (rows > 1) parity::check_close(found_variance.values({columns}), variance, 5e-6);
+        return std::vector{found_mean.values({columns}), found_variance.values({columns})};
+      });
+    }
+}
+
+TEST_CASE_TEMPLATE("normalisation with residual and ReLU on a device", T, float, __nv_bfloat16, __half) {
+  for (const auto [rows, columns] : all_sizes)
+    for (const bool with_residual : {false, true})
+      for (const bool relu : {false, true}) {
+        CAPTURE(rows);
+        CAPTURE(columns);
+        const Shape shape{rows, columns};
+        const auto x = parity::rounded<T>(parity::random(shape, 1));
+        const auto residual = parity::rounded<T>(parity::random(shape, 2));
+        const auto factors = parity::rounded<float>(parity::random({columns}, 3, 0.5, 2));
+        const auto shifts = parity::rounded<float>(parity::random({columns}, 4));
+        Tensor<double> expected(shape);
+        backend::normalise(x, factors, shifts, with_residual ? residual : Tensor<double>(), relu, expected);
+        parity::in_every_order([&] {
+          DeviceArray<T> input(x);
+          DeviceArray<T> added(residual);
+          DeviceArray<float> by(factors);
+          DeviceArray<float> to(shifts);
+          DeviceArray<T> y(shape.elements());
+          kernels::normalise<T>(input.data(), rows, columns, by.data(), to.data(),
+                                with_residual ? added.data() : nullptr, relu, y.data(), nullptr);
+          const auto found = y.values(shape);
+          parity::check_close(found, expected, 3e-7 + parity::rounding<T>);
+          return std::vector{found};
+        });
+      }
+}
+
+TEST_CASE_TEMPLATE("gradients of batch normalisation on a device", T, float, __nv_bfloat16, __half) {
+  using kernels::ReluMask;
+  constexpr double epsilon = 1e-5;
+  for (const auto [rows, columns] : all_sizes)
+    for (const ReluMask mask : {ReluMask::none, ReluMask::input, ReluMask::output}) {
+      CAPTURE(rows);
+      CAPTURE(columns);
+      CAPTURE(static_cast<int>(mask));
+      const Shape shape{rows, columns};
+      const auto x = parity::rounded<T>(parity::random(shape, 1));
+      const auto upstream = parity::rounded<T>(parity::random(shape, 2));
+      const auto y = parity::rounded<T>(parity::random(shape, 3));
+      const auto mean = parity::rounded<float>(parity::random({columns}, 4, -0.1, 0.1));
+      const auto variance = parity::random({columns}, 5, 0.2, 0.5);
+      const auto weight = parity::random({columns}, 6, 0.5, 2);
+      const auto bias = parity::random({columns}, 7);
+      const auto [exact_factors, exact_shifts] =
+          ops::batch_norm_factors<double>({mean, variance}, weight, bias, epsilon);
+      const auto factors = parity::rounded<float>(exact_factors);
+      const auto shifts = parity::rounded<float>(exact_shifts);
+
+      const auto cpu_mask = static_cast<backend::BatchNormMask>(mask);
+      Tensor<double> sum_upstream({columns});
+      Tensor<double> sum_product({columns});
+      Tensor<double> masked(shape);
+      backend::batch_norm_gradient_sums({x, upstream, mean, variance, factors, shifts, epsilon, cpu_mask, y},
+                                        sum_upstream, sum_product, masked);
+      const auto input_factors = parity::rounded<float>(parity::random({columns}, 8));
+      const auto input_shifts = parity::rounded<float>(parity::random({columns}, 9));
+      parity::in_every_order([&] {
+        DeviceArray<T> of_x(x);
+        DeviceArray<T> of_upstream(upstream);
+        DeviceArray<T> of_y(y);
+        DeviceArray<float> of_mean(mean);
+        DeviceArray<float> of_factors(factors);
+        DeviceArray<float> of_shifts(shifts);
+        const kernels::BatchNormGradientMap<T> map{rows,        columns,        of_x.data(),       of_upstream.data(),
+                                                   of_y.data(), of_mean.data(), of_factors.data(), of_shifts.data(),
+                                                   mask};
+        DeviceArray<float> workspace(kernels::batch_norm_workspace(rows, columns));
+        DeviceArray<T> passed(shape.elements());
+        DeviceArray<float> found_upstream(columns);
+        DeviceArray<float> found_product(columns);
+        kernels::batch_norm_gradient_sums(map, workspace.data(), passed.data(), found_upstream.data(),
+                                          found_product.data(), nullptr);
+        auto products = found_product.values({columns});
+        for (Index c = 0; c < columns; ++c) products(c) /= std::sqrt(variance(c) + epsilon);
+        parity::check_close(found_upstream.values({columns}), sum_upstream, 2e-6);
+        parity::check_close(products, sum_product, 2e-6);
+        if (mask == ReluMask::output) parity::check_close(passed.values(shape), masked, 0);
+
+        DeviceArray<float> by(input_factors);
+        DeviceArray<float> to(input_shifts);
+        DeviceArray<T> gradient(shape.elements());
+        DeviceArray<T> constant(shape.elements());
+        kernels::batch_norm_input_gradient(map, by.data(), to.data(), gradient.data(), nullptr);
+        kernels::batch_norm_input_gradient<T>(map, nullptr, nullptr, constant.data(), nullptr);
+        Tensor<double> expected(shape);
+        Tensor<double> expected_constant(shape);
+        for (Index row = 0; row < rows; ++row)
+          for (Index c = 0; c < columns; ++c) {
+            const bool passes = mask == ReluMask::none ||
+                                (mask == ReluMask::input ? x(row, c) * factors(c) + shifts(c) > 0 : y(row, c) > 0);
+            expected_constant(row, c) = passes ? upstream(row, c) * factors(c) : 0;
+            expected(row, c) = expected_constant(row, c) + x(row, c) * input_factors(c) + input_shifts(c);
+          }
+        parity::check_close(gradient.values(shape), expected, 4e-7 + parity::rounding<T>);
+        parity::check_close(constant.values(shape), expected_constant, 2e-7 + parity::rounding<T>);
+        return std::vector{found_upstream.values({columns}), products, gradient.values(shape)};
+      });
+    }
+}
