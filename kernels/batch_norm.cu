@@ -171,7 +171,7 @@ Index batch_norm_workspace(Index rows, Index columns) {
 template <class T>
 void channel_moments(const T* x, Index rows, Index columns, float* workspace, float* mean, float* variance,
                      cudaStream_t stream) {
-  reduce_all_columns("channel_moments", MomentsOfColumn<T>{x, columns}, rows, columns,
+  reduce_all_columns("channel_moments", MomentsOfColumn<T>{x, columns}, reduction_grid(rows, columns),
                      reinterpret_cast<Moments*>(workspace), StoreMoments<T>{x, mean, variance}, stream);
 }
 
@@ -184,8 +184,9 @@ void normalise(const T* x, Index rows, Index columns, const float* factors, cons
 template <class T>
 void batch_norm_gradient_sums(const BatchNormGradientMap<T>& map, float* workspace, T* masked, float* sum_upstream,
                               float* sum_product, cudaStream_t stream) {
-  reduce_all_columns("batch_norm_gradient_sums", GradientSumsOfColumn<T>{map, masked}, map.rows, map.columns,
-                     reinterpret_cast<GradientSums*>(workspace), StoreGradientSums{sum_upstream, sum_product}, stream);
+  reduce_all_columns("batch_norm_gradient_sums", GradientSumsOfColumn<T>{map, masked},
+                     reduction_grid(map.rows, map.columns), reinterpret_cast<GradientSums*>(workspace),
+                     StoreGradientSums{sum_upstream, sum_product}, stream);
 }
 
 template <class T>

@@ -20,7 +20,8 @@ struct ColumnGrid {
     rows_per_chunk = even > fewest_rows ? even : fewest_rows;
   }
 
-  Index chunks() const { return groups(rows, rows_per_chunk); }
+  /// One, without a row, where there are none: sums are zeros then.
+  Index chunks() const { return rows == 0 ? 1 : groups(rows, rows_per_chunk); }
   Index blocks() const { return column_groups * chunks(); }
 };
 
@@ -40,7 +41,7 @@ struct ColumnPart {
 /// finish(chunk, column, sum of the chunk): the sum over a chunk's rows of `term(column, first, last, step)`, which
 /// adds up every step-th of them. A Sum has `merge`, and is zero as `Sum{}`.
 template <int lanes, class Term, class Finish>
-__global__ void __launch_bounds__(lanes * warp_threads) reduce_columns(Term term, ColumnGrid grid, Finish finish) {
+__global__ void __launch_bounds__(lanes* warp_threads, 1) reduce_columns(Term term, ColumnGrid grid, Finish finish) {
   using Sum = typename Term::Sum;
   MIEN_SHARED(Sum, sums, lanes * warp_threads);
   const ColumnPart part(grid);
@@ -68,31 +69,31 @@ struct PartialSums {
   }
 };
 
-inline ColumnGrid reduction_grid(Index rows, Index columns) {
+/// A row that is work in itself wants fewer of them in a chunk.
+inline ColumnGrid reduction_grid(Index rows, Index columns, Index fewest_rows = 64) {
   constexpr Index blocks = 512;  // enough for the largest devices
   const Index column_groups = groups(columns, warp_threads);
-  return {rows, columns, column_groups < blocks ? blocks / column_groups : 1, 64};
+  return {rows, columns, column_groups > 0 && column_groups < blocks ? blocks / column_groups : 1, fewest_rows};
 }
 
-/// Sums over all rows, given to `finish(0, column, sum)`. `partial` has room for a sum of each chunk and column of
-/// `reduction_grid`.
+/// Sums over all rows of a `reduction_grid`, given to `finish(0, column, sum)`. `partial` has room for a sum of each
+/// chunk and column.
 template <class Term, class Finish>
-void reduce_all_columns(const char* name, const Term& term, Index rows, Index columns, typename Term::Sum* partial,
+void reduce_all_columns(const char* name, const Term& term, const ColumnGrid& grid, typename Term::Sum* partial,
                         const Finish& finish, cudaStream_t stream) {
   constexpr int lanes = 8;
   constexpr int many_lanes = 32;
   using Partial = PartialSums<typename Term::Sum>;
-  const ColumnGrid grid = reduction_grid(rows, columns);
-  const Partial sums{partial, columns};
+  const Partial sums{partial, grid.columns};
   launch(name, reduce_columns<lanes, Term, Partial>, grid.blocks(), lanes * warp_threads, stream, term, grid, sums);
-  const ColumnGrid last(grid.chunks(), columns, 1, 1);
+  const ColumnGrid last(grid.chunks(), grid.columns, 1, 1);
   launch(name, reduce_columns<many_lanes, Partial, Finish>, last.blocks(), many_lanes * warp_threads, stream, sums,
          last, finish);
 }
 
 /// Calls `body(i, column)` for all elements i.
 template <int lanes, class Body>
-__global__ void __launch_bounds__(lanes * warp_threads) visit_columns(ColumnGrid grid, Body body) {
+__global__ void __launch_bounds__(lanes* warp_threads, 1) visit_columns(ColumnGrid grid, Body body) {
   const ColumnPart part(grid);
   if (part.column >= grid.columns) return;
   auto at_column = body.at(part.column);

@@ -17,6 +17,9 @@
 #if defined(__CUDACC__)
 /// An array in shared memory.
 #define MIEN_SHARED(type, name, count) __shared__ type name[count]
+/// How often the loop that follows is unrolled.
+#define MIEN_PRAGMA(words) _Pragma(#words)
+#define MIEN_UNROLL(times) MIEN_PRAGMA(unroll times)
 #elif !defined(MIEN_SHARED)
 #error "kernels/ is compiled by nvcc, or by a C++ compiler that finds tests/emulator before the CUDA toolkit"
 #endif
@@ -25,6 +28,8 @@ namespace mien::kernels {
 
 using Index = std::int64_t;
 
+// Launch bounds name one block a processor at least: without it ptxas saves registers for more blocks than pay, and
+// spills some of what it needs.
 inline constexpr int warp_threads = 32;
 inline constexpr unsigned whole_warp = 0xffffffffU;
 

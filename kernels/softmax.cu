@@ -27,7 +27,7 @@ __device__ inline Index row_of_warp() {
 __device__ inline int lane_of_thread() { return static_cast<int>(threadIdx.x) % warp_threads; }
 
 template <class T, bool logarithm, int per_lane>
-__global__ void __launch_bounds__(threads_per_block)
+__global__ void __launch_bounds__(threads_per_block, 1)
     softmax_of_short_rows(const T* x, Index rows, Index columns, T* y) {
   const Index row = row_of_warp();
   if (row >= rows) return;
@@ -55,7 +55,8 @@ __global__ void __launch_bounds__(threads_per_block)
 }
 
 template <class T, bool logarithm>
-__global__ void __launch_bounds__(threads_per_block) softmax_of_long_rows(const T* x, Index rows, Index columns, T* y) {
+__global__ void __launch_bounds__(threads_per_block, 1)
+    softmax_of_long_rows(const T* x, Index rows, Index columns, T* y) {
   const Index row = row_of_warp();
   if (row >= rows) return;
   const int lane = lane_of_thread();
@@ -82,7 +83,7 @@ __global__ void __launch_bounds__(threads_per_block) softmax_of_long_rows(const 
 }
 
 template <class T, bool logarithm>
-__global__ void __launch_bounds__(threads_per_block)
+__global__ void __launch_bounds__(threads_per_block, 1)
     softmax_gradient_of_rows(const T* y, const T* upstream, Index rows, Index columns, T* gradient) {
   const Index row = row_of_warp();
   if (row >= rows) return;

@@ -590,6 +590,7 @@ inline int own_lane() { return static_cast<int>(Block::current().thread().lane()
 #define __host__
 #define __forceinline__ inline
 #define __launch_bounds__(...)
+#define MIEN_UNROLL(times)
 
 #define MIEN_SHARED(type, name, count)   \
   static const char name##_declared = 0; \
