@@ -7,9 +7,11 @@
 
 namespace mien::kernels {
 
-/// How a grid is laid over [rows, columns]: blocks of `lanes` warps, 32 columns each, and a chunk of rows.
+/// How a grid is laid over [batch, rows, columns]: blocks of `lanes` warps, 32 columns each, and a chunk of a batch
+/// entry's rows.
 struct ColumnGrid {
   Index rows, columns;
+  Index batch = 1;
   Index column_groups;
   Index rows_per_chunk;
 
@@ -21,11 +23,12 @@ struct ColumnGrid {
   }
 
   /// One, without a row, where there are none: sums are zeros then.
-  Index chunks() const { return rows == 0 ? 1 : groups(rows, rows_per_chunk); }
-  Index blocks() const { return column_groups * chunks(); }
+  __host__ __device__ Index chunks() const { return rows == 0 ? 1 : groups(rows, rows_per_chunk); }
+  Index blocks() const { return batch * column_groups * chunks(); }
 };
 
-/// The part of a grid that a thread takes: one column, and every `step`-th row from the first on.
+/// The part of a grid that a thread takes: one column, and every `step`-th row from the first on. Chunks and rows are
+/// counted through the whole batch.
 struct ColumnPart {
   Index chunk, column, first, last;
   int lane;
@@ -33,9 +36,12 @@ struct ColumnPart {
   __device__ explicit ColumnPart(const ColumnGrid& grid)
       : chunk(static_cast<Index>(blockIdx.x) / grid.column_groups),
         column(static_cast<Index>(blockIdx.x) % grid.column_groups * warp_threads + threadIdx.x % warp_threads),
-        first(chunk * grid.rows_per_chunk),
-        last(first + grid.rows_per_chunk < grid.rows ? first + grid.rows_per_chunk : grid.rows),
-        lane(static_cast<int>(threadIdx.x) / warp_threads) {}
+        first(chunk / grid.chunks() * grid.rows + chunk % grid.chunks() * grid.rows_per_chunk),
+        last(first + grid.rows_per_chunk),
+        lane(static_cast<int>(threadIdx.x) / warp_threads) {
+    const Index end = (chunk / grid.chunks() + 1) * grid.rows;
+    if (last > end) last = end;
+  }
 };
 
 /// finish(chunk, column, sum of the chunk): the sum over a chunk's rows of `term(column, first, last, step)`, which
@@ -76,8 +82,8 @@ inline ColumnGrid reduction_grid(Index rows, Index columns, Index fewest_rows = 
   return {rows, columns, column_groups > 0 && column_groups < blocks ? blocks / column_groups : 1, fewest_rows};
 }
 
-/// Sums over all rows of a `reduction_grid`, given to `finish(0, column, sum)`. `partial` has room for a sum of each
-/// chunk and column.
+/// Sums over all rows of each batch entry, given to `finish(entry, column, sum)`. `partial` has room for a sum of each
+/// entry, chunk and column.
 template <class Term, class Finish>
 void reduce_all_columns(const char* name, const Term& term, const ColumnGrid& grid, typename Term::Sum* partial,
                         const Finish& finish, cudaStream_t stream) {
@@ -86,7 +92,8 @@ void reduce_all_columns(const char* name, const Term& term, const ColumnGrid& gr
   using Partial = PartialSums<typename Term::Sum>;
   const Partial sums{partial, grid.columns};
   launch(name, reduce_columns<lanes, Term, Partial>, grid.blocks(), lanes * warp_threads, stream, term, grid, sums);
-  const ColumnGrid last(grid.chunks(), grid.columns, 1, 1);
+  ColumnGrid last(grid.chunks(), grid.columns, 1, 1);
+  last.batch = grid.batch;
   launch(name, reduce_columns<many_lanes, Partial, Finish>, last.blocks(), many_lanes * warp_threads, stream, sums,
          last, finish);
 }
