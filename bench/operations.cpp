@@ -17,7 +17,10 @@ void add(const std::string& name, const Shape& input, double flops, double bytes
     bench::add({name + (training ? "/training" : "/forward"), bench::name_of(input), (training ? 3 : 1) * flops,
                 training ? 0 : bytes},
                [=] {
-                 return [=, layer = make_layer(), x = Variable<float>(bench::random(input), training)]() mutable {
+                 auto layer = make_layer();
+                 Variable<float> x(bench::random(input), training);
+                 const auto upstream = bench::random(call(layer, x).shape());
+                 return [=]() mutable {
                    if (!training) {
                      const NoGradient not_recorded;
                      benchmark::DoNotOptimize(call(layer, x).value().data());
@@ -25,8 +28,7 @@ void add(const std::string& name, const Shape& input, double flops, double bytes
                    }
                    for (auto& parameter : layer.parameters()) parameter.zero_gradient();
                    x.zero_gradient();
-                   const auto y = call(layer, x);
-                   backward(y, Tensor<float>(y.shape(), 1.0F));
+                   backward(call(layer, x), upstream);
                  };
                });
 }
