@@ -13,34 +13,10 @@
 
 #include "columns.hpp"
 #include "mien/backend/cuda/kernels/channel_wise_convolution.hpp"
+#include "rows.hpp"
 
 namespace mien::kernels {
 namespace {
-
-constexpr int threads_per_block = 256;
-
-/// Rows of pixels in parts of a block's threads, and in strips of some rows.
-struct RowParts {
-  Index images, rows, row_elements, strip;
-
-  __host__ __device__ Index parts() const { return groups(row_elements, threads_per_block); }
-  __host__ __device__ Index strips() const { return groups(rows, strip); }
-  Index blocks() const { return images * strips() * parts(); }
-};
-
-/// What a thread takes: one channel of one column, and the rows of a strip from `row` on.
-struct RowPart {
-  Index image, row, element, column, channel;
-
-  __device__ RowPart(const RowParts& all, Index channels) {
-    const Index block = blockIdx.x;
-    element = block % all.parts() * threads_per_block + threadIdx.x;
-    row = block / all.parts() % all.strips() * all.strip;
-    image = block / all.parts() / all.strips();
-    column = element / channels;
-    channel = element - column * channels;
-  }
-};
 
 constexpr int strip_rows = 4;
 

@@ -310,7 +310,8 @@ struct WindowedGrid {
 
 /// Without the pixels that no window reads, which are most of them where a kernel of one tap has strides.
 inline WindowedGrid without_gaps(const ImageGrid& grid, const ConvolutionWindow& window) {
-  if (window.taps() > 1 || window.padding_height > 0 || window.padding_width > 0) return {grid, window};
+  // Padding may be negative: a gradient of a padded map.
+  if (window.taps() > 1 || window.padding_height != 0 || window.padding_width != 0) return {grid, window};
   return {grid_phase(grid, 0, window.stride_height, 0, window.stride_width), {}};
 }
 
