@@ -48,14 +48,14 @@ __global__ void __launch_bounds__(threads_per_block, 1)
         if (r >= a && r - a < strip_rows) sums[r - a] += value * weights[a * 3 + b];
     }
   }
-  y += (part.image * output.rows + part.row) * output.row_elements + part.element;
+  y += place_of(output, part);
   for (int o = 0; o < strip_rows; ++o)
     if (part.row + o < output.rows) y[o * output.row_elements] = from_float<T>(sums[o]);
 }
 
 template <class T>
 __global__ void __launch_bounds__(threads_per_block, 1)
-    convolve_any(const T* x, const T* weight, ChannelWiseWindow window, RowParts output, T* y) {
+    convolve_any(const T* x, const T* weight, SlidingWindow window, RowParts output, T* y) {
   const RowPart part(output, window.channels);
   if (part.element >= output.row_elements) return;
   float sum = 0;
@@ -70,13 +70,13 @@ __global__ void __launch_bounds__(threads_per_block, 1)
           to_float(weight[(a * window.kernel_width + b) * window.channels + part.channel]);
     }
   }
-  y[(part.image * output.rows + part.row) * output.row_elements + part.element] = from_float<T>(sum);
+  y[place_of(output, part)] = from_float<T>(sum);
 }
 
 /// Each input from the outputs whose window it is in.
 template <class T>
 __global__ void __launch_bounds__(threads_per_block, 1)
-    gather_input_gradient(const T* upstream, const T* weight, ChannelWiseWindow window, RowParts input, T* gradient) {
+    gather_input_gradient(const T* upstream, const T* weight, SlidingWindow window, RowParts input, T* gradient) {
   const RowPart part(input, window.channels);
   if (part.element >= input.row_elements) return;
   float sum = 0;
@@ -93,7 +93,7 @@ __global__ void __launch_bounds__(threads_per_block, 1)
              to_float(weight[(a * window.kernel_width + b) * window.channels + part.channel]);
     }
   }
-  gradient[(part.image * input.rows + part.row) * input.row_elements + part.element] = from_float<T>(sum);
+  gradient[place_of(input, part)] = from_float<T>(sum);
 }
 
 template <int taps>
@@ -112,7 +112,7 @@ struct WeightGradientOfChannel {
   using Sum = TapSums<height * width>;
   const T* x;
   const T* upstream;
-  ChannelWiseWindow window;
+  SlidingWindow window;
   int first_row, first_column;
 
   __device__ Sum operator()(Index channel, Index first, Index last, int step) const {
@@ -158,17 +158,15 @@ struct StoreWeightGradient {
 
 constexpr Index fewest_lines = 8;
 
-bool is_three_by_three(const ChannelWiseWindow& window) {
-  return window.kernel_height == 3 && window.kernel_width == 3;
-}
-bool takes_strips(const ChannelWiseWindow& window) {
+bool is_three_by_three(const SlidingWindow& window) { return window.kernel_height == 3 && window.kernel_width == 3; }
+bool takes_strips(const SlidingWindow& window) {
   return is_three_by_three(window) && window.stride_height == 1 && window.stride_width == 1;
 }
 
 }  // namespace
 
 template <class T>
-void channel_wise_convolution(const T* x, const T* weight, const ChannelWiseWindow& window, T* y, cudaStream_t stream) {
+void channel_wise_convolution(const T* x, const T* weight, const SlidingWindow& window, T* y, cudaStream_t stream) {
   RowParts output{window.images, window.output_height, window.output_width * window.channels, 1};
   if (takes_strips(window)) {
     output.strip = strip_rows;
@@ -182,7 +180,7 @@ void channel_wise_convolution(const T* x, const T* weight, const ChannelWiseWind
 }
 
 template <class T>
-void channel_wise_convolution_input_gradient(const T* upstream, const T* weight, const ChannelWiseWindow& window,
+void channel_wise_convolution_input_gradient(const T* upstream, const T* weight, const SlidingWindow& window,
                                              T* gradient, cudaStream_t stream) {
   RowParts input{window.images, window.height, window.width * window.channels, 1};
   if (takes_strips(window)) {
@@ -198,14 +196,14 @@ void channel_wise_convolution_input_gradient(const T* upstream, const T* weight,
   }
 }
 
-Index channel_wise_convolution_workspace(const ChannelWiseWindow& window) {
+Index channel_wise_convolution_workspace(const SlidingWindow& window) {
   const Index taps = is_three_by_three(window) ? 9 : 1;
   const Index lines = window.images * window.output_height;
   return reduction_grid(lines, window.channels, fewest_lines).chunks() * window.channels * taps;
 }
 
 template <class T>
-void channel_wise_convolution_weight_gradient(const T* x, const T* upstream, const ChannelWiseWindow& window,
+void channel_wise_convolution_weight_gradient(const T* x, const T* upstream, const SlidingWindow& window,
                                               float* workspace, float* gradient, cudaStream_t stream) {
   const Index lines = window.images * window.output_height;
   const ColumnGrid grid = reduction_grid(lines, window.channels, fewest_lines);
@@ -223,12 +221,12 @@ void channel_wise_convolution_weight_gradient(const T* x, const T* upstream, con
           StoreWeightGradient<1>{gradient + (a * window.kernel_width + b) * window.channels, window.channels}, stream);
 }
 
-#define MIEN_FOR(T)                                                                                               \
-  template void channel_wise_convolution<T>(const T*, const T*, const ChannelWiseWindow&, T*, cudaStream_t);      \
-  template void channel_wise_convolution_input_gradient<T>(const T*, const T*, const ChannelWiseWindow&, T*,      \
-                                                           cudaStream_t);                                         \
-  template void channel_wise_convolution_weight_gradient<T>(const T*, const T*, const ChannelWiseWindow&, float*, \
-                                                            float*, cudaStream_t);
+#define MIEN_FOR(T)                                                                                                   \
+  template void channel_wise_convolution<T>(const T*, const T*, const SlidingWindow&, T*, cudaStream_t);              \
+  template void channel_wise_convolution_input_gradient<T>(const T*, const T*, const SlidingWindow&, T*,              \
+                                                           cudaStream_t);                                             \
+  template void channel_wise_convolution_weight_gradient<T>(const T*, const T*, const SlidingWindow&, float*, float*, \
+                                                            cudaStream_t);
 MIEN_FOR(float)
 MIEN_FOR(__nv_bfloat16)
 MIEN_FOR(__half)

@@ -98,7 +98,7 @@ void reduce_all_columns(const char* name, const Term& term, const ColumnGrid& gr
          last, finish);
 }
 
-/// Calls `body(i, column)` for all elements i.
+/// The kernel of `visit_all_columns`.
 template <int lanes, class Body>
 __global__ void __launch_bounds__(lanes* warp_threads, 1) visit_columns(ColumnGrid grid, Body body) {
   const ColumnPart part(grid);

@@ -23,14 +23,14 @@ struct Sizes {
   int stride_height, stride_width;
   int padding_height, padding_width;
 
-  explicit Sizes(const ConvolutionWindow& window)
+  Sizes(const SlidingWindow& window, Index all_outputs)
       : images(static_cast<int>(window.images)),
         height(static_cast<int>(window.height)),
         width(static_cast<int>(window.width)),
-        inputs(static_cast<int>(window.inputs)),
+        inputs(static_cast<int>(window.channels)),
         output_height(static_cast<int>(window.output_height)),
         output_width(static_cast<int>(window.output_width)),
-        outputs(static_cast<int>(window.outputs)),
+        outputs(static_cast<int>(all_outputs)),
         kernel_height(window.kernel_height),
         kernel_width(window.kernel_width),
         stride_height(window.stride_height),
@@ -158,59 +158,60 @@ __global__ void __launch_bounds__(256, 1) add_parts(const float* parts, int coun
   sums[i] = sum;
 }
 
-Index depth_of_weight(const ConvolutionWindow& window) {
-  return static_cast<Index>(window.kernel_height) * window.kernel_width * window.inputs;
+Index depth_of_weight(const SlidingWindow& window) {
+  return static_cast<Index>(window.kernel_height) * window.kernel_width * window.channels;
 }
 
 /// So many splits that the tiles of a small weight keep a device busy.
-ProductGrid weight_gradient_grid(const ConvolutionWindow& window) {
+ProductGrid weight_gradient_grid(const SlidingWindow& window, Index outputs) {
   constexpr Index blocks = 512;
   constexpr Index shortest = 256;
   const Index pixels = window.images * window.output_height * window.output_width;
-  const Index tiles = groups(depth_of_weight(window), ProductGrid::tile) * groups(window.outputs, ProductGrid::tile);
+  const Index tiles = groups(depth_of_weight(window), ProductGrid::tile) * groups(outputs, ProductGrid::tile);
   const Index even = groups(pixels, groups(blocks, tiles > 0 ? tiles : 1));
-  return product_grid("convolution_weight_gradient", depth_of_weight(window), window.outputs, pixels,
+  return product_grid("convolution_weight_gradient", depth_of_weight(window), outputs, pixels,
                       even > shortest ? even : shortest);
 }
 
 }  // namespace
 
 template <class T>
-void convolution(const T* x, const T* weight, const ConvolutionWindow& window, T* y, cudaStream_t stream) {
+void convolution(const T* x, const T* weight, const SlidingWindow& window, Index outputs, T* y, cudaStream_t stream) {
   const Index depth = depth_of_weight(window);
-  const ProductGrid grid = product_grid("convolution", window.images * window.output_height * window.output_width,
-                                        window.outputs, depth, depth);
-  multiply("convolution", Forward<T>{x, weight, Sizes(window), y}, grid, stream);
+  const ProductGrid grid =
+      product_grid("convolution", window.images * window.output_height * window.output_width, outputs, depth, depth);
+  multiply("convolution", Forward<T>{x, weight, Sizes(window, outputs), y}, grid, stream);
 }
 
 template <class T>
-void convolution_input_gradient(const T* upstream, const T* weight, const ConvolutionWindow& window, T* gradient,
-                                cudaStream_t stream) {
-  const Index depth = static_cast<Index>(window.kernel_height) * window.kernel_width * window.outputs;
+void convolution_input_gradient(const T* upstream, const T* weight, const SlidingWindow& window, Index outputs,
+                                T* gradient, cudaStream_t stream) {
+  const Index depth = static_cast<Index>(window.kernel_height) * window.kernel_width * outputs;
   const ProductGrid grid = product_grid("convolution_input_gradient", window.images * window.height * window.width,
-                                        window.inputs, depth, depth);
-  multiply("convolution_input_gradient", InputGradient<T>{upstream, weight, Sizes(window), gradient}, grid, stream);
+                                        window.channels, depth, depth);
+  multiply("convolution_input_gradient", InputGradient<T>{upstream, weight, Sizes(window, outputs), gradient}, grid,
+           stream);
 }
 
-Index convolution_workspace(const ConvolutionWindow& window) {
-  return weight_gradient_grid(window).splits() * depth_of_weight(window) * window.outputs;
+Index convolution_workspace(const SlidingWindow& window, Index outputs) {
+  return weight_gradient_grid(window, outputs).splits() * depth_of_weight(window) * outputs;
 }
 
 template <class T>
-void convolution_weight_gradient(const T* x, const T* upstream, const ConvolutionWindow& window, float* workspace,
-                                 float* gradient, cudaStream_t stream) {
-  const ProductGrid grid = weight_gradient_grid(window);
-  const Index elements = depth_of_weight(window) * window.outputs;
-  multiply("convolution_weight_gradient", WeightGradient<T>{x, upstream, Sizes(window), elements, workspace}, grid,
-           stream);
+void convolution_weight_gradient(const T* x, const T* upstream, const SlidingWindow& window, Index outputs,
+                                 float* workspace, float* gradient, cudaStream_t stream) {
+  const ProductGrid grid = weight_gradient_grid(window, outputs);
+  const Index elements = depth_of_weight(window) * outputs;
+  multiply("convolution_weight_gradient", WeightGradient<T>{x, upstream, Sizes(window, outputs), elements, workspace},
+           grid, stream);
   launch("convolution_weight_gradient", add_parts, groups(elements, 256), 256, stream, workspace, grid.splits(),
          elements, gradient);
 }
 
-#define MIEN_FOR(T)                                                                                            \
-  template void convolution<T>(const T*, const T*, const ConvolutionWindow&, T*, cudaStream_t);                \
-  template void convolution_input_gradient<T>(const T*, const T*, const ConvolutionWindow&, T*, cudaStream_t); \
-  template void convolution_weight_gradient<T>(const T*, const T*, const ConvolutionWindow&, float*, float*,   \
+#define MIEN_FOR(T)                                                                                               \
+  template void convolution<T>(const T*, const T*, const SlidingWindow&, Index, T*, cudaStream_t);                \
+  template void convolution_input_gradient<T>(const T*, const T*, const SlidingWindow&, Index, T*, cudaStream_t); \
+  template void convolution_weight_gradient<T>(const T*, const T*, const SlidingWindow&, Index, float*, float*,   \
                                                cudaStream_t);
 MIEN_FOR(float)
 MIEN_FOR(__nv_bfloat16)

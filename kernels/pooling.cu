@@ -15,39 +15,49 @@
 namespace mien::kernels {
 namespace {
 
-/// Of one axis, [first, last).
-struct Range {
-  Index first, last;
+/// Pixels [top, bottom) x [left, right) of a map.
+struct Area {
+  Index top, bottom, left, right;
+
+  __device__ Index pixels() const { return (bottom - top) * (right - left); }
 };
 
-/// What the window of output i reads.
-__device__ inline Range window_of(Index i, int kernel, int stride, int padding, Index extent) {
-  const Index begin = i * stride - padding;
-  const Index end = begin + kernel;
-  return {begin < 0 ? 0 : begin, end > extent ? extent : end};
+/// What the window of an output reads of the map.
+__device__ inline Area inputs_of(const SlidingWindow& window, Index row, Index column) {
+  const Index top = row * window.stride_height - window.padding_height;
+  const Index left = column * window.stride_width - window.padding_width;
+  const Index bottom = top + window.kernel_height;
+  const Index right = left + window.kernel_width;
+  return {top < 0 ? 0 : top, bottom > window.height ? window.height : bottom, left < 0 ? 0 : left,
+          right > window.width ? window.width : right};
 }
 
-/// The outputs whose windows input i is in.
-__device__ inline Range outputs_of(Index i, int kernel, int stride, int padding, Index outputs) {
-  const Index from_last_tap = i + padding - kernel + 1;
-  const Index end = (i + padding) / stride + 1;
-  return {from_last_tap <= 0 ? 0 : (from_last_tap + stride - 1) / stride, end > outputs ? outputs : end};
+/// The first output of an axis whose window begins at or after `begin`, or the first of all.
+__device__ inline Index first_output(Index begin, int stride) { return begin <= 0 ? 0 : (begin + stride - 1) / stride; }
+
+/// The outputs whose windows an input is in.
+__device__ inline Area outputs_of(const SlidingWindow& window, Index row, Index column) {
+  const Index down = row + window.padding_height;
+  const Index across = column + window.padding_width;
+  const Index bottom = down / window.stride_height + 1;
+  const Index right = across / window.stride_width + 1;
+  return {first_output(down - window.kernel_height + 1, window.stride_height),
+          bottom > window.output_height ? window.output_height : bottom,
+          first_output(across - window.kernel_width + 1, window.stride_width),
+          right > window.output_width ? window.output_width : right};
 }
 
 template <class T>
 __global__ void __launch_bounds__(threads_per_block, 1)
-    pool_maximum(const T* x, PoolingWindow window, RowParts output, T* y, std::int32_t* source) {
+    pool_maximum(const T* x, SlidingWindow window, RowParts output, T* y, std::int32_t* source) {
   const RowPart part(output, window.channels);
   if (part.element >= output.row_elements) return;
-  const Range rows =
-      window_of(part.row, window.kernel_height, window.stride_height, window.padding_height, window.height);
-  const Range columns =
-      window_of(part.column, window.kernel_width, window.stride_width, window.padding_width, window.width);
+  const Area read = inputs_of(window, part.row, part.column);
   const T* map = x + part.image * window.height * window.width * window.channels + part.channel;
-  Index place = rows.first * window.width + columns.first;
+  Index place = read.top * window.width + read.left;
   float best = to_float(map[place * window.channels]);
-  for (Index row = rows.first; row < rows.last; ++row)
-    for (Index column = columns.first; column < columns.last; ++column) {
+  for (Index row = read.top; row < read.bottom; ++row)
+    for (Index column = read.left; column < read.right; ++column) {
       const Index pixel = row * window.width + column;
       const float value = to_float(map[pixel * window.channels]);
       if (value > best || value != value) {
@@ -55,77 +65,63 @@ __global__ void __launch_bounds__(threads_per_block, 1)
         place = pixel;
       }
     }
-  const Index i = (part.image * output.rows + part.row) * output.row_elements + part.element;
+  const Index i = place_of(output, part);
   y[i] = from_float<T>(best);
   source[i] = static_cast<std::int32_t>(place);
 }
 
 template <class T>
 __global__ void __launch_bounds__(threads_per_block, 1)
-    gather_maximum_gradient(const T* upstream, const std::int32_t* source, PoolingWindow window, RowParts input,
+    gather_maximum_gradient(const T* upstream, const std::int32_t* source, SlidingWindow window, RowParts input,
                             T* gradient) {
   const RowPart part(input, window.channels);
   if (part.element >= input.row_elements) return;
-  const Range rows =
-      outputs_of(part.row, window.kernel_height, window.stride_height, window.padding_height, window.output_height);
-  const Range columns =
-      outputs_of(part.column, window.kernel_width, window.stride_width, window.padding_width, window.output_width);
+  const Area readers = outputs_of(window, part.row, part.column);
   const auto place = static_cast<std::int32_t>(part.row * window.width + part.column);
   float sum = 0;
-  for (Index row = rows.first; row < rows.last; ++row)
-    for (Index column = columns.first; column < columns.last; ++column) {
+  for (Index row = readers.top; row < readers.bottom; ++row)
+    for (Index column = readers.left; column < readers.right; ++column) {
       const Index pixel = (part.image * window.output_height + row) * window.output_width + column;
       const Index i = pixel * window.channels + part.channel;
       if (source[i] == place) sum += to_float(upstream[i]);
     }
-  gradient[(part.image * input.rows + part.row) * input.row_elements + part.element] = from_float<T>(sum);
+  gradient[place_of(input, part)] = from_float<T>(sum);
 }
 
-/// What a mean multiplies its sum by.
-__device__ inline float share_of(const PoolingWindow& window, const Range& rows, const Range& columns) {
-  const Index counted = window.count_padding ? static_cast<Index>(window.kernel_height) * window.kernel_width
-                                             : (rows.last - rows.first) * (columns.last - columns.first);
-  return 1 / static_cast<float>(counted);
+/// What the mean under an output's window divides by.
+__device__ inline float divisor_of(const SlidingWindow& window, bool count_padding, const Area& read) {
+  return static_cast<float>(count_padding ? static_cast<Index>(window.kernel_height) * window.kernel_width
+                                          : read.pixels());
 }
 
 template <class T>
 __global__ void __launch_bounds__(threads_per_block, 1)
-    pool_average(const T* x, PoolingWindow window, RowParts output, T* y) {
+    pool_average(const T* x, SlidingWindow window, bool count_padding, RowParts output, T* y) {
   const RowPart part(output, window.channels);
   if (part.element >= output.row_elements) return;
-  const Range rows =
-      window_of(part.row, window.kernel_height, window.stride_height, window.padding_height, window.height);
-  const Range columns =
-      window_of(part.column, window.kernel_width, window.stride_width, window.padding_width, window.width);
+  const Area read = inputs_of(window, part.row, part.column);
   const T* map = x + part.image * window.height * window.width * window.channels + part.channel;
   float sum = 0;
-  for (Index row = rows.first; row < rows.last; ++row)
-    for (Index column = columns.first; column < columns.last; ++column)
+  for (Index row = read.top; row < read.bottom; ++row)
+    for (Index column = read.left; column < read.right; ++column)
       sum += to_float(map[(row * window.width + column) * window.channels]);
-  y[(part.image * output.rows + part.row) * output.row_elements + part.element] =
-      from_float<T>(sum * share_of(window, rows, columns));
+  y[place_of(output, part)] = from_float<T>(sum / divisor_of(window, count_padding, read));
 }
 
 template <class T>
 __global__ void __launch_bounds__(threads_per_block, 1)
-    gather_average_gradient(const T* upstream, PoolingWindow window, RowParts input, T* gradient) {
+    gather_average_gradient(const T* upstream, SlidingWindow window, bool count_padding, RowParts input, T* gradient) {
   const RowPart part(input, window.channels);
   if (part.element >= input.row_elements) return;
-  const Range rows =
-      outputs_of(part.row, window.kernel_height, window.stride_height, window.padding_height, window.output_height);
-  const Range columns =
-      outputs_of(part.column, window.kernel_width, window.stride_width, window.padding_width, window.output_width);
+  const Area readers = outputs_of(window, part.row, part.column);
   float sum = 0;
-  for (Index row = rows.first; row < rows.last; ++row)
-    for (Index column = columns.first; column < columns.last; ++column) {
-      const Range over =
-          window_of(row, window.kernel_height, window.stride_height, window.padding_height, window.height);
-      const Range across =
-          window_of(column, window.kernel_width, window.stride_width, window.padding_width, window.width);
+  for (Index row = readers.top; row < readers.bottom; ++row)
+    for (Index column = readers.left; column < readers.right; ++column) {
       const Index pixel = (part.image * window.output_height + row) * window.output_width + column;
-      sum += to_float(upstream[pixel * window.channels + part.channel]) * share_of(window, over, across);
+      sum += to_float(upstream[pixel * window.channels + part.channel]) /
+             divisor_of(window, count_padding, inputs_of(window, row, column));
     }
-  gradient[(part.image * input.rows + part.row) * input.row_elements + part.element] = from_float<T>(sum);
+  gradient[place_of(input, part)] = from_float<T>(sum);
 }
 
 struct PlainSum {
@@ -158,10 +154,10 @@ struct StoreMean {
   }
 };
 
-RowParts outputs(const PoolingWindow& window) {
+RowParts outputs(const SlidingWindow& window) {
   return {window.images, window.output_height, window.output_width * window.channels, 1};
 }
-RowParts inputs(const PoolingWindow& window) {
+RowParts inputs(const SlidingWindow& window) {
   return {window.images, window.height, window.width * window.channels, 1};
 }
 
@@ -174,28 +170,29 @@ ColumnGrid positions_grid(Index images, Index positions, Index channels) {
 }  // namespace
 
 template <class T>
-void max_pool(const T* x, const PoolingWindow& window, T* y, std::int32_t* source, cudaStream_t stream) {
+void max_pool(const T* x, const SlidingWindow& window, T* y, std::int32_t* source, cudaStream_t stream) {
   launch("max_pool", pool_maximum<T>, outputs(window).blocks(), threads_per_block, stream, x, window, outputs(window),
          y, source);
 }
 
 template <class T>
-void max_pool_gradient(const T* upstream, const std::int32_t* source, const PoolingWindow& window, T* gradient,
+void max_pool_gradient(const T* upstream, const std::int32_t* source, const SlidingWindow& window, T* gradient,
                        cudaStream_t stream) {
   launch("max_pool_gradient", gather_maximum_gradient<T>, inputs(window).blocks(), threads_per_block, stream, upstream,
          source, window, inputs(window), gradient);
 }
 
 template <class T>
-void average_pool(const T* x, const PoolingWindow& window, T* y, cudaStream_t stream) {
-  launch("average_pool", pool_average<T>, outputs(window).blocks(), threads_per_block, stream, x, window,
+void average_pool(const T* x, const SlidingWindow& window, bool count_padding, T* y, cudaStream_t stream) {
+  launch("average_pool", pool_average<T>, outputs(window).blocks(), threads_per_block, stream, x, window, count_padding,
          outputs(window), y);
 }
 
 template <class T>
-void average_pool_gradient(const T* upstream, const PoolingWindow& window, T* gradient, cudaStream_t stream) {
+void average_pool_gradient(const T* upstream, const SlidingWindow& window, bool count_padding, T* gradient,
+                           cudaStream_t stream) {
   launch("average_pool_gradient", gather_average_gradient<T>, inputs(window).blocks(), threads_per_block, stream,
-         upstream, window, inputs(window), gradient);
+         upstream, window, count_padding, inputs(window), gradient);
 }
 
 Index mean_of_positions_workspace(Index images, Index positions, Index channels) {
@@ -211,10 +208,10 @@ void mean_of_positions(const T* x, Index images, Index positions, Index channels
 }
 
 #define MIEN_FOR(T)                                                                                          \
-  template void max_pool<T>(const T*, const PoolingWindow&, T*, std::int32_t*, cudaStream_t);                \
-  template void max_pool_gradient<T>(const T*, const std::int32_t*, const PoolingWindow&, T*, cudaStream_t); \
-  template void average_pool<T>(const T*, const PoolingWindow&, T*, cudaStream_t);                           \
-  template void average_pool_gradient<T>(const T*, const PoolingWindow&, T*, cudaStream_t);                  \
+  template void max_pool<T>(const T*, const SlidingWindow&, T*, std::int32_t*, cudaStream_t);                \
+  template void max_pool_gradient<T>(const T*, const std::int32_t*, const SlidingWindow&, T*, cudaStream_t); \
+  template void average_pool<T>(const T*, const SlidingWindow&, bool, T*, cudaStream_t);                     \
+  template void average_pool_gradient<T>(const T*, const SlidingWindow&, bool, T*, cudaStream_t);            \
   template void mean_of_positions<T>(const T*, Index, Index, Index, float*, T*, cudaStream_t);
 MIEN_FOR(float)
 MIEN_FOR(__nv_bfloat16)

@@ -4,6 +4,8 @@
 /// compiler does. Nothing here includes Eigen or the standard streams.
 ///
 /// Sums are taken in float, whatever the type of the numbers in memory, and in an order that does not depend on timing.
+/// Launch bounds name one block a processor at least: without it ptxas saves registers for more blocks than pay, and
+/// spills some of what it needs.
 
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
@@ -28,8 +30,6 @@ namespace mien::kernels {
 
 using Index = std::int64_t;
 
-// Launch bounds name one block a processor at least: without it ptxas saves registers for more blocks than pay, and
-// spills some of what it needs.
 inline constexpr int warp_threads = 32;
 inline constexpr unsigned whole_warp = 0xffffffffU;
 

@@ -32,4 +32,9 @@ struct RowPart {
   }
 };
 
+/// Where a part's number is in its map, whose rows of pixels those of `all` are.
+__device__ inline Index place_of(const RowParts& all, const RowPart& part) {
+  return (part.image * all.rows + part.row) * all.row_elements + part.element;
+}
+
 }  // namespace mien::kernels

@@ -99,6 +99,20 @@ struct LineTap {
   int tap, channel;
 };
 
+/// What a tap of a line's pixel reads across the border; zero beyond the line.
+template <class T>
+__device__ inline float across_border(const T* x, const Clip& clip, Seam seam, const LinePixel& line,
+                                      const LineTap& tap) {
+  const LinePixel read{line.entry, line.frame, line.position + tap.tap - 1};
+  if (read.position < 0 || read.position >= clip.line_length(seam)) return 0;
+  return to_float(x[source_of(clip, seam, read) * clip.inputs + tap.channel]);
+}
+
+/// The row of an edge's tap and an input in the weight [9 inputs, outputs].
+__device__ inline Index weight_row(const Clip& clip, Seam seam, int tap, int input) {
+  return static_cast<Index>(edge_tap(seam, tap)) * clip.inputs + input;
+}
+
 /// Lines of a seam [pixels, outputs] from the pixels across the border.
 template <class T>
 struct SeamForward {
@@ -115,13 +129,9 @@ struct SeamForward {
 
   __device__ Row row(int i) const { return line_pixel_of(clip, seam, i); }
   __device__ Depth depth(int k) const { return {k / clip.inputs, k % clip.inputs}; }
-  __device__ float left(const Row& line, const Depth& tap) const {
-    const LinePixel read{line.entry, line.frame, line.position + tap.tap - 1};
-    if (read.position < 0 || read.position >= clip.line_length(seam)) return 0;
-    return to_float(x[source_of(clip, seam, read) * clip.inputs + tap.channel]);
-  }
+  __device__ float left(const Row& line, const Depth& tap) const { return across_border(x, clip, seam, line, tap); }
   __device__ float right(int k, int output) const {
-    const Index row = static_cast<Index>(edge_tap(seam, k / clip.inputs)) * clip.inputs + k % clip.inputs;
+    const Index row = weight_row(clip, seam, k / clip.inputs, k % clip.inputs);
     return to_float(weight[row * clip.outputs + output]);
   }
   __device__ void store(int, int i, int output, float value) const {
@@ -153,7 +163,7 @@ struct SeamInputGradient {
     return lines[(line * length + position) * clip.outputs + tap.channel];
   }
   __device__ float right(int k, int input) const {
-    const Index row = static_cast<Index>(edge_tap(seam, k / clip.outputs)) * clip.inputs + input;
+    const Index row = weight_row(clip, seam, k / clip.outputs, input);
     return to_float(weight[row * clip.outputs + k % clip.outputs]);
   }
   __device__ void store(int, int i, int input, float value) const {
@@ -178,14 +188,10 @@ struct SeamWeightGradient {
 
   __device__ Row row(int i) const { return {i / clip.inputs, i % clip.inputs}; }
   __device__ Depth depth(int k) const { return line_pixel_of(clip, seam, k); }
-  __device__ float left(const Row& tap, const Depth& line) const {
-    const LinePixel read{line.entry, line.frame, line.position + tap.tap - 1};
-    if (read.position < 0 || read.position >= clip.line_length(seam)) return 0;
-    return to_float(x[source_of(clip, seam, read) * clip.inputs + tap.channel]);
-  }
+  __device__ float left(const Row& tap, const Depth& line) const { return across_border(x, clip, seam, line, tap); }
   __device__ float right(int k, int output) const { return lines[static_cast<Index>(k) * clip.outputs + output]; }
   __device__ void store(int, int i, int output, float value) const {
-    const Index row = static_cast<Index>(edge_tap(seam, i / clip.inputs)) * clip.inputs + i % clip.inputs;
+    const Index row = weight_row(clip, seam, i / clip.inputs, i % clip.inputs);
     gradient[row * clip.outputs + output] += value;
   }
 };
@@ -203,7 +209,7 @@ struct MapPosition {
   }
 };
 
-/// Which lines reach a pixel: calls `at(is a row's, line's number)` for each.
+/// Which lines reach a pixel: calls `at(whether of a row seam, number among the lines)` for each.
 template <class AtLine>
 __device__ inline void for_lines_at(const Clip& clip, const MapPosition& at, int channel, const AtLine& at_line) {
   const auto line = [&](Seam seam, int frame, int position) {

@@ -7,13 +7,11 @@
 /// adds up 4 x 4 results in registers, for 8 loads from shared memory and 16 multiplications a step. This is the path
 /// for every device and every type; sums are float.
 ///
-/// A Problem has
-///   Row row(int i), Depth depth(int k)          where they are, worked out once and used for many loads
-///   float left(Row, Depth)                      the left factor
-///   float right(int k, int j)                   the right factor
-///   void store(int split, int i, int j, float)  where results go
-///   static constexpr bool rows_adjacent         whether left's neighbouring rows, or else depths, are neighbours in
-///   memory static constexpr bool columns_adjacent      the same of right's columns
+/// A Problem has the types Row and Depth, which say where those are and are worked out once for many loads:
+/// `Row row(int i)`, `Depth depth(int k)`; the factors, `float left(Row, Depth)` and `float right(int k, int j)`; a
+/// place for results, `void store(int split, int i, int j, float)`; and constants that say along which axis a factor's
+/// neighbours are neighbours in memory: `rows_adjacent`, rows of the left one or else depths, and `columns_adjacent`,
+/// columns of the right one or else depths.
 
 #include "portable.hpp"
 
@@ -22,6 +20,7 @@ namespace mien::kernels {
 /// [rows, columns] results of a sum over `depth`, which several blocks may share, `depth_per_split` each.
 struct ProductGrid {
   static constexpr int tile = 64;
+  static constexpr int threads = 256;
 
   int rows, columns, depth, depth_per_split;
 
@@ -42,12 +41,13 @@ inline ProductGrid product_grid(const char* name, Index rows, Index columns, Ind
 }
 
 template <class Problem>
-__global__ void __launch_bounds__(256, 1) multiply_tiles(Problem problem, ProductGrid grid) {
+__global__ void __launch_bounds__(ProductGrid::threads, 1) multiply_tiles(Problem problem, ProductGrid grid) {
   constexpr int tile = ProductGrid::tile;
+  constexpr int threads = ProductGrid::threads;
   constexpr int slice = 16;
-  constexpr int left_pitch = tile + 1;  // neighbouring depths in different banks
-  MIEN_SHARED(float, left, slice* left_pitch);
-  MIEN_SHARED(float, right, slice* left_pitch);
+  constexpr int pitch = tile + 1;  // neighbouring depths in different banks
+  MIEN_SHARED(float, left, slice* pitch);
+  MIEN_SHARED(float, right, slice* pitch);
 
   const int thread = static_cast<int>(threadIdx.x);
   const int block = static_cast<int>(blockIdx.x);
@@ -58,29 +58,29 @@ __global__ void __launch_bounds__(256, 1) multiply_tiles(Problem problem, Produc
   const int last = first + grid.depth_per_split < grid.depth ? first + grid.depth_per_split : grid.depth;
 
   // A thread loads four numbers of each factor: of one depth and four rows, or of one row and four depths.
-  constexpr int loads = slice * tile / 256;
+  constexpr int loads = slice * tile / threads;
   constexpr int own_rows = Problem::rows_adjacent ? 1 : loads;
   typename Problem::Row rows[own_rows];
   MIEN_UNROLL(4)
   for (int i = 0; i < own_rows; ++i)
-    rows[i] = problem.row(first_row + (Problem::rows_adjacent ? thread % tile : thread / slice + i * (256 / slice)));
+    rows[i] =
+        problem.row(first_row + (Problem::rows_adjacent ? thread % tile : thread / slice + i * (threads / slice)));
 
   float sums[4][4] = {};
   for (int start = first; start < last; start += slice) {
     MIEN_UNROLL(4)
     for (int i = 0; i < loads; ++i) {
-      const int k = Problem::rows_adjacent ? thread / tile + i * (256 / tile) : thread % slice;
-      const int row = Problem::rows_adjacent ? thread % tile : thread / slice + i * (256 / slice);
+      const int k = Problem::rows_adjacent ? thread / tile + i * (threads / tile) : thread % slice;
+      const int row = Problem::rows_adjacent ? thread % tile : thread / slice + i * (threads / slice);
       const bool inside = start + k < last && first_row + row < grid.rows;
-      left[k * left_pitch + row] =
-          inside ? problem.left(rows[Problem::rows_adjacent ? 0 : i], problem.depth(start + k)) : 0;
+      left[k * pitch + row] = inside ? problem.left(rows[Problem::rows_adjacent ? 0 : i], problem.depth(start + k)) : 0;
     }
     MIEN_UNROLL(4)
     for (int i = 0; i < loads; ++i) {
-      const int k = Problem::columns_adjacent ? thread / tile + i * (256 / tile) : thread % slice;
-      const int column = Problem::columns_adjacent ? thread % tile : thread / slice + i * (256 / slice);
+      const int k = Problem::columns_adjacent ? thread / tile + i * (threads / tile) : thread % slice;
+      const int column = Problem::columns_adjacent ? thread % tile : thread / slice + i * (threads / slice);
       const bool inside = start + k < last && first_column + column < grid.columns;
-      right[k * left_pitch + column] = inside ? problem.right(start + k, first_column + column) : 0;
+      right[k * pitch + column] = inside ? problem.right(start + k, first_column + column) : 0;
     }
     __syncthreads();
     MIEN_UNROLL(16)
@@ -89,8 +89,8 @@ __global__ void __launch_bounds__(256, 1) multiply_tiles(Problem problem, Produc
       float of_columns[4];
       MIEN_UNROLL(4)
       for (int i = 0; i < 4; ++i) {
-        of_rows[i] = left[k * left_pitch + thread / 16 * 4 + i];
-        of_columns[i] = right[k * left_pitch + thread % 16 + 16 * i];
+        of_rows[i] = left[k * pitch + thread / 16 * 4 + i];
+        of_columns[i] = right[k * pitch + thread % 16 + 16 * i];
       }
       MIEN_UNROLL(4)
       for (int i = 0; i < 4; ++i) {
@@ -113,7 +113,7 @@ __global__ void __launch_bounds__(256, 1) multiply_tiles(Problem problem, Produc
 
 template <class Problem>
 void multiply(const char* name, const Problem& problem, const ProductGrid& grid, cudaStream_t stream) {
-  launch(name, multiply_tiles<Problem>, grid.blocks(), 256, stream, problem, grid);
+  launch(name, multiply_tiles<Problem>, grid.blocks(), ProductGrid::threads, stream, problem, grid);
 }
 
 }  // namespace mien::kernels

@@ -26,21 +26,6 @@ const Case all_cases[] = {
     {{2, 3, 4, 65}, {1, 1, 1, 65}, {.stride = 2, .padding = 0}},
 };
 
-kernels::ChannelWiseWindow window_of(const Case& one, const Shape& y) {
-  return {one.x[0],
-          one.x[1],
-          one.x[2],
-          one.x[3],
-          y[1],
-          y[2],
-          static_cast<int>(one.weight[0]),
-          static_cast<int>(one.weight[1]),
-          static_cast<int>(one.options.stride.height),
-          static_cast<int>(one.options.stride.width),
-          static_cast<int>(one.options.padding.height),
-          static_cast<int>(one.options.padding.width)};
-}
-
 }  // namespace
 
 TEST_CASE_TEMPLATE("channel-wise convolution and its gradients on a device", T, float, __nv_bfloat16, __half) {
@@ -53,7 +38,8 @@ TEST_CASE_TEMPLATE("channel-wise convolution and its gradients on a device", T, 
     const auto upstream = parity::rounded<T>(parity::random(y.shape(), 3));
     const auto of_x = ops::channel_wise_convolution_input_gradient(upstream, weight, one.x, one.options);
     const auto of_weight = ops::channel_wise_convolution_weight_gradient(x, upstream, one.weight, one.options);
-    const kernels::ChannelWiseWindow window = window_of(one, y.shape());
+    const auto window =
+        parity::window_of(one.x, y.shape(), {one.weight[0], one.weight[1]}, one.options.stride, one.options.padding);
     parity::in_every_order([&] {
       DeviceArray<T> input(x);
       DeviceArray<T> taps(weight);

@@ -25,23 +25,6 @@ const Case all_cases[] = {
     {{2, 6, 31, 5}, {5, 2, 5, 4}, {.stride = {1, 2}, .padding = {2, 0}}},
 };
 
-kernels::ConvolutionWindow window_of(const Case& one, const Shape& y) {
-  const auto& [stride, padding, groups] = one.options;
-  return {one.x[0],
-          one.x[1],
-          one.x[2],
-          one.x[3],
-          y[1],
-          y[2],
-          y[3],
-          static_cast<int>(one.weight[0]),
-          static_cast<int>(one.weight[1]),
-          static_cast<int>(stride.height),
-          static_cast<int>(stride.width),
-          static_cast<int>(padding.height),
-          static_cast<int>(padding.width)};
-}
-
 }  // namespace
 
 TEST_CASE_TEMPLATE("convolution and its gradients on a device", T, float, __nv_bfloat16, __half) {
@@ -54,7 +37,9 @@ TEST_CASE_TEMPLATE("convolution and its gradients on a device", T, float, __nv_b
     const auto upstream = parity::rounded<T>(parity::random(y.shape(), 3));
     const auto of_x = ops::convolution_input_gradient(upstream, weight, one.x, one.options);
     const auto of_weight = ops::convolution_weight_gradient(x, upstream, one.weight, one.options);
-    const kernels::ConvolutionWindow window = window_of(one, y.shape());
+    const auto window =
+        parity::window_of(one.x, y.shape(), {one.weight[0], one.weight[1]}, one.options.stride, one.options.padding);
+    const Index outputs = one.weight[3];
     parity::in_every_order([&] {
       DeviceArray<T> input(x);
       DeviceArray<T> taps(weight);
@@ -62,10 +47,11 @@ TEST_CASE_TEMPLATE("convolution and its gradients on a device", T, float, __nv_b
       DeviceArray<T> output(y.elements());
       DeviceArray<T> input_gradient(x.elements());
       DeviceArray<float> weight_gradient(weight.elements());
-      DeviceArray<float> workspace(kernels::convolution_workspace(window));
-      kernels::convolution(input.data(), taps.data(), window, output.data(), nullptr);
-      kernels::convolution_input_gradient(arriving.data(), taps.data(), window, input_gradient.data(), nullptr);
-      kernels::convolution_weight_gradient(input.data(), arriving.data(), window, workspace.data(),
+      DeviceArray<float> workspace(kernels::convolution_workspace(window, outputs));
+      kernels::convolution(input.data(), taps.data(), window, outputs, output.data(), nullptr);
+      kernels::convolution_input_gradient(arriving.data(), taps.data(), window, outputs, input_gradient.data(),
+                                          nullptr);
+      kernels::convolution_weight_gradient(input.data(), arriving.data(), window, outputs, workspace.data(),
                                            weight_gradient.data(), nullptr);
       const std::vector found{output.values(y.shape()), input_gradient.values(one.x),
                               weight_gradient.values(one.weight)};
@@ -78,19 +64,8 @@ TEST_CASE_TEMPLATE("convolution and its gradients on a device", T, float, __nv_b
 }
 
 TEST_CASE("a product of too many numbers is an error, not a wrong result") {
-  const kernels::ConvolutionWindow window{.images = Index{1} << 20,
-                                          .height = 40,
-                                          .width = 40,
-                                          .inputs = 1,
-                                          .output_height = 40,
-                                          .output_width = 40,
-                                          .outputs = 1,
-                                          .kernel_height = 1,
-                                          .kernel_width = 1,
-                                          .stride_height = 1,
-                                          .stride_width = 1,
-                                          .padding_height = 0,
-                                          .padding_width = 0};
+  const Index images = Index{1} << 20;
+  const auto window = parity::window_of({images, 40, 40, 1}, {images, 40, 40, 1}, 1, 1, 0);
   const float* nothing = nullptr;
-  CHECK_THROWS_AS(kernels::convolution(nothing, nothing, window, static_cast<float*>(nullptr), nullptr), Error);
+  CHECK_THROWS_AS(kernels::convolution(nothing, nothing, window, 1, static_cast<float*>(nullptr), nullptr), Error);
 }

@@ -12,6 +12,8 @@
 #include <cstring>
 #include <vector>
 
+#include "mien/backend/cuda/kernels/window.hpp"
+#include "mien/core/extent.hpp"
 #include "mien/core/random.hpp"
 #include "mien/core/tensor.hpp"
 #include "portable.hpp"
@@ -89,6 +91,23 @@ inline void check_close(const mien::Tensor<double>& found, const mien::Tensor<do
   }
   CAPTURE(place);
   CHECK(worst <= tolerance * scale);
+}
+
+/// The window that slides over maps of shape x for an output of shape y.
+inline mien::kernels::SlidingWindow window_of(const mien::Shape& x, const mien::Shape& y, mien::Extent2d kernel,
+                                              mien::Extent2d stride, mien::Extent2d padding) {
+  return {x[0],
+          x[1],
+          x[2],
+          x[3],
+          y[1],
+          y[2],
+          static_cast<int>(kernel.height),
+          static_cast<int>(kernel.width),
+          static_cast<int>(stride.height),
+          static_cast<int>(stride.width),
+          static_cast<int>(padding.height),
+          static_cast<int>(padding.width)};
 }
 
 /// Runs `test` with threads and blocks in each order. What it returns has to be the same to the bit each time.

@@ -23,23 +23,6 @@ const Case all_cases[] = {
     {{1, 31, 7, 65}, {.kernel = 1, .stride = {2, 3}}},
 };
 
-kernels::PoolingWindow window_of(const Case& one, const Shape& y) {
-  const ops::PoolingOptions& options = one.options;
-  return {.images = one.x[0],
-          .height = one.x[1],
-          .width = one.x[2],
-          .channels = one.x[3],
-          .output_height = y[1],
-          .output_width = y[2],
-          .kernel_height = static_cast<int>(options.kernel.height),
-          .kernel_width = static_cast<int>(options.kernel.width),
-          .stride_height = static_cast<int>(options.stride.height),
-          .stride_width = static_cast<int>(options.stride.width),
-          .padding_height = static_cast<int>(options.padding.height),
-          .padding_width = static_cast<int>(options.padding.width),
-          .count_padding = options.count_padding};
-}
-
 }  // namespace
 
 TEST_CASE_TEMPLATE("pooling and its gradients on a device", T, float, __nv_bfloat16, __half) {
@@ -51,7 +34,8 @@ TEST_CASE_TEMPLATE("pooling and its gradients on a device", T, float, __nv_bfloa
     const auto upstream = parity::rounded<T>(parity::random(maximum.shape(), 2));
     const auto of_maximum = ops::max_pool_gradient(upstream, source, one.x, one.options);
     const auto of_average = ops::average_pool_gradient(upstream, one.x, one.options);
-    const kernels::PoolingWindow window = window_of(one, maximum.shape());
+    const auto window =
+        parity::window_of(one.x, maximum.shape(), one.options.kernel, one.options.stride, one.options.padding);
     parity::in_every_order([&] {
       DeviceArray<T> input(x);
       DeviceArray<T> arriving(upstream);
@@ -66,10 +50,11 @@ TEST_CASE_TEMPLATE("pooling and its gradients on a device", T, float, __nv_bfloa
       const auto found_of_maximum = input_gradient.values(one.x);
       parity::check_close(found_of_maximum, of_maximum, 2e-7 + parity::rounding<T>);
 
-      kernels::average_pool(input.data(), window, output.data(), nullptr);
+      kernels::average_pool(input.data(), window, one.options.count_padding, output.data(), nullptr);
       const auto found_average = output.values(average.shape());
       parity::check_close(found_average, average, 2e-7 + parity::rounding<T>);
-      kernels::average_pool_gradient(arriving.data(), window, input_gradient.data(), nullptr);
+      kernels::average_pool_gradient(arriving.data(), window, one.options.count_padding, input_gradient.data(),
+                                     nullptr);
       const auto found_of_average = input_gradient.values(one.x);
       parity::check_close(found_of_average, of_average, 2e-7 + parity::rounding<T>);
       return std::vector{found_maximum, found_of_maximum, found_average, found_of_average};
@@ -80,7 +65,7 @@ TEST_CASE_TEMPLATE("pooling and its gradients on a device", T, float, __nv_bfloa
 TEST_CASE("the maximum of a window with a NaN is NaN, and its gradient goes there, on a device") {
   Tensor<double> x({1, 2, 2, 1}, 1.0);
   x(0, 1, 0, 0) = std::nan("");
-  const kernels::PoolingWindow window = window_of({{1, 2, 2, 1}, {}}, {1, 1, 1, 1});
+  const auto window = parity::window_of({1, 2, 2, 1}, {1, 1, 1, 1}, 2, 2, 0);
   DeviceArray<float> input(x);
   DeviceArray<float> output(1);
   DeviceArray<std::int32_t> source(1);

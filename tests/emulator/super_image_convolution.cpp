@@ -109,19 +109,8 @@ TEST_CASE_TEMPLATE("the gradients of super images on a device", T, float, __nv_b
                                                         with_means ? set.means_gradient : Tensor<double>(),
                                                         ops::SuperImageLayout::stacked, true, true);
       const auto positions = static_cast<double>(sizes.frames * sizes.height * sizes.width);
-      const kernels::ConvolutionWindow window{.images = sizes.batch * sizes.frames,
-                                              .height = sizes.height,
-                                              .width = sizes.width,
-                                              .inputs = sizes.inputs,
-                                              .output_height = sizes.height,
-                                              .output_width = sizes.width,
-                                              .outputs = sizes.outputs,
-                                              .kernel_height = 3,
-                                              .kernel_width = 3,
-                                              .stride_height = 1,
-                                              .stride_width = 1,
-                                              .padding_height = 1,
-                                              .padding_width = 1};
+      const Shape images{sizes.batch * sizes.frames, sizes.height, sizes.width, sizes.inputs};
+      const auto window = parity::window_of(images, images, 3, 1, 1);
       parity::in_every_order([&] {
         DeviceArray<T> x(set.x);
         DeviceArray<T> weight(set.weight);
@@ -135,12 +124,12 @@ TEST_CASE_TEMPLATE("the gradients of super images on a device", T, float, __nv_b
                                           with_means ? shifts.data() : nullptr, sizes, frames.data(), lines.data(),
                                           nullptr);
         DeviceArray<T> of_x(set.x.elements());
-        kernels::convolution_input_gradient(frames.data(), weight.data(), window, of_x.data(), nullptr);
+        kernels::convolution_input_gradient(frames.data(), weight.data(), window, sizes.outputs, of_x.data(), nullptr);
         kernels::add_seam_input_gradient(lines.data(), weight.data(), sizes, of_x.data(), nullptr);
-        DeviceArray<float> workspace(kernels::convolution_workspace(window));
+        DeviceArray<float> workspace(kernels::convolution_workspace(window, sizes.outputs));
         DeviceArray<float> of_weight(set.weight.elements());
-        kernels::convolution_weight_gradient(x.data(), frames.data(), window, workspace.data(), of_weight.data(),
-                                             nullptr);
+        kernels::convolution_weight_gradient(x.data(), frames.data(), window, sizes.outputs, workspace.data(),
+                                             of_weight.data(), nullptr);
         kernels::add_seam_weight_gradient(x.data(), lines.data(), sizes, of_weight.data(), nullptr);
         const std::vector found{of_x.values(set.x.shape()), of_weight.values(set.weight.shape())};
         // The gradient for S, and each sum at a corner, is rounded to T on the way.

@@ -7,35 +7,28 @@
 
 #include <cstdint>
 
+#include "mien/backend/cuda/kernels/window.hpp"
+
 namespace mien::kernels {
 
-/// Maps [images, height, width, channels], an output [images, output_height, output_width, channels], and the window
-/// that slides over the one for the other. A window is never wholly outside the map.
-struct PoolingWindow {
-  std::int64_t images, height, width, channels;
-  std::int64_t output_height, output_width;
-  int kernel_height, kernel_width;
-  int stride_height, stride_width;
-  int padding_height, padding_width;
-  bool count_padding = true;  ///< whether padded zeros count in a mean
-};
-
-/// The largest value under each window, NaN before all others, and the pixel that it came from, row * width + column.
+/// No window is wholly outside the map. The largest value under each window, NaN before all others, and the pixel that
+/// it came from, row * width + column.
 template <class T>
-void max_pool(const T* x, const PoolingWindow& window, T* y, std::int32_t* source, cudaStream_t stream);
+void max_pool(const T* x, const SlidingWindow& window, T* y, std::int32_t* source, cudaStream_t stream);
 
 /// The gradient for x.
 template <class T>
-void max_pool_gradient(const T* upstream, const std::int32_t* source, const PoolingWindow& window, T* gradient,
+void max_pool_gradient(const T* upstream, const std::int32_t* source, const SlidingWindow& window, T* gradient,
                        cudaStream_t stream);
 
-/// The mean under each window.
+/// The mean under each window; with `count_padding` padded zeros count in it.
 template <class T>
-void average_pool(const T* x, const PoolingWindow& window, T* y, cudaStream_t stream);
+void average_pool(const T* x, const SlidingWindow& window, bool count_padding, T* y, cudaStream_t stream);
 
 /// The gradient for x.
 template <class T>
-void average_pool_gradient(const T* upstream, const PoolingWindow& window, T* gradient, cudaStream_t stream);
+void average_pool_gradient(const T* upstream, const SlidingWindow& window, bool count_padding, T* gradient,
+                           cudaStream_t stream);
 
 /// Floats that `mean_of_positions` needs for itself.
 std::int64_t mean_of_positions_workspace(std::int64_t images, std::int64_t positions, std::int64_t channels);
