@@ -1,5 +1,5 @@
-/// Convolutions at ResNet-18's and the ACCM's sizes, with both gradients; and the one that a frozen network needs, whose
-/// weights are packed and whose bias, residual and ReLU are part of it.
+/// Convolutions at ResNet-18's and the ACCM's sizes, with both gradients; and the one that a frozen network needs,
+/// whose weights are packed and whose bias, residual and ReLU are part of it.
 
 #include <mien/ops/channel_wise_convolution.hpp>
 #include <mien/ops/convolution.hpp>
@@ -45,8 +45,9 @@ void add_convolution(const Layer& layer) {
     return [=, x = bench::random(x_shape), bias = bench::random({weight_shape[3]}), residual = bench::random(y_shape),
             y = Tensor<float>(y_shape),
             packed = backend::PackedWeights<float>(weight.data(), window, x_shape[-1], weight_shape[3])]() mutable {
-      backend::direct_convolution<float>(ops::detail::fold_images(x_shape), x.data(), packed, window,
-                                  ops::detail::fold_images(y_shape), y.data(), {.bias = bias.data(), .residual = residual.data(), .relu = true});
+      backend::direct_convolution<float>(backend::map_grid(x_shape), x.data(), packed, window,
+                                         backend::map_grid(y_shape), y.data(),
+                                         {.bias = bias.data(), .residual = residual.data(), .relu = true});
       benchmark::ClobberMemory();
     };
   });
@@ -75,16 +76,16 @@ void add_channel_wise(const Shape& map) {
 }
 
 const int registered = [] {
-  for (const Layer& layer : std::initializer_list<Layer>{
-           {"7x7_stride_2", {16, 112, 112, 3}, {7, 7, 3, 64}, {.stride = 2, .padding = 3}},
-           {"3x3_stride_2", {16, 28, 28, 64}, {3, 3, 64, 128}, {.stride = 2, .padding = 1}},
-           {"3x3_stride_2", {16, 14, 14, 128}, {3, 3, 128, 256}, {.stride = 2, .padding = 1}},
-           {"3x3_stride_2", {16, 7, 7, 256}, {3, 3, 256, 512}, {.stride = 2, .padding = 1}},
-           {"1x1_stride_2", {16, 28, 28, 64}, {1, 1, 64, 128}, {.stride = 2}},
-           {"1x1_stride_2", {16, 14, 14, 128}, {1, 1, 128, 256}, {.stride = 2}},
-           {"1x1_stride_2", {16, 7, 7, 256}, {1, 1, 256, 512}, {.stride = 2}},
-           {"3x3_stride_2", {32, 64, 64, 25}, {3, 3, 25, 128}, {.stride = 2, .padding = 1}},
-           {"3x3", {16, 56, 56, 3}, {3, 3, 3, 64}, {.padding = 1}}})
+  for (const Layer& layer :
+       std::initializer_list<Layer>{{"7x7_stride_2", {16, 112, 112, 3}, {7, 7, 3, 64}, {.stride = 2, .padding = 3}},
+                                    {"3x3_stride_2", {16, 28, 28, 64}, {3, 3, 64, 128}, {.stride = 2, .padding = 1}},
+                                    {"3x3_stride_2", {16, 14, 14, 128}, {3, 3, 128, 256}, {.stride = 2, .padding = 1}},
+                                    {"3x3_stride_2", {16, 7, 7, 256}, {3, 3, 256, 512}, {.stride = 2, .padding = 1}},
+                                    {"1x1_stride_2", {16, 28, 28, 64}, {1, 1, 64, 128}, {.stride = 2}},
+                                    {"1x1_stride_2", {16, 14, 14, 128}, {1, 1, 128, 256}, {.stride = 2}},
+                                    {"1x1_stride_2", {16, 7, 7, 256}, {1, 1, 256, 512}, {.stride = 2}},
+                                    {"3x3_stride_2", {32, 64, 64, 25}, {3, 3, 25, 128}, {.stride = 2, .padding = 1}},
+                                    {"3x3", {16, 56, 56, 3}, {3, 3, 3, 64}, {.padding = 1}}})
     add_convolution(layer);
   for (const Shape& map : {Shape{32, 112, 112, 25}, Shape{32, 64, 64, 25}, Shape{16, 56, 56, 64}})
     add_channel_wise(map);

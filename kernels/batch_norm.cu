@@ -3,6 +3,8 @@
 //     mean, variance of each column          y = relu(x factors + shifts + residual)
 //     sums of u and of u (x - mean)          gradient = u factors + x input_factors + input_shifts
 //
+// and what belongs to the channels alone: factors and shifts from the moments, and the running moments.
+//
 // Launch: see columns.hpp; blocks of eight warps, 32 channels each; reductions in two kernels, chunks of rows first.
 // Bytes: each map once: one to read for the moments, two or three for y, two or three for the sums (one more to write
 // with a mask from the output), three for the gradient. Flops: two to five a number: bound by memory.
@@ -31,7 +33,7 @@ struct Moments {
 };
 
 template <class T>
-struct MomentsOfColumn {
+struct MomentsOfChannel {
   using Sum = Moments;
   const T* x;
   Index columns;
@@ -128,25 +130,57 @@ struct GradientSumsOfColumn {
   }
 };
 
+/// The gradient through the batch's own statistics is factor (upstream - mean(upstream) - n mean(upstream n)) with the
+/// normalised n: a factor and a shift of x for each column.
+template <class T>
 struct StoreGradientSums {
-  float* upstream;
-  float* product;
+  BatchNormGradientMap<T> map;
+  BatchNormGradientSums to;
 
   __device__ void operator()(Index, Index column, const GradientSums& sums) const {
-    upstream[column] = sums.upstream;
-    product[column] = sums.product;
+    const float deviation = sqrtf(map.variance[column] + map.epsilon);
+    const float product = sums.product / deviation;
+    const float share = map.factors[column] / static_cast<float>(map.rows);
+    const float input_factor = -share * product / deviation;
+    to.upstream[column] = sums.upstream;
+    to.product[column] = product;
+    to.input_factors[column] = input_factor;
+    to.input_shifts[column] = -share * sums.upstream - input_factor * map.mean[column];
   }
 };
 
+constexpr int channel_threads = 128;
+
+__device__ inline Index channel_of_thread() { return static_cast<Index>(blockIdx.x) * channel_threads + threadIdx.x; }
+
+__global__ void __launch_bounds__(channel_threads, 1)
+    make_factors(const float* mean, const float* variance, const float* weight, const float* bias, float epsilon,
+                 Index columns, float* factors, float* shifts) {
+  const Index column = channel_of_thread();
+  if (column >= columns) return;
+  const float factor = weight[column] / sqrtf(variance[column] + epsilon);
+  factors[column] = factor;
+  shifts[column] = bias[column] - mean[column] * factor;
+}
+
+__global__ void __launch_bounds__(channel_threads, 1)
+    follow_moments(const float* mean, const float* variance, float unbiased, float momentum, Index columns,
+                   float* running_mean, float* running_variance) {
+  const Index column = channel_of_thread();
+  if (column >= columns) return;
+  running_mean[column] += momentum * (mean[column] - running_mean[column]);
+  running_variance[column] += momentum * (unbiased * variance[column] - running_variance[column]);
+}
+
 template <class T>
-struct InputGradient {
+struct BatchNormInputGradient {
   BatchNormGradientMap<T> map;
   const float* input_factors;
   const float* input_shifts;
   T* gradient;
 
   struct AtColumn {
-    const InputGradient& maps;
+    const BatchNormInputGradient& maps;
     Index column;
     float factor, input_factor, input_shift;
 
@@ -171,8 +205,21 @@ Index batch_norm_workspace(Index rows, Index columns) {
 template <class T>
 void channel_moments(const T* x, Index rows, Index columns, float* workspace, float* mean, float* variance,
                      cudaStream_t stream) {
-  reduce_all_columns("channel_moments", MomentsOfColumn<T>{x, columns}, reduction_grid(rows, columns),
+  reduce_all_columns("channel_moments", MomentsOfChannel<T>{x, columns}, reduction_grid(rows, columns),
                      reinterpret_cast<Moments*>(workspace), StoreMoments<T>{x, mean, variance}, stream);
+}
+
+void batch_norm_factors(const float* mean, const float* variance, const float* weight, const float* bias, float epsilon,
+                        Index columns, float* factors, float* shifts, cudaStream_t stream) {
+  launch("batch_norm_factors", make_factors, groups(columns, channel_threads), channel_threads, stream, mean, variance,
+         weight, bias, epsilon, columns, factors, shifts);
+}
+
+void update_running_moments(const float* mean, const float* variance, Index rows, float momentum, Index columns,
+                            float* running_mean, float* running_variance, cudaStream_t stream) {
+  const float unbiased = static_cast<float>(rows) / static_cast<float>(rows - 1);
+  launch("update_running_moments", follow_moments, groups(columns, channel_threads), channel_threads, stream, mean,
+         variance, unbiased, momentum, columns, running_mean, running_variance);
 }
 
 template <class T>
@@ -182,25 +229,26 @@ void normalise(const T* x, Index rows, Index columns, const float* factors, cons
 }
 
 template <class T>
-void batch_norm_gradient_sums(const BatchNormGradientMap<T>& map, float* workspace, T* masked, float* sum_upstream,
-                              float* sum_product, cudaStream_t stream) {
+void batch_norm_gradient_sums(const BatchNormGradientMap<T>& map, float* workspace, T* masked,
+                              const BatchNormGradientSums& sums, cudaStream_t stream) {
   reduce_all_columns("batch_norm_gradient_sums", GradientSumsOfColumn<T>{map, masked},
                      reduction_grid(map.rows, map.columns), reinterpret_cast<GradientSums*>(workspace),
-                     StoreGradientSums{sum_upstream, sum_product}, stream);
+                     StoreGradientSums<T>{map, sums}, stream);
 }
 
 template <class T>
 void batch_norm_input_gradient(const BatchNormGradientMap<T>& map, const float* input_factors,
                                const float* input_shifts, T* gradient, cudaStream_t stream) {
   visit_all_columns("batch_norm_input_gradient", map.rows, map.columns,
-                    InputGradient<T>{map, input_factors, input_shifts, gradient}, stream);
+                    BatchNormInputGradient<T>{map, input_factors, input_shifts, gradient}, stream);
 }
 
-#define MIEN_FOR(T)                                                                                                    \
-  template void channel_moments<T>(const T*, Index, Index, float*, float*, float*, cudaStream_t);                      \
-  template void normalise<T>(const T*, Index, Index, const float*, const float*, const T*, bool, T*, cudaStream_t);    \
-  template void batch_norm_gradient_sums<T>(const BatchNormGradientMap<T>&, float*, T*, float*, float*, cudaStream_t); \
-  template void batch_norm_input_gradient<T>(const BatchNormGradientMap<T>&, const float*, const float*, T*,           \
+#define MIEN_FOR(T)                                                                                                   \
+  template void channel_moments<T>(const T*, Index, Index, float*, float*, float*, cudaStream_t);                     \
+  template void normalise<T>(const T*, Index, Index, const float*, const float*, const T*, bool, T*, cudaStream_t);   \
+  template void batch_norm_gradient_sums<T>(const BatchNormGradientMap<T>&, float*, T*, const BatchNormGradientSums&, \
+                                            cudaStream_t);                                                            \
+  template void batch_norm_input_gradient<T>(const BatchNormGradientMap<T>&, const float*, const float*, T*,          \
                                              cudaStream_t);
 MIEN_FOR(float)
 MIEN_FOR(__nv_bfloat16)

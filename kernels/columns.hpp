@@ -110,6 +110,7 @@ __global__ void __launch_bounds__(lanes* warp_threads, 1) visit_columns(ColumnGr
 /// `body.at(column)` gives what is then called for all elements of that column.
 template <class Body>
 void visit_all_columns(const char* name, Index rows, Index columns, const Body& body, cudaStream_t stream) {
+  if (rows == 0) return;
   constexpr int lanes = 8;
   constexpr Index rows_per_block = 64;
   const ColumnGrid grid(rows, columns, groups(rows, rows_per_block), rows_per_block);

@@ -11,8 +11,8 @@
 namespace mien::kernels {
 namespace {
 
-constexpr int threads_per_block = 256;
-constexpr int numbers_per_block = 4 * threads_per_block;
+constexpr int optimiser_threads = 256;
+constexpr int optimiser_numbers = 4 * optimiser_threads;
 
 /// The parameter that a block belongs to: the last whose first block is not after it.
 __device__ inline Index parameter_of(const OptimisedParameters& all, Index block) {
@@ -30,13 +30,13 @@ __device__ inline Index parameter_of(const OptimisedParameters& all, Index block
 }
 
 template <class Rule>
-__global__ void __launch_bounds__(threads_per_block, 1) step_parameters(OptimisedParameters all, Rule rule) {
+__global__ void __launch_bounds__(optimiser_threads, 1) step_parameters(OptimisedParameters all, Rule rule) {
   const Index block = blockIdx.x;
   const Index which = parameter_of(all, block);
   const OptimisedParameter parameter = all.parameters[which];
-  const Index first = (block - all.first_blocks[which]) * numbers_per_block;
-  const Index last = first + numbers_per_block < parameter.elements ? first + numbers_per_block : parameter.elements;
-  for (Index i = first + threadIdx.x; i < last; i += threads_per_block) rule(parameter, i);
+  const Index first = (block - all.first_blocks[which]) * optimiser_numbers;
+  const Index last = first + optimiser_numbers < parameter.elements ? first + optimiser_numbers : parameter.elements;
+  for (Index i = first + threadIdx.x; i < last; i += optimiser_threads) rule(parameter, i);
 }
 
 struct Sgd {
@@ -90,20 +90,20 @@ struct Adamax {
 std::vector<Index> optimiser_blocks(std::span<const OptimisedParameter> parameters) {
   std::vector<Index> first{0};
   for (const OptimisedParameter& parameter : parameters)
-    first.push_back(first.back() + groups(parameter.elements, numbers_per_block));
+    first.push_back(first.back() + groups(parameter.elements, optimiser_numbers));
   return first;
 }
 
 void sgd_step(const OptimisedParameters& parameters, const SgdFactors& factors, cudaStream_t stream) {
-  launch("sgd_step", step_parameters<Sgd>, parameters.blocks, threads_per_block, stream, parameters, Sgd{factors});
+  launch("sgd_step", step_parameters<Sgd>, parameters.blocks, optimiser_threads, stream, parameters, Sgd{factors});
 }
 
 void adam_step(const OptimisedParameters& parameters, const AdamFactors& factors, cudaStream_t stream) {
-  launch("adam_step", step_parameters<Adam>, parameters.blocks, threads_per_block, stream, parameters, Adam{factors});
+  launch("adam_step", step_parameters<Adam>, parameters.blocks, optimiser_threads, stream, parameters, Adam{factors});
 }
 
 void adamax_step(const OptimisedParameters& parameters, const AdamaxFactors& factors, cudaStream_t stream) {
-  launch("adamax_step", step_parameters<Adamax>, parameters.blocks, threads_per_block, stream, parameters,
+  launch("adamax_step", step_parameters<Adamax>, parameters.blocks, optimiser_threads, stream, parameters,
          Adamax{factors});
 }
 

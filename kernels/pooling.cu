@@ -1,5 +1,5 @@
-// Pooling of channels-last maps: maximum and mean under sliding windows, their gradients, and the mean of all
-// positions.
+// Pooling of channels-last maps: maximum and mean under windows that slide or that divide the map, their gradients, and
+// the mean of all positions.
 //
 // Launch: a thread a number of the result (rows.hpp), windows through the nearest cache; the mean of all positions is a
 // sum by image and channel (columns.hpp).
@@ -47,9 +47,41 @@ __device__ inline Area outputs_of(const SlidingWindow& window, Index row, Index 
           right > window.output_width ? window.output_width : right};
 }
 
-template <class T>
+/// Of `outputs` windows that divide an axis of `extent` numbers, the first number that window i sees.
+__device__ inline Index adaptive_begin(Index i, Index extent, Index outputs) { return i * extent / outputs; }
+/// One past its last.
+__device__ inline Index adaptive_end(Index i, Index extent, Index outputs) {
+  return ((i + 1) * extent + outputs - 1) / outputs;
+}
+
+__device__ inline Area inputs_of(const AdaptiveWindow& window, Index row, Index column) {
+  return {adaptive_begin(row, window.height, window.output_height),
+          adaptive_end(row, window.height, window.output_height),
+          adaptive_begin(column, window.width, window.output_width),
+          adaptive_end(column, window.width, window.output_width)};
+}
+
+/// Inputs are seen by outputs as outputs see inputs: i is in window j where [i, i + 1) of the one axis and [j, j + 1)
+/// of the other overlap, both drawn out to the same length.
+__device__ inline Area outputs_of(const AdaptiveWindow& window, Index row, Index column) {
+  return {adaptive_begin(row, window.output_height, window.height),
+          adaptive_end(row, window.output_height, window.height),
+          adaptive_begin(column, window.output_width, window.width),
+          adaptive_end(column, window.output_width, window.width)};
+}
+
+/// What the mean under an output's window divides by.
+__device__ inline float divisor_of(const SlidingWindow& window, bool count_padding, const Area& read) {
+  return static_cast<float>(count_padding ? static_cast<Index>(window.kernel_height) * window.kernel_width
+                                          : read.pixels());
+}
+__device__ inline float divisor_of(const AdaptiveWindow&, bool, const Area& read) {
+  return static_cast<float>(read.pixels());
+}
+
+template <class T, class Window>
 __global__ void __launch_bounds__(threads_per_block, 1)
-    pool_maximum(const T* x, SlidingWindow window, RowParts output, T* y, std::int32_t* source) {
+    pool_maximum(const T* x, Window window, RowParts output, T* y, std::int32_t* source) {
   const RowPart part(output, window.channels);
   if (part.element >= output.row_elements) return;
   const Area read = inputs_of(window, part.row, part.column);
@@ -70,10 +102,9 @@ __global__ void __launch_bounds__(threads_per_block, 1)
   source[i] = static_cast<std::int32_t>(place);
 }
 
-template <class T>
+template <class T, class Window>
 __global__ void __launch_bounds__(threads_per_block, 1)
-    gather_maximum_gradient(const T* upstream, const std::int32_t* source, SlidingWindow window, RowParts input,
-                            T* gradient) {
+    gather_maximum_gradient(const T* upstream, const std::int32_t* source, Window window, RowParts input, T* gradient) {
   const RowPart part(input, window.channels);
   if (part.element >= input.row_elements) return;
   const Area readers = outputs_of(window, part.row, part.column);
@@ -88,15 +119,9 @@ __global__ void __launch_bounds__(threads_per_block, 1)
   gradient[place_of(input, part)] = from_float<T>(sum);
 }
 
-/// What the mean under an output's window divides by.
-__device__ inline float divisor_of(const SlidingWindow& window, bool count_padding, const Area& read) {
-  return static_cast<float>(count_padding ? static_cast<Index>(window.kernel_height) * window.kernel_width
-                                          : read.pixels());
-}
-
-template <class T>
+template <class T, class Window>
 __global__ void __launch_bounds__(threads_per_block, 1)
-    pool_average(const T* x, SlidingWindow window, bool count_padding, RowParts output, T* y) {
+    pool_average(const T* x, Window window, bool count_padding, RowParts output, T* y) {
   const RowPart part(output, window.channels);
   if (part.element >= output.row_elements) return;
   const Area read = inputs_of(window, part.row, part.column);
@@ -108,9 +133,9 @@ __global__ void __launch_bounds__(threads_per_block, 1)
   y[place_of(output, part)] = from_float<T>(sum / divisor_of(window, count_padding, read));
 }
 
-template <class T>
+template <class T, class Window>
 __global__ void __launch_bounds__(threads_per_block, 1)
-    gather_average_gradient(const T* upstream, SlidingWindow window, bool count_padding, RowParts input, T* gradient) {
+    gather_average_gradient(const T* upstream, Window window, bool count_padding, RowParts input, T* gradient) {
   const RowPart part(input, window.channels);
   if (part.element >= input.row_elements) return;
   const Area readers = outputs_of(window, part.row, part.column);
@@ -124,15 +149,15 @@ __global__ void __launch_bounds__(threads_per_block, 1)
   gradient[place_of(input, part)] = from_float<T>(sum);
 }
 
-struct PlainSum {
+struct PositionSum {
   float value;
 
-  __device__ void merge(const PlainSum& other) { value += other.value; }
+  __device__ void merge(const PositionSum& other) { value += other.value; }
 };
 
 template <class T>
 struct SumOfColumn {
-  using Sum = PlainSum;
+  using Sum = PositionSum;
   const T* x;
   Index columns;
 
@@ -149,15 +174,17 @@ struct StoreMean {
   Index channels;
   T* means;
 
-  __device__ void operator()(Index image, Index channel, const PlainSum& sum) const {
+  __device__ void operator()(Index image, Index channel, const PositionSum& sum) const {
     means[image * channels + channel] = from_float<T>(sum.value * share);
   }
 };
 
-RowParts outputs(const SlidingWindow& window) {
+template <class Window>
+RowParts outputs(const Window& window) {
   return {window.images, window.output_height, window.output_width * window.channels, 1};
 }
-RowParts inputs(const SlidingWindow& window) {
+template <class Window>
+RowParts inputs(const Window& window) {
   return {window.images, window.height, window.width * window.channels, 1};
 }
 
@@ -167,32 +194,72 @@ ColumnGrid positions_grid(Index images, Index positions, Index channels) {
   return grid;
 }
 
+template <class T, class Window>
+void launch_maximum(const char* name, const T* x, const Window& window, T* y, std::int32_t* source,
+                    cudaStream_t stream) {
+  launch(name, pool_maximum<T, Window>, outputs(window).blocks(), threads_per_block, stream, x, window, outputs(window),
+         y, source);
+}
+
+template <class T, class Window>
+void launch_maximum_gradient(const char* name, const T* upstream, const std::int32_t* source, const Window& window,
+                             T* gradient, cudaStream_t stream) {
+  launch(name, gather_maximum_gradient<T, Window>, inputs(window).blocks(), threads_per_block, stream, upstream, source,
+         window, inputs(window), gradient);
+}
+
+template <class T, class Window>
+void launch_average(const char* name, const T* x, const Window& window, bool count_padding, T* y, cudaStream_t stream) {
+  launch(name, pool_average<T, Window>, outputs(window).blocks(), threads_per_block, stream, x, window, count_padding,
+         outputs(window), y);
+}
+
+template <class T, class Window>
+void launch_average_gradient(const char* name, const T* upstream, const Window& window, bool count_padding, T* gradient,
+                             cudaStream_t stream) {
+  launch(name, gather_average_gradient<T, Window>, inputs(window).blocks(), threads_per_block, stream, upstream, window,
+         count_padding, inputs(window), gradient);
+}
+
 }  // namespace
 
 template <class T>
 void max_pool(const T* x, const SlidingWindow& window, T* y, std::int32_t* source, cudaStream_t stream) {
-  launch("max_pool", pool_maximum<T>, outputs(window).blocks(), threads_per_block, stream, x, window, outputs(window),
-         y, source);
+  launch_maximum("max_pool", x, window, y, source, stream);
+}
+template <class T>
+void adaptive_max_pool(const T* x, const AdaptiveWindow& window, T* y, std::int32_t* source, cudaStream_t stream) {
+  launch_maximum("adaptive_max_pool", x, window, y, source, stream);
 }
 
 template <class T>
 void max_pool_gradient(const T* upstream, const std::int32_t* source, const SlidingWindow& window, T* gradient,
                        cudaStream_t stream) {
-  launch("max_pool_gradient", gather_maximum_gradient<T>, inputs(window).blocks(), threads_per_block, stream, upstream,
-         source, window, inputs(window), gradient);
+  launch_maximum_gradient("max_pool_gradient", upstream, source, window, gradient, stream);
+}
+template <class T>
+void adaptive_max_pool_gradient(const T* upstream, const std::int32_t* source, const AdaptiveWindow& window,
+                                T* gradient, cudaStream_t stream) {
+  launch_maximum_gradient("adaptive_max_pool_gradient", upstream, source, window, gradient, stream);
 }
 
 template <class T>
 void average_pool(const T* x, const SlidingWindow& window, bool count_padding, T* y, cudaStream_t stream) {
-  launch("average_pool", pool_average<T>, outputs(window).blocks(), threads_per_block, stream, x, window, count_padding,
-         outputs(window), y);
+  launch_average("average_pool", x, window, count_padding, y, stream);
+}
+template <class T>
+void adaptive_average_pool(const T* x, const AdaptiveWindow& window, T* y, cudaStream_t stream) {
+  launch_average("adaptive_average_pool", x, window, false, y, stream);
 }
 
 template <class T>
 void average_pool_gradient(const T* upstream, const SlidingWindow& window, bool count_padding, T* gradient,
                            cudaStream_t stream) {
-  launch("average_pool_gradient", gather_average_gradient<T>, inputs(window).blocks(), threads_per_block, stream,
-         upstream, window, count_padding, inputs(window), gradient);
+  launch_average_gradient("average_pool_gradient", upstream, window, count_padding, gradient, stream);
+}
+template <class T>
+void adaptive_average_pool_gradient(const T* upstream, const AdaptiveWindow& window, T* gradient, cudaStream_t stream) {
+  launch_average_gradient("adaptive_average_pool_gradient", upstream, window, false, gradient, stream);
 }
 
 Index mean_of_positions_workspace(Index images, Index positions, Index channels) {
@@ -203,15 +270,19 @@ template <class T>
 void mean_of_positions(const T* x, Index images, Index positions, Index channels, float* workspace, T* means,
                        cudaStream_t stream) {
   reduce_all_columns("mean_of_positions", SumOfColumn<T>{x, channels}, positions_grid(images, positions, channels),
-                     reinterpret_cast<PlainSum*>(workspace),
+                     reinterpret_cast<PositionSum*>(workspace),
                      StoreMean<T>{1 / static_cast<float>(positions), channels, means}, stream);
 }
 
-#define MIEN_FOR(T)                                                                                          \
-  template void max_pool<T>(const T*, const SlidingWindow&, T*, std::int32_t*, cudaStream_t);                \
-  template void max_pool_gradient<T>(const T*, const std::int32_t*, const SlidingWindow&, T*, cudaStream_t); \
-  template void average_pool<T>(const T*, const SlidingWindow&, bool, T*, cudaStream_t);                     \
-  template void average_pool_gradient<T>(const T*, const SlidingWindow&, bool, T*, cudaStream_t);            \
+#define MIEN_FOR(T)                                                                                                    \
+  template void max_pool<T>(const T*, const SlidingWindow&, T*, std::int32_t*, cudaStream_t);                          \
+  template void adaptive_max_pool<T>(const T*, const AdaptiveWindow&, T*, std::int32_t*, cudaStream_t);                \
+  template void max_pool_gradient<T>(const T*, const std::int32_t*, const SlidingWindow&, T*, cudaStream_t);           \
+  template void adaptive_max_pool_gradient<T>(const T*, const std::int32_t*, const AdaptiveWindow&, T*, cudaStream_t); \
+  template void average_pool<T>(const T*, const SlidingWindow&, bool, T*, cudaStream_t);                               \
+  template void adaptive_average_pool<T>(const T*, const AdaptiveWindow&, T*, cudaStream_t);                           \
+  template void average_pool_gradient<T>(const T*, const SlidingWindow&, bool, T*, cudaStream_t);                      \
+  template void adaptive_average_pool_gradient<T>(const T*, const AdaptiveWindow&, T*, cudaStream_t);                  \
   template void mean_of_positions<T>(const T*, Index, Index, Index, float*, T*, cudaStream_t);
 MIEN_FOR(float)
 MIEN_FOR(__nv_bfloat16)

@@ -88,6 +88,7 @@ void launch(const char* name, void (*kernel)(Parameters...), Index blocks, int t
   require_launched(name, cudaGetLastError());
 #else
   static_cast<void>(stream);
+  emulator::launched_names().insert(name);
   emulator::launch(kernel, grid, block, 0, arguments...);
 #endif
 }

@@ -16,22 +16,22 @@
 namespace mien::kernels {
 namespace {
 
-constexpr int rows_per_block = 8;
-constexpr int threads_per_block = rows_per_block * warp_threads;
+constexpr int softmax_rows = 8;
+constexpr int softmax_threads = softmax_rows * warp_threads;
 constexpr int in_registers = 8;
 
 /// The row of this warp, or one past the last.
-__device__ inline Index row_of_warp() {
-  return static_cast<Index>(blockIdx.x) * rows_per_block + static_cast<int>(threadIdx.x) / warp_threads;
+__device__ inline Index softmax_row_of_warp() {
+  return static_cast<Index>(blockIdx.x) * softmax_rows + static_cast<int>(threadIdx.x) / warp_threads;
 }
-__device__ inline int lane_of_thread() { return static_cast<int>(threadIdx.x) % warp_threads; }
+__device__ inline int softmax_lane_of_thread() { return static_cast<int>(threadIdx.x) % warp_threads; }
 
 template <class T, bool logarithm, int per_lane>
-__global__ void __launch_bounds__(threads_per_block, 1)
+__global__ void __launch_bounds__(softmax_threads, 1)
     softmax_of_short_rows(const T* x, Index rows, Index columns, T* y) {
-  const Index row = row_of_warp();
+  const Index row = softmax_row_of_warp();
   if (row >= rows) return;
-  const int lane = lane_of_thread();
+  const int lane = softmax_lane_of_thread();
   x += row * columns;
   y += row * columns;
   float values[per_lane];
@@ -55,11 +55,11 @@ __global__ void __launch_bounds__(threads_per_block, 1)
 }
 
 template <class T, bool logarithm>
-__global__ void __launch_bounds__(threads_per_block, 1)
+__global__ void __launch_bounds__(softmax_threads, 1)
     softmax_of_long_rows(const T* x, Index rows, Index columns, T* y) {
-  const Index row = row_of_warp();
+  const Index row = softmax_row_of_warp();
   if (row >= rows) return;
-  const int lane = lane_of_thread();
+  const int lane = softmax_lane_of_thread();
   x += row * columns;
   y += row * columns;
   float greatest = -INFINITY;
@@ -83,11 +83,11 @@ __global__ void __launch_bounds__(threads_per_block, 1)
 }
 
 template <class T, bool logarithm>
-__global__ void __launch_bounds__(threads_per_block, 1)
+__global__ void __launch_bounds__(softmax_threads, 1)
     softmax_gradient_of_rows(const T* y, const T* upstream, Index rows, Index columns, T* gradient) {
-  const Index row = row_of_warp();
+  const Index row = softmax_row_of_warp();
   if (row >= rows) return;
-  const int lane = lane_of_thread();
+  const int lane = softmax_lane_of_thread();
   y += row * columns;
   upstream += row * columns;
   gradient += row * columns;
@@ -104,14 +104,14 @@ __global__ void __launch_bounds__(threads_per_block, 1)
 
 template <class T, bool logarithm>
 void launch_softmax(const T* x, Index rows, Index columns, T* y, cudaStream_t stream) {
-  const Index blocks = groups(rows, rows_per_block);
+  const Index blocks = groups(rows, softmax_rows);
   if (columns <= warp_threads)
-    launch("softmax", softmax_of_short_rows<T, logarithm, 1>, blocks, threads_per_block, stream, x, rows, columns, y);
+    launch("softmax", softmax_of_short_rows<T, logarithm, 1>, blocks, softmax_threads, stream, x, rows, columns, y);
   else if (columns <= in_registers * warp_threads)
-    launch("softmax", softmax_of_short_rows<T, logarithm, in_registers>, blocks, threads_per_block, stream, x, rows,
+    launch("softmax", softmax_of_short_rows<T, logarithm, in_registers>, blocks, softmax_threads, stream, x, rows,
            columns, y);
   else
-    launch("softmax", softmax_of_long_rows<T, logarithm>, blocks, threads_per_block, stream, x, rows, columns, y);
+    launch("softmax", softmax_of_long_rows<T, logarithm>, blocks, softmax_threads, stream, x, rows, columns, y);
 }
 
 }  // namespace
@@ -131,7 +131,7 @@ void softmax_gradient(const T* y, const T* upstream, Index rows, Index columns, 
                       cudaStream_t stream) {
   if (columns == 0) return;
   launch("softmax_gradient", logarithm ? softmax_gradient_of_rows<T, true> : softmax_gradient_of_rows<T, false>,
-         groups(rows, rows_per_block), threads_per_block, stream, y, upstream, rows, columns, gradient);
+         groups(rows, softmax_rows), softmax_threads, stream, y, upstream, rows, columns, gradient);
 }
 
 #define MIEN_FOR(T)                                                         \

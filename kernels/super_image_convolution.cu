@@ -99,13 +99,13 @@ struct LineTap {
   int tap, channel;
 };
 
-/// What a tap of a line's pixel reads across the border; zero beyond the line.
+/// What a tap of a line's pixel reads across the border; null beyond the line.
 template <class T>
-__device__ inline float across_border(const T* x, const Clip& clip, Seam seam, const LinePixel& line,
-                                      const LineTap& tap) {
+__device__ inline const T* across_border(const T* x, const Clip& clip, Seam seam, const LinePixel& line,
+                                         const LineTap& tap) {
   const LinePixel read{line.entry, line.frame, line.position + tap.tap - 1};
-  if (read.position < 0 || read.position >= clip.line_length(seam)) return 0;
-  return to_float(x[source_of(clip, seam, read) * clip.inputs + tap.channel]);
+  if (read.position < 0 || read.position >= clip.line_length(seam)) return nullptr;
+  return x + source_of(clip, seam, read) * clip.inputs + tap.channel;
 }
 
 /// The row of an edge's tap and an input in the weight [9 inputs, outputs].
@@ -116,8 +116,11 @@ __device__ inline Index weight_row(const Clip& clip, Seam seam, int tap, int inp
 /// Lines of a seam [pixels, outputs] from the pixels across the border.
 template <class T>
 struct SeamForward {
+  using Left = T;
+  using Right = T;
   using Row = LinePixel;
   using Depth = LineTap;
+  using Column = int;
   static constexpr bool rows_adjacent = false;
   static constexpr bool columns_adjacent = true;
 
@@ -126,24 +129,27 @@ struct SeamForward {
   Clip clip;
   Seam seam;
   float* lines;
+  int left_run, right_run;
 
   __device__ Row row(int i) const { return line_pixel_of(clip, seam, i); }
   __device__ Depth depth(int k) const { return {k / clip.inputs, k % clip.inputs}; }
-  __device__ float left(const Row& line, const Depth& tap) const { return across_border(x, clip, seam, line, tap); }
-  __device__ float right(int k, int output) const {
-    const Index row = weight_row(clip, seam, k / clip.inputs, k % clip.inputs);
-    return to_float(weight[row * clip.outputs + output]);
+  __device__ Column column(int j) const { return j; }
+  __device__ const T* left(const Row& line, const Depth& tap) const { return across_border(x, clip, seam, line, tap); }
+  __device__ const T* right(const Depth& tap, const Column& output) const {
+    return weight + weight_row(clip, seam, tap.tap, tap.channel) * clip.outputs + output;
   }
-  __device__ void store(int, int i, int output, float value) const {
-    lines[static_cast<Index>(i) * clip.outputs + output] = value;
-  }
+  __device__ Index place(int i) const { return static_cast<Index>(i) * clip.outputs; }
+  __device__ StoreResult<float> result(int output) const { return {lines + output}; }
 };
 
 /// What a seam's lines send back to the pixels across the border.
 template <class T>
 struct SeamInputGradient {
+  using Left = float;
+  using Right = T;
   using Row = LinePixel;
   using Depth = LineTap;
+  using Column = int;
   static constexpr bool rows_adjacent = false;
   static constexpr bool columns_adjacent = false;
 
@@ -152,31 +158,33 @@ struct SeamInputGradient {
   Clip clip;
   Seam seam;
   T* gradient;
+  int left_run, right_run;
 
   __device__ Row row(int i) const { return line_pixel_of(clip, seam, i); }
   __device__ Depth depth(int k) const { return {k / clip.outputs, k % clip.outputs}; }
-  __device__ float left(const Row& source, const Depth& tap) const {
+  __device__ Column column(int j) const { return j; }
+  __device__ const float* left(const Row& source, const Depth& tap) const {
     const int position = source.position - tap.tap + 1;
     const int length = clip.line_length(seam);
-    if (position < 0 || position >= length) return 0;
+    if (position < 0 || position >= length) return nullptr;
     const Index line = static_cast<Index>(source.entry) * (clip.frames - 1) + source.frame;
-    return lines[(line * length + position) * clip.outputs + tap.channel];
+    return lines + (line * length + position) * clip.outputs + tap.channel;
   }
-  __device__ float right(int k, int input) const {
-    const Index row = weight_row(clip, seam, k / clip.outputs, input);
-    return to_float(weight[row * clip.outputs + k % clip.outputs]);
+  __device__ const T* right(const Depth& tap, const Column& input) const {
+    return weight + weight_row(clip, seam, tap.tap, input) * clip.outputs + tap.channel;
   }
-  __device__ void store(int, int i, int input, float value) const {
-    T& sum = gradient[source_of(clip, seam, line_pixel_of(clip, seam, i)) * clip.inputs + input];
-    sum = from_float<T>(to_float(sum) + value);
-  }
+  __device__ Index place(int i) const { return source_of(clip, seam, line_pixel_of(clip, seam, i)) * clip.inputs; }
+  __device__ AddResult<T> result(int input) const { return {gradient + input}; }
 };
 
 /// What a seam's lines are as a gradient for the three taps of an edge.
 template <class T>
 struct SeamWeightGradient {
+  using Left = T;
+  using Right = float;
   using Row = LineTap;
   using Depth = LinePixel;
+  using Column = int;
   static constexpr bool rows_adjacent = true;
   static constexpr bool columns_adjacent = true;
 
@@ -185,15 +193,20 @@ struct SeamWeightGradient {
   Clip clip;
   Seam seam;
   float* gradient;
+  int left_run, right_run;
 
   __device__ Row row(int i) const { return {i / clip.inputs, i % clip.inputs}; }
   __device__ Depth depth(int k) const { return line_pixel_of(clip, seam, k); }
-  __device__ float left(const Row& tap, const Depth& line) const { return across_border(x, clip, seam, line, tap); }
-  __device__ float right(int k, int output) const { return lines[static_cast<Index>(k) * clip.outputs + output]; }
-  __device__ void store(int, int i, int output, float value) const {
-    const Index row = weight_row(clip, seam, i / clip.inputs, i % clip.inputs);
-    gradient[row * clip.outputs + output] += value;
+  __device__ Column column(int j) const { return j; }
+  __device__ const T* left(const Row& tap, const Depth& line) const { return across_border(x, clip, seam, line, tap); }
+  __device__ const float* right(const Depth& line, const Column& output) const {
+    const Index border = static_cast<Index>(line.entry) * (clip.frames - 1) + line.frame;
+    return lines + (border * clip.line_length(seam) + line.position) * clip.outputs + output;
   }
+  __device__ Index place(int i) const {
+    return weight_row(clip, seam, i / clip.inputs, i % clip.inputs) * clip.outputs;
+  }
+  __device__ AddResult<float> result(int output) const { return {gradient + output}; }
 };
 
 /// Where a number of a map is.
@@ -407,8 +420,10 @@ void super_image_seams(const T* x, const T* weight, const SuperImageSizes& sizes
   for (const Seam seam : all_seams) {
     const Index offset = clip.first_line_pixel(seam) * sizes.outputs;
     const Index depth = 3 * sizes.inputs;
-    multiply("super_image_seams", SeamForward<T>{x, weight, clip, seam, lines + offset},
-             product_grid("super_image_seams", clip.line_pixels(seam), sizes.outputs, depth, depth), stream);
+    const SeamForward<T> problem{
+        x, weight, clip, seam, lines + offset, run_of(x, sizes.inputs), run_of(weight, sizes.outputs)};
+    multiply<T>("super_image_seams", problem,
+                product_grid("super_image_seams", clip.line_pixels(seam), sizes.outputs, depth), nullptr, stream);
   }
 }
 
@@ -448,8 +463,15 @@ void add_seam_input_gradient(const float* lines, const T* weight, const SuperIma
   for (const Seam seam : all_seams) {
     const Index offset = clip.first_line_pixel(seam) * sizes.outputs;
     const Index depth = 3 * sizes.outputs;
-    multiply("add_seam_input_gradient", SeamInputGradient<T>{lines + offset, weight, clip, seam, gradient},
-             product_grid("add_seam_input_gradient", clip.line_pixels(seam), sizes.inputs, depth, depth), stream);
+    const SeamInputGradient<T> problem{lines + offset,
+                                       weight,
+                                       clip,
+                                       seam,
+                                       gradient,
+                                       run_of(lines + offset, sizes.outputs),
+                                       run_of(weight, sizes.outputs)};
+    multiply<T>("add_seam_input_gradient", problem,
+                product_grid("add_seam_input_gradient", clip.line_pixels(seam), sizes.inputs, depth), nullptr, stream);
   }
 }
 
@@ -460,8 +482,10 @@ void add_seam_weight_gradient(const T* x, const float* lines, const SuperImageSi
   for (const Seam seam : all_seams) {
     const Index offset = clip.first_line_pixel(seam) * sizes.outputs;
     const Index depth = clip.line_pixels(seam);
-    multiply("add_seam_weight_gradient", SeamWeightGradient<T>{x, lines + offset, clip, seam, gradient},
-             product_grid("add_seam_weight_gradient", 3 * sizes.inputs, sizes.outputs, depth, depth), stream);
+    const SeamWeightGradient<T> problem{
+        x, lines + offset, clip, seam, gradient, run_of(x, sizes.inputs), run_of(lines + offset, sizes.outputs)};
+    multiply<T>("add_seam_weight_gradient", problem,
+                product_grid("add_seam_weight_gradient", 3 * sizes.inputs, sizes.outputs, depth), nullptr, stream);
   }
 }
 

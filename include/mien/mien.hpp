@@ -4,7 +4,8 @@
 ///
 /// The first part needs the C++ library and Eigen. The second part reads files, with nlohmann-json, stb_image and zlib,
 /// which has to be linked; it is included where `MIEN_WITH_IO` is defined. In CMake, linking `mien::io` does all of that;
-/// by hand: `-D MIEN_WITH_IO ... -lz`.
+/// by hand: `-D MIEN_WITH_IO ... -lz`. The third part is tensors on GPUs, where `MIEN_WITH_CUDA` is defined: link
+/// `mien::cuda`.
 ///
 /// This list is written by `cmake -D WRITE=ON -P tests/consumer/umbrella.cmake`.
 
@@ -43,9 +44,11 @@
 #include "mien/backend/cpu/dropout.hpp"
 #include "mien/backend/cpu/eigen.hpp"
 #include "mien/backend/cpu/elementwise_kernels.hpp"
+#include "mien/backend/cpu/gradients.hpp"
 #include "mien/backend/cpu/image_grid.hpp"
 #include "mien/backend/cpu/instruction_set.hpp"
 #include "mien/backend/cpu/layer_norm.hpp"
+#include "mien/backend/cpu/linear.hpp"
 #include "mien/backend/cpu/lstm.hpp"
 #include "mien/backend/cpu/matrix_product.hpp"
 #include "mien/backend/cpu/optimiser_step.hpp"
@@ -62,9 +65,15 @@
 #include "mien/backend/cpu/vector.hpp"
 #include "mien/backend/cpu/vector_functions.hpp"
 #include "mien/backend/cpu/vector_parts.hpp"
+#include "mien/backend/cpu/view_fusion.hpp"
 #include "mien/backend/cpu/wide_rows.hpp"
 #include "mien/backend/cpu/winograd.hpp"
+#include "mien/backend/optimised_parameter.hpp"
+#include "mien/backend/optimiser_steps.hpp"
+#include "mien/backend/pooling_windows.hpp"
+#include "mien/backend/super_image.hpp"
 #include "mien/core/device.hpp"
+#include "mien/core/device_memory.hpp"
 #include "mien/core/error.hpp"
 #include "mien/core/extent.hpp"
 #include "mien/core/memory.hpp"
@@ -123,6 +132,7 @@
 #include "mien/ops/softmax.hpp"
 #include "mien/ops/steps.hpp"
 #include "mien/ops/super_image_convolution.hpp"
+#include "mien/ops/view_fusion.hpp"
 #include "mien/optim/adam.hpp"
 #include "mien/optim/adamax.hpp"
 #include "mien/optim/gradient_clipping.hpp"
@@ -151,4 +161,36 @@
 #include "mien/io/safetensors.hpp"
 #include "mien/train/checkpoint.hpp"
 #include "mien/train/trainer.hpp"
+#endif
+
+#ifdef MIEN_WITH_CUDA
+#include "mien/backend/cuda/activation.hpp"
+#include "mien/backend/cuda/arithmetic.hpp"
+#include "mien/backend/cuda/batch_norm.hpp"
+#include "mien/backend/cuda/channel_wise_convolution.hpp"
+#include "mien/backend/cuda/convolution.hpp"
+#include "mien/backend/cuda/cross_entropy.hpp"
+#include "mien/backend/cuda/device.hpp"
+#include "mien/backend/cuda/dropout.hpp"
+#include "mien/backend/cuda/error.hpp"
+#include "mien/backend/cuda/gradients.hpp"
+#include "mien/backend/cuda/graph.hpp"
+#include "mien/backend/cuda/layer_norm.hpp"
+#include "mien/backend/cuda/libraries.hpp"
+#include "mien/backend/cuda/library.hpp"
+#include "mien/backend/cuda/linear.hpp"
+#include "mien/backend/cuda/lstm.hpp"
+#include "mien/backend/cuda/memory.hpp"
+#include "mien/backend/cuda/number.hpp"
+#include "mien/backend/cuda/optimiser_step.hpp"
+#include "mien/backend/cuda/pooling.hpp"
+#include "mien/backend/cuda/precision.hpp"
+#include "mien/backend/cuda/regression_loss.hpp"
+#include "mien/backend/cuda/scale_shift.hpp"
+#include "mien/backend/cuda/softmax.hpp"
+#include "mien/backend/cuda/steps.hpp"
+#include "mien/backend/cuda/stream.hpp"
+#include "mien/backend/cuda/super_image_convolution.hpp"
+#include "mien/backend/cuda/view_fusion.hpp"
+#include "mien/backend/cuda/window.hpp"
 #endif

@@ -130,9 +130,12 @@ TEST_CASE("what makes no sense is refused, and the message says why") {
   CHECK_THROWS_AS(cross_entropy(logits, {0, 1}, {.class_weights = {1, 1}}), ShapeError);
   CHECK_THROWS_AS(cross_entropy(logits, {0, 1}, {.class_weights = {1, 1, -1}}), ValueError);
   CHECK_THROWS_AS(cross_entropy(logits, {0, 1}, {.class_weights = {1, 1, std::nan("")}}), ValueError);
-  CHECK(message_of([&] { cross_entropy(logits, {0, 1}, {.class_weights = {1, 1, INFINITY}}); }) ==
-        "cross_entropy: class weight inf is negative or not finite");
-  CHECK_THROWS_AS(ops::cross_entropy_gradient(logits.value(), Tensor<std::int64_t>({2}, 3), {}, 1.0), ValueError);
+  CHECK(message_of([&] {
+          cross_entropy(logits, {0, 1}, {.class_weights = {1, 1, INFINITY}});
+        }) == "cross_entropy: class weight inf is negative or not finite");
+  CHECK_THROWS_AS(
+      ops::cross_entropy_gradient(logits.value(), Tensor<std::int64_t>({2}, 3), {}, Tensor<double>({1}, 1.0)),
+      ValueError);
   CHECK_THROWS_AS(cross_entropy(logits, {0, 1}, {.label_smoothing = 1.1}), ValueError);
   CHECK_THROWS_AS(cross_entropy(logits, {0, 1}, {.label_smoothing = std::nan("")}), ValueError);
 }

@@ -118,7 +118,9 @@ TEST_CASE("shapes that do not belong together are refused with all of them named
   CHECK_THROWS_AS(ccc_loss(x, random({4, 1}, 1)), ShapeError);
   CHECK_THROWS_AS(mse_loss(Variable<double>(random({4}, 1)), random({4}, 1)), ShapeError);
   CHECK_THROWS_AS(mse_loss(x, random({4, 2}, 1), Tensor<std::uint8_t>({3}, 1)), ShapeError);
-  CHECK_THROWS_AS(ops::mse_loss_gradient(random({4, 2}, 1), random({3, 2}, 1), {}, 1.0), ShapeError);
-  CHECK_THROWS_AS(ops::ccc_loss_gradient(random({4, 2}, 1), random({4, 3}, 1), {}, 1.0), ShapeError);
+  CHECK_THROWS_AS(ops::mse_loss_gradient(random({4, 2}, 1), random({3, 2}, 1), {}, Tensor<double>({1}, 1.0)),
+                  ShapeError);
+  CHECK_THROWS_AS(ops::ccc_loss_gradient(random({4, 2}, 1), random({4, 3}, 1), {}, Tensor<double>({1}, 1.0)),
+                  ShapeError);
   CHECK_THROWS_WITH(ccc_loss(x, random({4, 1}, 1)), doctest::Contains("prediction [4, 2], target [4, 1], mask none"));
 }

@@ -95,8 +95,8 @@ TEST_CASE("weights packed once give the same bits as weights packed for each con
     CAPTURE(c.x.to_string());
     const auto window = ops::detail::convolution_window(c.weight, c.options);
     const Shape shape = ops::convolution(Tensor<float>(c.x, 0), Tensor<float>(c.weight, 0), c.options).shape();
-    const auto input = ops::detail::fold_images(c.x);
-    const auto output = ops::detail::fold_images(shape);
+    const auto input = backend::map_grid(c.x);
+    const auto output = backend::map_grid(shape);
     const auto weight = random<float>(c.weight, 2);
     const backend::PackedWeights<float> packed(weight.data(), window, c.x[-1], c.weight[3]);
     for (const std::uint64_t seed : {5, 6}) {
@@ -118,9 +118,9 @@ TEST_CASE("a residual may be the very map that the result goes to") {
     Tensor<float> expected = ops::convolution(x, weight, c.options).clone();
     for (float& value : expected.span()) value += 3;
     Tensor<float> y(expected.shape(), 3);
-    backend::direct_convolution<float>(ops::detail::fold_images(c.x), x.data(), weight.data(),
+    backend::direct_convolution<float>(backend::map_grid(c.x), x.data(), weight.data(),
                                        ops::detail::convolution_window(c.weight, c.options),
-                                       ops::detail::fold_images(y.shape()), y.data(), {.residual = y.data()});
+                                       backend::map_grid(y.shape()), y.data(), {.residual = y.data()});
     CHECK(largest_difference(y, expected) < 1e-3);
   }
 }

@@ -1,3 +1,4 @@
+#include <mien/backend/cpu/gradients.hpp>
 #include <mien/backend/cpu/optimiser_step.hpp>
 
 #include <doctest/doctest.h>
@@ -41,9 +42,9 @@ TEST_CASE_TEMPLATE("steps of SGD are those of the formula", T, float, double) {
       for (const bool momentum : {false, true}) {
         Parameter<T> p(count);
         const Parameter<T> before(count);
-        Tensor<T> none;
         const backend::SgdStep step{.learning_rate = 0.1, .momentum = 0.9, .weight_decay = 0.01, .nesterov = nesterov};
-        backend::sgd_step(p.gradient, step, p.value, momentum ? p.first : none);
+        backend::OptimisedParameter<T> all[] = {{p.gradient, p.value, momentum ? p.first : Tensor<T>(), {}}};
+        backend::sgd_step<T>(all, step);
         double worst = 0;
         for (Index i = 0; i < count; ++i) {
           const double w = static_cast<double>(before.value(i));
@@ -69,7 +70,8 @@ TEST_CASE_TEMPLATE("steps of Adam are those of the formula", T, float, double) {
                                  .decoupled_decay = 0.5,
                                  .first_correction = 0.3,
                                  .second_correction = 0.2};
-    backend::adam_step(p.gradient, step, p.value, p.first, p.second);
+    backend::OptimisedParameter<T> all[] = {{p.gradient, p.value, p.first, p.second}};
+    backend::adam_step<T>(all, step);
     double worst = 0;
     for (Index i = 0; i < count; ++i) {
       const double w = (1 - 0.1 * 0.5) * static_cast<double>(before.value(i));
@@ -95,7 +97,8 @@ TEST_CASE_TEMPLATE("steps of AdaMax are those of the formula", T, float, double)
                                    .epsilon = 1e-3,
                                    .weight_decay = 0.01,
                                    .first_correction = 0.3};
-    backend::adamax_step(p.gradient, step, p.value, p.first, p.second);
+    backend::OptimisedParameter<T> all[] = {{p.gradient, p.value, p.first, p.second}};
+    backend::adamax_step<T>(all, step);
     double worst = 0;
     for (Index i = 0; i < count; ++i) {
       const double w = static_cast<double>(before.value(i));

@@ -42,8 +42,8 @@ struct Case {
   ops::ConvolutionOptions options;
 };
 
-/// Odd and unequal sides, kernels, strides and paddings; single pixels; channels that fill no tile and no vector; windows
-/// larger than the map; pixels that no window reads.
+/// Odd and unequal sides, kernels, strides and paddings; single pixels; channels that fill no tile and no vector;
+/// windows larger than the map; pixels that no window reads.
 const std::vector<Case>& cases() {
   static const std::vector<Case> list{
       {{2, 5, 7, 16}, {3, 3, 16, 16}, {.padding = 1}},
@@ -68,9 +68,9 @@ const std::vector<Case>& cases() {
 
 ConvolutionAlgorithm algorithm(const Case& one, Precision precision) {
   return backend::convolution_algorithm<float>(
-      ops::detail::convolution_window(one.weight, one.options), ops::detail::fold_images(one.x),
-      ops::detail::fold_images(ops::detail::convolution_output(one.x, one.weight, one.options)),
-      backend::ConvolutionPass::map, precision);
+      ops::detail::convolution_window(one.weight, one.options), backend::map_grid(one.x),
+      backend::map_grid(ops::detail::convolution_output(one.x, one.weight, one.options)), backend::ConvolutionPass::map,
+      precision);
 }
 
 }  // namespace
@@ -81,8 +81,10 @@ TEST_CASE("convolutions and their gradients keep the bound of each setting") {
     const auto weight = testing::random<float>(one.weight, 2);
     const auto y = ops::convolution(in_double(x), in_double(weight), one.options);
     const auto upstream = testing::random<float>(y.shape(), 3);
-    const auto input_gradient = ops::convolution_input_gradient(in_double(upstream), in_double(weight), one.x, one.options);
-    const auto weight_gradient = ops::convolution_weight_gradient(in_double(x), in_double(upstream), one.weight, one.options);
+    const auto input_gradient =
+        ops::convolution_input_gradient(in_double(upstream), in_double(weight), one.x, one.options);
+    const auto weight_gradient =
+        ops::convolution_weight_gradient(in_double(x), in_double(upstream), one.weight, one.options);
     for (const auto precision : precisions) {
       CAPTURE(one.x.to_string());
       CAPTURE(one.weight.to_string());
@@ -124,7 +126,8 @@ TEST_CASE("super images and their gradients keep the bound of each setting") {
         const auto found = run([](const Tensor<float>& x) { return x; }, 0.0F);
         const auto expected = run(in_double, 0.0);
         // The softmax that weighs the views magnifies the rounding of their means.
-        for (std::size_t i = 0; i < found.size(); ++i) CHECK(relative_error(found[i], expected[i]) < 2 * bound(precision));
+        for (std::size_t i = 0; i < found.size(); ++i)
+          CHECK(relative_error(found[i], expected[i]) < 2 * bound(precision));
       }
 }
 
@@ -198,7 +201,8 @@ TEST_CASE("the way that is chosen can be asked for") {
   CHECK(algorithm(block, Precision::highest) == ConvolutionAlgorithm::winograd);
   CHECK(algorithm(shortcut, Precision::highest) == ConvolutionAlgorithm::direct);
   const bool tiles = backend::instruction_set() == backend::InstructionSet::amx;
-  CHECK(algorithm(block, Precision::medium) == (tiles ? ConvolutionAlgorithm::bfloat16 : ConvolutionAlgorithm::winograd));
+  CHECK(algorithm(block, Precision::medium) ==
+        (tiles ? ConvolutionAlgorithm::bfloat16 : ConvolutionAlgorithm::winograd));
   CHECK(algorithm(shortcut, Precision::high) ==
         (tiles ? ConvolutionAlgorithm::split_bfloat16 : ConvolutionAlgorithm::direct));
   {

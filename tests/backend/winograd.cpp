@@ -61,8 +61,8 @@ TEST_CASE("in float, frames and gradients keep the stated precision") {
     const auto x = testing::random<float>(shape, 1);
     const auto weight = testing::random<float>({3, 3, shape[-1], outputs}, 2);
     const auto upstream = testing::random<float>(shape.with(-1, outputs), 3);
-    REQUIRE(backend::convolution_algorithm<float>(backend::frame_window, ops::detail::fold_images(shape),
-                                                  ops::detail::fold_images(upstream.shape())) ==
+    REQUIRE(backend::convolution_algorithm<float>(backend::frame_window, backend::map_grid(shape),
+                                                  backend::map_grid(upstream.shape())) ==
             backend::ConvolutionAlgorithm::winograd);
     const ops::ConvolutionOptions options{.padding = 1};
     CHECK(relative_error(ops::convolution(x, weight, options),

@@ -81,11 +81,11 @@ TEST_CASE_TEMPLATE("gradients of batch normalisation on a device", T, float, __n
       const auto upstream = parity::rounded<T>(parity::random(shape, 2));
       const auto y = parity::rounded<T>(parity::random(shape, 3));
       const auto mean = parity::rounded<float>(parity::random({columns}, 4, -0.1, 0.1));
-      const auto variance = parity::random({columns}, 5, 0.2, 0.5);
+      const auto variance = parity::rounded<float>(parity::random({columns}, 5, 0.2, 0.5));
       const auto weight = parity::random({columns}, 6, 0.5, 2);
       const auto bias = parity::random({columns}, 7);
       const auto [exact_factors, exact_shifts] =
-          ops::batch_norm_factors<double>({mean, variance}, weight, bias, epsilon);
+          ops::batch_norm_factors<double, Cpu>({mean, variance}, weight, bias, epsilon);
       const auto factors = parity::rounded<float>(exact_factors);
       const auto shifts = parity::rounded<float>(exact_shifts);
 
@@ -95,48 +95,78 @@ TEST_CASE_TEMPLATE("gradients of batch normalisation on a device", T, float, __n
       Tensor<double> masked(shape);
       backend::batch_norm_gradient_sums({x, upstream, mean, variance, factors, shifts, epsilon, cpu_mask, y},
                                         sum_upstream, sum_product, masked);
-      const auto input_factors = parity::rounded<float>(parity::random({columns}, 8));
-      const auto input_shifts = parity::rounded<float>(parity::random({columns}, 9));
+      Tensor<double> through_statistics(shape);
+      Tensor<double> through_constants(shape);
+      const Tensor<double>& arriving = mask == ReluMask::output ? masked : upstream;
+      for (const bool of_batch : {true, false})
+        backend::batch_norm_input_gradient<double>({x, arriving, mean, variance, factors, shifts, epsilon, cpu_mask, y},
+                                                   of_batch, sum_upstream, sum_product,
+                                                   of_batch ? through_statistics : through_constants);
       parity::in_every_order([&] {
         DeviceArray<T> of_x(x);
         DeviceArray<T> of_upstream(upstream);
         DeviceArray<T> of_y(y);
         DeviceArray<float> of_mean(mean);
+        DeviceArray<float> of_variance(variance);
         DeviceArray<float> of_factors(factors);
         DeviceArray<float> of_shifts(shifts);
-        const kernels::BatchNormGradientMap<T> map{rows,        columns,        of_x.data(),       of_upstream.data(),
-                                                   of_y.data(), of_mean.data(), of_factors.data(), of_shifts.data(),
-                                                   mask};
+        const kernels::BatchNormGradientMap<T> map{.rows = rows,
+                                                   .columns = columns,
+                                                   .x = of_x.data(),
+                                                   .upstream = of_upstream.data(),
+                                                   .y = of_y.data(),
+                                                   .mean = of_mean.data(),
+                                                   .variance = of_variance.data(),
+                                                   .epsilon = static_cast<float>(epsilon),
+                                                   .factors = of_factors.data(),
+                                                   .shifts = of_shifts.data(),
+                                                   .mask = mask};
         DeviceArray<float> workspace(kernels::batch_norm_workspace(rows, columns));
         DeviceArray<T> passed(shape.elements());
         DeviceArray<float> found_upstream(columns);
         DeviceArray<float> found_product(columns);
-        kernels::batch_norm_gradient_sums(map, workspace.data(), passed.data(), found_upstream.data(),
-                                          found_product.data(), nullptr);
-        auto products = found_product.values({columns});
-        for (Index c = 0; c < columns; ++c) products(c) /= std::sqrt(variance(c) + epsilon);
+        DeviceArray<float> by(columns);
+        DeviceArray<float> to(columns);
+        kernels::batch_norm_gradient_sums<T>(map, workspace.data(), passed.data(),
+                                             {found_upstream.data(), found_product.data(), by.data(), to.data()},
+                                             nullptr);
+        const auto products = found_product.values({columns});
         parity::check_close(found_upstream.values({columns}), sum_upstream, 2e-6);
         parity::check_close(products, sum_product, 2e-6);
         if (mask == ReluMask::output) parity::check_close(passed.values(shape), masked, 0);
 
-        DeviceArray<float> by(input_factors);
-        DeviceArray<float> to(input_shifts);
         DeviceArray<T> gradient(shape.elements());
         DeviceArray<T> constant(shape.elements());
         kernels::batch_norm_input_gradient(map, by.data(), to.data(), gradient.data(), nullptr);
         kernels::batch_norm_input_gradient<T>(map, nullptr, nullptr, constant.data(), nullptr);
-        Tensor<double> expected(shape);
-        Tensor<double> expected_constant(shape);
-        for (Index row = 0; row < rows; ++row)
-          for (Index c = 0; c < columns; ++c) {
-            const bool passes = mask == ReluMask::none ||
-                                (mask == ReluMask::input ? x(row, c) * factors(c) + shifts(c) > 0 : y(row, c) > 0);
-            expected_constant(row, c) = passes ? upstream(row, c) * factors(c) : 0;
-            expected(row, c) = expected_constant(row, c) + x(row, c) * input_factors(c) + input_shifts(c);
-          }
-        parity::check_close(gradient.values(shape), expected, 4e-7 + parity::rounding<T>);
-        parity::check_close(constant.values(shape), expected_constant, 2e-7 + parity::rounding<T>);
+        parity::check_close(gradient.values(shape), through_statistics, 2e-6 + parity::rounding<T>);
+        parity::check_close(constant.values(shape), through_constants, 2e-7 + parity::rounding<T>);
         return std::vector{found_upstream.values({columns}), products, gradient.values(shape)};
       });
     }
+}
+
+TEST_CASE("factors, shifts and running moments of channels on a device") {
+  for (const Index channels : {0, 1, 7, 31, 65, 300}) {
+    CAPTURE(channels);
+    const auto mean = parity::rounded<float>(parity::random({channels}, 1));
+    const auto variance = parity::rounded<float>(parity::random({channels}, 2, 0.1, 2));
+    const auto weight = parity::rounded<float>(parity::random({channels}, 3));
+    const auto bias = parity::rounded<float>(parity::random({channels}, 4));
+    const auto [factors, shifts] = ops::batch_norm_factors<double, Cpu>({mean, variance}, weight, bias, 1e-5);
+    auto running_mean = parity::rounded<float>(parity::random({channels}, 5));
+    auto running_variance = parity::rounded<float>(parity::random({channels}, 6, 0.1, 2));
+    DeviceArray<float> on_mean(mean), on_variance(variance), on_weight(weight), on_bias(bias);
+    DeviceArray<float> on_running_mean(running_mean), on_running_variance(running_variance);
+    backend::update_running_moments(mean, variance, 7, 0.25, running_mean, running_variance);
+    DeviceArray<float> by(channels), to(channels);
+    kernels::batch_norm_factors(on_mean.data(), on_variance.data(), on_weight.data(), on_bias.data(), 1e-5F, channels,
+                                by.data(), to.data(), nullptr);
+    kernels::update_running_moments(on_mean.data(), on_variance.data(), 7, 0.25F, channels, on_running_mean.data(),
+                                    on_running_variance.data(), nullptr);
+    parity::check_close(by.values({channels}), factors, 3e-7);
+    parity::check_close(to.values({channels}), shifts, 3e-7);
+    parity::check_close(on_running_mean.values({channels}), running_mean, 3e-7);
+    parity::check_close(on_running_variance.values({channels}), running_variance, 3e-7);
+  }
 }

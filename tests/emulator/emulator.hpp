@@ -27,9 +27,11 @@
 #include <cstdint>
 #include <cstring>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <numeric>
 #include <random>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <type_traits>
@@ -490,13 +492,38 @@ inline std::size_t shared_limit(const void* kernel) {
   return settings().shared_bytes;
 }
 
-/// Runs a grid to its end.
+/// Names of all kernels that were started, as they call themselves in errors.
+inline std::set<std::string>& launched_names() {
+  static std::set<std::string> names;
+  return names;
+}
+
+/// The threads of a block, for all kernels: a system has only so many pieces of memory for stacks.
+inline std::unique_ptr<Block>& fibers() {
+  static thread_local auto block = std::make_unique<Block>();
+  return block;
+}
+
+/// What a graph does, in order.
+using Recording = std::vector<std::function<void()>>;
+
+/// The graph that takes down what is queued instead of doing it, if there is one.
+inline Recording*& recording() {
+  static Recording* current = nullptr;
+  return current;
+}
+
+/// Runs a grid to its end, or adds it to the recording.
 template <class... Parameters, class... Arguments>
 void launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, std::size_t shared_bytes,
             const Arguments&... arguments) {
   const std::size_t limit = shared_limit(reinterpret_cast<const void*>(kernel));
   check_launch(grid, block, shared_bytes, limit);
-  static thread_local auto runner = std::make_unique<Block>();
+  if (recording() != nullptr) {
+    recording()->push_back([=] { launch(kernel, grid, block, shared_bytes, arguments...); });
+    return;
+  }
+  std::unique_ptr<Block>& runner = fibers();
   auto call = [&] { kernel(static_cast<Parameters>(arguments)...); };
   try {
     runner->run_grid([](void* function) { (*static_cast<decltype(call)*>(function))(); }, &call, grid, block,

@@ -62,6 +62,48 @@ TEST_CASE_TEMPLATE("pooling and its gradients on a device", T, float, __nv_bfloa
   }
 }
 
+TEST_CASE_TEMPLATE("adaptive pooling and its gradients on a device", T, float, __nv_bfloat16, __half) {
+  struct Adaptive {
+    Shape x;
+    Extent2d output;
+  };
+  // Parts that are equal, overlap or are smaller than a pixel; one output, no images, more than a block.
+  for (const auto& [shape, size] :
+       {Adaptive{{2, 7, 9, 3}, {3, 4}}, Adaptive{{1, 6, 8, 31}, {3, 2}}, Adaptive{{1, 2, 3, 7}, {5, 7}},
+        Adaptive{{2, 7, 1, 65}, 1}, Adaptive{{0, 5, 6, 7}, 2}, Adaptive{{1, 31, 33, 9}, {13, 32}}}) {
+    CAPTURE(shape.to_string());
+    const auto x = parity::rounded<T>(parity::random(shape, 1));
+    const auto [maximum, source] = ops::adaptive_max_pool(x, size);
+    const auto average = ops::adaptive_average_pool(x, size);
+    const auto upstream = parity::rounded<T>(parity::random(maximum.shape(), 2));
+    const auto of_maximum = ops::adaptive_max_pool_gradient(upstream, source, shape);
+    const auto of_average = ops::adaptive_average_pool_gradient(upstream, shape);
+    const kernels::AdaptiveWindow window{shape[0], shape[1], shape[2], shape[3], size.height, size.width};
+    parity::in_every_order([&] {
+      DeviceArray<T> input(x);
+      DeviceArray<T> arriving(upstream);
+      DeviceArray<T> output(maximum.elements());
+      DeviceArray<std::int32_t> places(maximum.elements());
+      DeviceArray<T> input_gradient(x.elements());
+      kernels::adaptive_max_pool(input.data(), window, output.data(), places.data(), nullptr);
+      const auto found_maximum = output.values(maximum.shape());
+      parity::check_close(found_maximum, maximum, 0);
+      for (Index i = 0; i < source.elements(); ++i) CHECK(places.data()[i] == source.data()[i]);
+      kernels::adaptive_max_pool_gradient(arriving.data(), places.data(), window, input_gradient.data(), nullptr);
+      const auto found_of_maximum = input_gradient.values(shape);
+      parity::check_close(found_of_maximum, of_maximum, 2e-7 + parity::rounding<T>);
+
+      kernels::adaptive_average_pool(input.data(), window, output.data(), nullptr);
+      const auto found_average = output.values(average.shape());
+      parity::check_close(found_average, average, 2e-7 + parity::rounding<T>);
+      kernels::adaptive_average_pool_gradient(arriving.data(), window, input_gradient.data(), nullptr);
+      const auto found_of_average = input_gradient.values(shape);
+      parity::check_close(found_of_average, of_average, 3e-7 + parity::rounding<T>);
+      return std::vector{found_maximum, found_of_maximum, found_average, found_of_average};
+    });
+  }
+}
+
 TEST_CASE("the maximum of a window with a NaN is NaN, and its gradient goes there, on a device") {
   Tensor<double> x({1, 2, 2, 1}, 1.0);
   x(0, 1, 0, 0) = std::nan("");

@@ -29,21 +29,7 @@ struct Setting {
         means_gradient(parity::random({sizes.batch, 2 * sizes.outputs}, 6)),
         parts(ops::super_image_parts(x, weight, ops::SuperImageLayout::stacked)) {
     parts.frames = parity::rounded<T>(parts.frames);
-    for (Tensor<double>& lines : parts.seams)
-      if (lines.defined()) lines = parity::rounded<float>(lines);
-  }
-
-  /// The lines of all seams one after the other, as a device has them.
-  Tensor<double> lines() const {
-    Tensor<double> out({kernels::super_image_line_elements(sizes, sizes.outputs)});
-    Index first = 0;
-    for (const Tensor<double>& of_seam : parts.seams) {
-      if (!of_seam.defined()) continue;
-      out.slice(0, first, first + of_seam.elements()).copy_from(of_seam.view({-1}));
-      first += of_seam.elements();
-    }
-    REQUIRE(first == out.elements());
-    return out;
+    parts.lines = parity::rounded<float>(parts.lines);
   }
 
   kernels::SuperImageSizes sizes;
@@ -58,7 +44,7 @@ TEST_CASE_TEMPLATE("seams, means and the mix of super images on a device", T, fl
   for (const kernels::SuperImageSizes& sizes : all_sizes) {
     const Setting<T> set(sizes);
     CAPTURE(set.map.to_string());
-    const Tensor<double> lines = set.lines();
+    const Tensor<double> lines = set.parts.lines;
     const Tensor<double> means = ops::super_image_means(set.parts);
     ops::SuperImageParts<double> parts = set.parts;
     const auto y = ops::super_image_mix(parts, {set.height, set.width, 0.75});
@@ -110,7 +96,11 @@ TEST_CASE_TEMPLATE("the gradients of super images on a device", T, float, __nv_b
                                                         ops::SuperImageLayout::stacked, true, true);
       const auto positions = static_cast<double>(sizes.frames * sizes.height * sizes.width);
       const Shape images{sizes.batch * sizes.frames, sizes.height, sizes.width, sizes.inputs};
-      const auto window = parity::window_of(images, images, 3, 1, 1);
+      const kernels::Convolution frame_by_frame{
+          .window = parity::window_of(images, images, 3, 1, 1),
+          .outputs = sizes.outputs,
+          .input = kernels::plain_grid(sizes.height, sizes.width, sizes.inputs),
+          .output = kernels::plain_grid(sizes.height, sizes.width, sizes.outputs)};
       parity::in_every_order([&] {
         DeviceArray<T> x(set.x);
         DeviceArray<T> weight(set.weight);
@@ -124,11 +114,11 @@ TEST_CASE_TEMPLATE("the gradients of super images on a device", T, float, __nv_b
                                           with_means ? shifts.data() : nullptr, sizes, frames.data(), lines.data(),
                                           nullptr);
         DeviceArray<T> of_x(set.x.elements());
-        kernels::convolution_input_gradient(frames.data(), weight.data(), window, sizes.outputs, of_x.data(), nullptr);
+        kernels::convolution_input_gradient(frames.data(), weight.data(), frame_by_frame, of_x.data(), nullptr);
         kernels::add_seam_input_gradient(lines.data(), weight.data(), sizes, of_x.data(), nullptr);
-        DeviceArray<float> workspace(kernels::convolution_workspace(window, sizes.outputs));
+        DeviceArray<float> workspace(kernels::convolution_workspace(frame_by_frame));
         DeviceArray<float> of_weight(set.weight.elements());
-        kernels::convolution_weight_gradient(x.data(), frames.data(), window, sizes.outputs, workspace.data(),
+        kernels::convolution_weight_gradient(x.data(), frames.data(), frame_by_frame, workspace.data(),
                                              of_weight.data(), nullptr);
         kernels::add_seam_weight_gradient(x.data(), lines.data(), sizes, of_weight.data(), nullptr);
         const std::vector found{of_x.values(set.x.shape()), of_weight.values(set.weight.shape())};

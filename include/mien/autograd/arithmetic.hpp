@@ -75,7 +75,8 @@ Variable<T, Device> sum(const Variable<T, Device>& x) {
   const Shape shape = x.shape();
   return record(ops::sum_rows(x.value().contiguous().view({-1, 1})), {x},
                 [shape](const Tensor<T, Device>& upstream, auto& inputs) {
-                  inputs.add(0, Tensor<T, Device>(shape, upstream.item()));
+                  const Tensor<T, Device> one = upstream.view({1, 1});
+                  inputs.add(0, ops::spread_over_positions(one, {1, shape.elements(), 1}, T{1}).view(shape));
                 });
 }
 

@@ -12,19 +12,19 @@ using ops::BatchNormEpilogue;
 /// x [..., C]. `moments` are the batch's own (`ops::channel_moments(x)`), or constants.
 ///
 ///     batch_norm(x, moments, weight, bias, 1e-5F, true, {.residual = shortcut, .relu = true});
-template <class T>
-Variable<T> batch_norm(const Variable<T>& x, const ops::Moments<T>& moments, const Variable<T>& weight,
-                       const Variable<T>& bias, T epsilon, bool batch_statistics,
-                       const BatchNormEpilogue<Variable<T>>& epilogue = {}) {
-  const Variable<T>& residual = epilogue.residual;
+template <class T, class Device>
+Variable<T, Device> batch_norm(const Variable<T, Device>& x, const ops::Moments<T, Device>& moments,
+                               const Variable<T, Device>& weight, const Variable<T, Device>& bias, T epsilon,
+                               bool batch_statistics, const BatchNormEpilogue<Variable<T, Device>>& epilogue = {}) {
+  const Variable<T, Device>& residual = epilogue.residual;
   const bool has_residual = residual.value().defined();
-  const Tensor<T> y = ops::batch_norm(x.value(), moments, weight.value(), bias.value(), epsilon,
-                                      {.residual = residual.value(), .relu = epilogue.relu});
-  ops::BatchNormReluInputs<T> relu;
+  const Tensor<T, Device> y = ops::batch_norm(x.value(), moments, weight.value(), bias.value(), epsilon,
+                                              {.residual = residual.value(), .relu = epilogue.relu});
+  ops::BatchNormReluInputs<T, Device> relu;
   if (epilogue.relu) (has_residual ? relu.y : relu.bias) = has_residual ? y : bias.value();
   return record(y, {x, weight, bias, residual},
                 [map = x.value(), moments, factor = weight.value(), epsilon, batch_statistics, relu, has_residual](
-                    const Tensor<T>& upstream, auto& inputs) {
+                    const Tensor<T, Device>& upstream, auto& inputs) {
                   auto gradients =
                       ops::batch_norm_gradients(map, upstream, moments, factor, epsilon, batch_statistics, relu);
                   inputs.add(0, std::move(gradients.x));

@@ -9,17 +9,17 @@ namespace mien {
 
 using ops::ChannelWiseConvolutionOptions;
 
-template <class T>
-Variable<T> channel_wise_convolution(const Variable<T>& x, const Variable<T>& weight,
-                                     const ChannelWiseConvolutionOptions& options = {}) {
-  return record(
-      ops::channel_wise_convolution(x.value(), weight.value(), options), {x, weight},
-      [map = x.value(), kernel = weight.value(), options](const Tensor<T>& upstream, auto& inputs) {
-        if (inputs.needed(0))
-          inputs.add(0, ops::channel_wise_convolution_input_gradient(upstream, kernel, map.shape(), options));
-        if (inputs.needed(1))
-          inputs.add(1, ops::channel_wise_convolution_weight_gradient(map, upstream, kernel.shape(), options));
-      });
+template <class T, class Device>
+Variable<T, Device> channel_wise_convolution(const Variable<T, Device>& x, const Variable<T, Device>& weight,
+                                             const ChannelWiseConvolutionOptions& options = {}) {
+  return record(ops::channel_wise_convolution(x.value(), weight.value(), options), {x, weight},
+                [map = x.value(), kernel = weight.value(), options](const Tensor<T, Device>& upstream, auto& inputs) {
+                  if (inputs.needed(0))
+                    inputs.add(0, ops::channel_wise_convolution_input_gradient(upstream, kernel, map.shape(), options));
+                  if (inputs.needed(1))
+                    inputs.add(1,
+                               ops::channel_wise_convolution_weight_gradient(map, upstream, kernel.shape(), options));
+                });
 }
 
 }  // namespace mien

@@ -9,10 +9,11 @@ namespace mien {
 
 using ops::ConvolutionOptions;
 
-template <class T>
-Variable<T> convolution(const Variable<T>& x, const Variable<T>& weight, const ConvolutionOptions& options = {}) {
+template <class T, class Device>
+Variable<T, Device> convolution(const Variable<T, Device>& x, const Variable<T, Device>& weight,
+                                const ConvolutionOptions& options = {}) {
   return record(ops::convolution(x.value(), weight.value(), options), {x, weight},
-                [map = x.value(), kernel = weight.value(), options](const Tensor<T>& upstream, auto& inputs) {
+                [map = x.value(), kernel = weight.value(), options](const Tensor<T, Device>& upstream, auto& inputs) {
                   if (inputs.needed(0))
                     inputs.add(0, ops::convolution_input_gradient(upstream, kernel, map.shape(), options));
                   if (inputs.needed(1))

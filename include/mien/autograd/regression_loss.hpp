@@ -16,9 +16,8 @@ Variable<T, Device> mse_loss(const Variable<T, Device>& prediction,
                              const std::type_identity_t<Tensor<std::uint8_t, Device>>& mask = {}) {
   return record(ops::mse_loss(prediction.value(), target.value(), mask), {prediction, target},
                 [x = prediction.value(), y = target.value(), mask](const Tensor<T, Device>& upstream, auto& inputs) {
-                  const T up = upstream.item();
-                  if (inputs.needed(0)) inputs.add(0, ops::mse_loss_gradient(x, y, mask, up));
-                  if (inputs.needed(1)) inputs.add(1, ops::mse_loss_gradient(y, x, mask, up));
+                  if (inputs.needed(0)) inputs.add(0, ops::mse_loss_gradient(x, y, mask, upstream));
+                  if (inputs.needed(1)) inputs.add(1, ops::mse_loss_gradient(y, x, mask, upstream));
                 });
 }
 
@@ -30,9 +29,8 @@ Variable<T, Device> ccc_loss(const Variable<T, Device>& prediction,
                              const std::type_identity_t<Tensor<std::uint8_t, Device>>& mask = {}) {
   return record(ops::ccc_loss(prediction.value(), target.value(), mask), {prediction, target},
                 [x = prediction.value(), y = target.value(), mask](const Tensor<T, Device>& upstream, auto& inputs) {
-                  const T up = upstream.item();
-                  if (inputs.needed(0)) inputs.add(0, ops::ccc_loss_gradient(x, y, mask, up));
-                  if (inputs.needed(1)) inputs.add(1, ops::ccc_loss_gradient(y, x, mask, up));
+                  if (inputs.needed(0)) inputs.add(0, ops::ccc_loss_gradient(x, y, mask, upstream));
+                  if (inputs.needed(1)) inputs.add(1, ops::ccc_loss_gradient(y, x, mask, upstream));
                 });
 }
 

@@ -7,6 +7,7 @@
 #include "mien/autograd/variable.hpp"
 #include "mien/ops/linear.hpp"
 #include "mien/ops/super_image_convolution.hpp"
+#include "mien/ops/view_fusion.hpp"
 
 namespace mien {
 
@@ -31,70 +32,34 @@ struct SuperImageOptions {
   ViewFusion fusion = ViewFusion::channel;
 };
 
-template <class T>
+template <class T, class Device = Cpu>
 struct SuperImageResult {
-  Variable<T> y;    ///< [B, T, H, W, O]
-  Tensor<T> alpha;  ///< the weights of height and width, [B, 2, O], or [B, 2, 1] where all channels have the same
+  Variable<T, Device> y;  ///< [B, T, H, W, O]
+  Tensor<T, Device>
+      alpha;  ///< the weights of height and width, [B, 2, O], or [B, 2, 1] where all channels have the same
 };
 
 namespace detail {
 
-/// exp(z_v) / sum over the two views, z [B, 2 G].
-template <class T>
-Tensor<T> softmax_over_views(const Tensor<T>& logits) {
-  const Index batch = logits.size(0);
-  const Index granules = logits.size(1) / 2;
-  Tensor<T> alpha({batch, 2, granules});
-  for (Index b = 0; b < batch; ++b)
-    for (Index g = 0; g < granules; ++g) {
-      // With two views the softmax is a sigmoid of the difference.
-      const T height = T{1} / (T{1} + std::exp(logits(b, granules + g) - logits(b, g)));
-      alpha(b, 0, g) = height;
-      alpha(b, 1, g) = T{1} - height;
-    }
-  return alpha;
-}
-
-/// The gradient for z from those for alpha, [B, O] each, summed over channels if they share one pair of weights.
-template <class T>
-Tensor<T> softmax_over_views_gradient(const Tensor<T>& alpha, const Tensor<T>& height, const Tensor<T>& width) {
-  const Index batch = alpha.size(0);
-  const Index granules = alpha.size(2);
-  const Index channels = height.size(1);
-  auto gradient = Tensor<T>::zeros({batch, 2 * granules});
-  for (Index b = 0; b < batch; ++b)
-    for (Index c = 0; c < channels; ++c) {
-      const Index g = granules == 1 ? 0 : c;
-      const T term = alpha(b, 0, g) * alpha(b, 1, g) * (height(b, c) - width(b, c));
-      gradient(b, g) += term;
-      gradient(b, granules + g) -= term;
-    }
-  return gradient;
-}
-
 /// alpha for each channel, [B, O]; `granules` of alpha is O or 1.
-template <class T>
-Tensor<T> alpha_by_channel(const Tensor<T>& alpha, Index view, Index channels) {
-  const Tensor<T> one = alpha.select(1, view).contiguous();
+template <class T, class Device>
+Tensor<T, Device> alpha_by_channel(const Tensor<T, Device>& alpha, Index view, Index channels) {
+  const Tensor<T, Device> one = alpha.select(1, view);
   if (one.size(1) == channels) return one;
-  Tensor<T> out({one.size(0), channels});
-  for (Index b = 0; b < one.size(0); ++b)
-    for (Index c = 0; c < channels; ++c) out(b, c) = one(b, 0);
-  return out;
+  return ops::spread_over_positions(one, {one.size(0), channels, 1}, T{1}).view({one.size(0), channels});
 }
 
-template <class T>
-Tensor<T> fixed_alpha(ViewFusion fusion, Index batch) {
-  Tensor<T> alpha({batch, 2, 1}, T{0});
-  for (Index b = 0; b < batch; ++b) {
-    alpha(b, 0, 0) = fusion == ViewFusion::sum || fusion == ViewFusion::height ? T{1} : T{0};
-    alpha(b, 1, 0) = fusion == ViewFusion::sum || fusion == ViewFusion::width ? T{1} : T{0};
-  }
+template <class T, class Device>
+Tensor<T, Device> fixed_alpha(ViewFusion fusion, Index batch) {
+  Tensor<T, Device> alpha({batch, 2, 1}, T{0});
+  if (fusion == ViewFusion::sum || fusion == ViewFusion::height) alpha.select(1, 0).fill(T{1});
+  if (fusion == ViewFusion::sum || fusion == ViewFusion::width) alpha.select(1, 1).fill(T{1});
   return alpha;
 }
 
-template <class T>
-ops::SuperImageWeights<T> super_image_weights(const Tensor<T>& alpha, Index channels, ViewFusion fusion) {
+template <class T, class Device>
+ops::SuperImageWeights<T, Device> super_image_weights(const Tensor<T, Device>& alpha, Index channels,
+                                                      ViewFusion fusion) {
   return {alpha_by_channel(alpha, 0, channels), alpha_by_channel(alpha, 1, channels),
           fusion == ViewFusion::sum ? T{2} : T{1}};
 }
@@ -104,58 +69,61 @@ ops::SuperImageWeights<T> super_image_weights(const Tensor<T>& alpha, Index chan
 /// x [B, T, H, W, C], weight [3, 3, C, O]. With learned weights, fusion_weight is [2 O, 2 O] or, for one pair for all
 /// channels, [2, 2 O], fusion_bias [2 O] or [2]: alpha = softmax over views of (mean Y_h, mean Y_w) W^T + b. Else both
 /// are ignored. A kernel that was prepared before may come with its weight.
-template <class T>
-SuperImageResult<T> super_image_convolution(const Variable<T>& x, const Variable<T>& weight,
-                                            const Variable<T>& fusion_weight, const Variable<T>& fusion_bias,
-                                            const SuperImageOptions& options = {},
-                                            const backend::PreparedKernel<T>* prepared = nullptr) {
+template <class T, class Device>
+SuperImageResult<T, Device> super_image_convolution(const Variable<T, Device>& x, const Variable<T, Device>& weight,
+                                                    const Variable<T, Device>& fusion_weight,
+                                                    const Variable<T, Device>& fusion_bias,
+                                                    const SuperImageOptions& options = {},
+                                                    const backend::PreparedKernel<T, Device>* prepared = nullptr) {
   const ViewFusion fusion = options.fusion;
   ops::detail::check_super_image_convolution(x.shape(), weight.shape());
   const Index batch = x.size(0);
   const Index channels = weight.size(3);
 
   if (fusion == ViewFusion::none) {
-    const Variable<T> y = record(
-        ops::convolution(x.value(), weight.value(), ops::detail::super_image_window, {}, prepared), {x, weight},
-        [map = x.value(), kernel = weight.value()](const Tensor<T>& upstream, auto& inputs) {
-          const auto window = ops::detail::super_image_window;
-          if (inputs.needed(0)) inputs.add(0, ops::convolution_input_gradient(upstream, kernel, map.shape(), window));
-          if (inputs.needed(1)) inputs.add(1, ops::convolution_weight_gradient(map, upstream, kernel.shape(), window));
-        });
-    return {y, detail::fixed_alpha<T>(fusion, batch)};
+    const Variable<T, Device> y =
+        record(ops::convolution(x.value(), weight.value(), ops::detail::super_image_window, {}, prepared), {x, weight},
+               [map = x.value(), kernel = weight.value()](const Tensor<T, Device>& upstream, auto& inputs) {
+                 const auto window = ops::detail::super_image_window;
+                 if (inputs.needed(0))
+                   inputs.add(0, ops::convolution_input_gradient(upstream, kernel, map.shape(), window));
+                 if (inputs.needed(1))
+                   inputs.add(1, ops::convolution_weight_gradient(map, upstream, kernel.shape(), window));
+               });
+    return {y, detail::fixed_alpha<T, Device>(fusion, batch)};
   }
 
-  auto parts = std::make_shared<ops::SuperImageParts<T>>(
+  auto parts = std::make_shared<ops::SuperImageParts<T, Device>>(
       ops::super_image_parts(x.value(), weight.value(), options.layout, prepared));
-  Tensor<T> means;
-  Tensor<T> alpha;
+  Tensor<T, Device> means;
+  Tensor<T, Device> alpha;
   if (has_learned_weights(fusion)) {
     const Index granules = fusion == ViewFusion::channel ? channels : 1;
     if (fusion_weight.shape() != Shape{2 * granules, 2 * channels})
       throw ShapeError(mien::detail::text("super_image_convolution: fusion weight ", fusion_weight.shape(), " for ",
                                           channels, " channels, expected ", Shape{2 * granules, 2 * channels}));
     means = ops::super_image_means(*parts);
-    alpha = detail::softmax_over_views(ops::linear(means, fusion_weight.value(), fusion_bias.value()));
+    alpha = ops::softmax_over_views(ops::linear(means, fusion_weight.value(), fusion_bias.value()));
   } else {
-    alpha = detail::fixed_alpha<T>(fusion, batch);
+    alpha = detail::fixed_alpha<T, Device>(fusion, batch);
   }
-  Tensor<T> mixed = ops::super_image_mix(*parts, detail::super_image_weights(alpha, channels, fusion));
+  Tensor<T, Device> mixed = ops::super_image_mix(*parts, detail::super_image_weights(alpha, channels, fusion));
   // Only the gradient of learned weights looks at the parts again.
   if (!has_learned_weights(fusion)) parts.reset();
 
   auto gradient = [parts, map = x.value(), kernel = weight.value(), fusion_kernel = fusion_weight.value(), means, alpha,
-                   options](const Tensor<T>& upstream, auto& inputs) {
-    Tensor<T> means_gradient;
+                   options](const Tensor<T, Device>& upstream, auto& inputs) {
+    Tensor<T, Device> means_gradient;
     if (has_learned_weights(options.fusion)) {
       const auto [height, width] = ops::super_image_alpha_gradient(*parts, upstream);
-      const Tensor<T> logits = detail::softmax_over_views_gradient(alpha, height, width);
+      const Tensor<T, Device> logits = ops::softmax_over_views_gradient(alpha, height, width);
       means_gradient = ops::linear_input_gradient(logits, fusion_kernel);
       if (inputs.needed(2)) inputs.add(2, ops::linear_weight_gradient(means, logits));
       if (inputs.needed(3)) inputs.add(3, ops::sum_rows(logits));
     }
-    auto gradients = ops::super_image_gradients(
-        map, kernel, upstream, detail::super_image_weights(alpha, kernel.size(3), options.fusion), means_gradient,
-        options.layout, inputs.needed(0), inputs.needed(1));
+    auto gradients = ops::super_image_gradients(map, kernel, upstream,
+                                                detail::super_image_weights(alpha, kernel.size(3), options.fusion),
+                                                means_gradient, options.layout, inputs.needed(0), inputs.needed(1));
     if (inputs.needed(0)) inputs.add(0, std::move(gradients.x));
     if (inputs.needed(1)) inputs.add(1, std::move(gradients.weight));
   };

@@ -7,4 +7,7 @@ namespace mien {
 /// The host's memory and cores.
 struct Cpu {};
 
+/// A GPU of NVIDIA's: see backend/cuda/device.hpp, which programs have that link mien::cuda.
+struct Cuda;
+
 }  // namespace mien

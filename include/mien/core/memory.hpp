@@ -11,6 +11,7 @@
 #include <limits>
 #include <mutex>
 #include <new>
+#include <string>
 #include <vector>
 
 #include "mien/core/error.hpp"
@@ -29,19 +30,33 @@ struct MemoryStatistics {
   std::uint64_t system_allocations = 0;  ///< of those, how many the system had to give
   std::size_t bytes_in_use = 0;          ///< rounded up to size classes
   std::size_t peak_bytes_in_use = 0;     ///< since it was made, or since `reset_peak`
-  std::size_t bytes_cached = 0;  ///< free, kept for the next request
+  std::size_t bytes_cached = 0;          ///< free, kept for the next request
 };
 
-/// Keeps freed blocks in size classes, four to each power of two, so that at most a fifth of a block is unused; only
-/// blocks of less than `alignment` bytes waste more. Every member may be called from any thread.
-class CachingAllocator {
- public:
+/// The host's memory, as a source of blocks.
+struct SystemMemory {
   static constexpr std::size_t alignment = 64;
 
-  CachingAllocator() = default;
-  CachingAllocator(const CachingAllocator&) = delete;
-  CachingAllocator& operator=(const CachingAllocator&) = delete;
-  ~CachingAllocator() { release_cached(); }
+  /// Null where there is none.
+  static void* allocate(std::size_t bytes) noexcept {
+    return ::operator new (bytes, std::align_val_t{alignment}, std::nothrow);
+  }
+  static void deallocate(void* block) noexcept { ::operator delete (block, std::align_val_t{alignment}); }
+  /// For the message of an error.
+  static std::string description() { return "out of memory"; }
+};
+
+/// Keeps freed blocks of a source in size classes, four to each power of two, so that at most a fifth of a block is
+/// unused; only blocks of less than `alignment` bytes waste more. Every member may be called from any thread.
+template <class Source>
+class BlockCache {
+ public:
+  static constexpr std::size_t alignment = Source::alignment;
+
+  BlockCache() = default;
+  BlockCache(const BlockCache&) = delete;
+  BlockCache& operator=(const BlockCache&) = delete;
+  ~BlockCache() { release_cached(); }
 
   /// `bytes` bytes or a few more, aligned, not initialised. Throws OutOfMemory.
   void* allocate(std::size_t bytes) {
@@ -74,7 +89,7 @@ class CachingAllocator {
       free_[size.index].push_back(block);
       statistics_.bytes_cached += size.bytes;
     } catch (const std::bad_alloc&) {
-      ::operator delete(block, std::align_val_t{alignment});
+      Source::deallocate(block);
     }
   }
 
@@ -110,24 +125,24 @@ class CachingAllocator {
   }
 
   void* allocate_from_system(std::size_t bytes) {
-    void* block = ::operator new(bytes, std::align_val_t{alignment}, std::nothrow);
+    void* block = Source::allocate(bytes);
     if (block == nullptr) {
       // Blocks of other sizes may be all that stands in the way.
       release_cached_unlocked();
-      block = ::operator new(bytes, std::align_val_t{alignment}, std::nothrow);
+      block = Source::allocate(bytes);
     }
     if (block == nullptr) throw out_of_memory(bytes);
     return block;
   }
 
   OutOfMemory out_of_memory(std::size_t bytes) const {
-    return OutOfMemory(detail::text("out of memory: ", bytes, " bytes asked for, ", statistics_.bytes_in_use,
+    return OutOfMemory(detail::text(Source::description(), ": ", bytes, " bytes asked for, ", statistics_.bytes_in_use,
                                     " bytes in use by tensors"));
   }
 
   void release_cached_unlocked() noexcept {
     for (auto& cached : free_) {
-      for (void* block : cached) ::operator delete(block, std::align_val_t{alignment});
+      for (void* block : cached) Source::deallocate(block);
       cached.clear();
     }
     statistics_.bytes_cached = 0;
@@ -137,6 +152,8 @@ class CachingAllocator {
   std::array<std::vector<void*>, 4 * (std::numeric_limits<std::size_t>::digits + 1)> free_;
   MemoryStatistics statistics_;
 };
+
+using CachingAllocator = BlockCache<SystemMemory>;
 
 /// The allocator of all CPU tensors. It is never destroyed, because tensors in static storage may outlive anything.
 inline CachingAllocator& cpu_memory() {

@@ -5,9 +5,12 @@
 /// Copying a tensor copies a handle: both see the same elements, as with `std::shared_ptr`; `clone()` copies elements.
 /// `slice`, `select`, `permute` and `view` return other looks at the same memory. Operations accept any of them and
 /// return tensors without gaps. Maps of videos are [B, T, H, W, C], maps of images [N, H, W, C]: channels last.
+///
+/// Elements of a tensor on the GPU are reached through a copy on the host: `x.to<Cpu>()`, `Tensor<float>::to<Cuda>()`.
 
 #include <algorithm>
 #include <array>
+#include <concepts>
 #include <initializer_list>
 #include <memory>
 #include <span>
@@ -16,30 +19,31 @@
 #include <utility>
 #include <vector>
 
-#include "mien/core/device.hpp"
-#include "mien/core/memory.hpp"
+#include "mien/core/device_memory.hpp"
 #include "mien/core/shape.hpp"
 #include "mien/core/threads.hpp"
 
 namespace mien {
 
 template <class T, class Device = Cpu>
-class Tensor;
-
-template <class T>
-class Tensor<T, Cpu> {
+class Tensor {
   static_assert(std::is_trivially_copyable_v<T>, "tensors hold plain numbers");
+  static constexpr bool is_on_host = std::same_as<Device, Cpu>;
+  using Memory = DeviceMemory<Device>;
 
  public:
   using Element = T;
-  using Strides = std::array<Index, Shape::max_rank>;
+  using Strides = mien::Strides;
 
   /// No elements, shape [0]; `defined()` is false.
   Tensor() : shape_{0}, strides_(contiguous_strides(shape_)) {}
 
   /// Elements are not initialised.
   explicit Tensor(const Shape& shape)
-      : shape_(shape), strides_(contiguous_strides(shape)), memory_(allocate(shape.elements())), data_(memory_.get()) {}
+      : shape_(shape),
+        strides_(contiguous_strides(shape)),
+        memory_(Memory::template allocate<T>(shape.elements())),
+        data_(memory_.get()) {}
 
   Tensor(const Shape& shape, T value) : Tensor(shape) { fill(value); }
 
@@ -50,7 +54,7 @@ class Tensor<T, Cpu> {
     if (static_cast<Index>(values.size()) != shape.elements())
       throw ShapeError(detail::text("Tensor::from: ", values.size(), " values for shape ", shape));
     Tensor out(shape);
-    std::copy(values.begin(), values.end(), out.data());
+    Memory::copy_from_host(values.data(), out.data(), out.elements());
     return out;
   }
   static Tensor from(const Shape& shape, std::initializer_list<T> values) {
@@ -81,28 +85,29 @@ class Tensor<T, Cpu> {
   const T* data() const { return data_; }
 
   /// All elements in order; the tensor must be contiguous.
-  std::span<T> span() {
+  std::span<T> span() requires is_on_host {
     require_contiguous("span");
     return {data_, static_cast<std::size_t>(elements())};
   }
-  std::span<const T> span() const {
+  std::span<const T> span() const requires is_on_host {
     require_contiguous("span");
     return {data_, static_cast<std::size_t>(elements())};
   }
 
   template <class... Indices>
-  T& operator()(Indices... indices) {
-    return data_[offset_of({static_cast<Index>(indices)...})];
-  }
+  requires is_on_host T& operator()(Indices... indices) { return data_[offset_of({static_cast<Index>(indices)...})]; }
   template <class... Indices>
-  const T& operator()(Indices... indices) const {
+  requires is_on_host const T& operator()(Indices... indices) const {
     return data_[offset_of({static_cast<Index>(indices)...})];
   }
 
-  /// The value of a tensor with one element.
+  /// The value of a tensor with one element. On the GPU this waits for all work that leads to it.
   T item() const {
-    if (elements() != 1) throw ShapeError(detail::text("Tensor::item: shape ", shape_, " does not have exactly one element"));
-    return *data_;
+    if (elements() != 1)
+      throw ShapeError(detail::text("Tensor::item: shape ", shape_, " does not have exactly one element"));
+    T value;
+    Memory::copy_to_host(data_, &value, 1);
+    return value;
   }
 
   bool is_contiguous() const {
@@ -125,20 +130,19 @@ class Tensor<T, Cpu> {
 
   /// Overwrites all elements with those of a tensor of the same shape, which must not be another look at some of them.
   void copy_from(const Tensor& source) {
-    if (source.shape_ != shape_)
-      throw ShapeError(detail::text("Tensor::copy_from: ", source.shape_, " into ", shape_));
+    if (source.shape_ != shape_) throw ShapeError(detail::text("Tensor::copy_from: ", source.shape_, " into ", shape_));
     if (is_contiguous() && source.is_contiguous()) {
-      std::copy_n(source.data_, elements(), data_);
+      Memory::copy(source.data_, data_, elements());
     } else {
-      copy_strided(source.data_, source.strides_, data_, strides_, 0);
+      Memory::copy_strided(source.data_, source.strides_, data_, strides_, shape_);
     }
   }
 
   void fill(T value) {
     if (is_contiguous()) {
-      std::fill_n(data_, elements(), value);
+      Memory::fill(value, data_, elements());
     } else {
-      fill_strided(value, data_, 0);
+      Memory::fill_strided(value, data_, strides_, shape_);
     }
   }
 
@@ -160,8 +164,8 @@ class Tensor<T, Cpu> {
   Tensor slice(Index axis, Index begin, Index end, Index step = 1) const {
     const Index sliced = shape_.checked_axis(axis);
     if (begin < 0 || end < begin || end > shape_[sliced] || step < 1)
-      throw IndexError(detail::text("Tensor::slice: [", begin, ", ", end, ") by ", step, " of axis ", axis,
-                                    " of shape ", shape_));
+      throw IndexError(
+          detail::text("Tensor::slice: [", begin, ", ", end, ") by ", step, " of axis ", axis, " of shape ", shape_));
     Tensor out = *this;
     const Index length = end - begin;
     const Index taken = std::min(step, std::max<Index>(1, length));
@@ -204,11 +208,30 @@ class Tensor<T, Cpu> {
 
   /// The same numbers as another type.
   template <class U>
-  Tensor<U, Cpu> cast() const {
+  Tensor<U, Device> cast() const {
     const Tensor source = contiguous();
-    Tensor<U, Cpu> out(shape_);
-    std::transform(source.data_, source.data_ + elements(), out.data(), [](T v) { return static_cast<U>(v); });
+    Tensor<U, Device> out(shape_);
+    Memory::cast(source.data(), out.data(), elements());
     return out;
+  }
+
+  /// The same numbers on another device, without gaps; on its own device a tensor stays what it is. A copy to the host
+  /// waits for all work that leads to it.
+  template <class Other>
+  Tensor<T, Other> to() const {
+    if constexpr (std::same_as<Device, Other>) {
+      return *this;
+    } else {
+      const Tensor source = contiguous();
+      Tensor<T, Other> out(shape_);
+      if constexpr (is_on_host) {
+        DeviceMemory<Other>::copy_from_host(source.data(), out.data(), elements());
+      } else {
+        static_assert(std::same_as<Other, Cpu>, "from one GPU's kind to another's, tensors go through the host");
+        Memory::copy_to_host(source.data(), out.data(), elements());
+      }
+      return out;
+    }
   }
 
   /// Whether others may see this memory too: other handles, or whoever it was borrowed from without an owner.
@@ -217,12 +240,6 @@ class Tensor<T, Cpu> {
   std::string to_string() const { return detail::text("Tensor", shape_); }
 
  private:
-  static std::shared_ptr<T> allocate(Index elements) {
-    const auto bytes = static_cast<std::size_t>(elements) * sizeof(T);
-    auto release = [bytes](T* block) { cpu_memory().deallocate(block, bytes); };
-    return std::shared_ptr<T>(static_cast<T*>(cpu_memory().allocate(bytes)), release, PooledAllocator<T>());
-  }
-
   void require_contiguous(const char* member) const {
     if (!is_contiguous())
       throw ShapeError(detail::text("Tensor::", member, ": shape ", shape_, " has gaps in memory; use contiguous()"));
@@ -256,29 +273,6 @@ class Tensor<T, Cpu> {
     if (shape.elements() != elements())
       throw ShapeError(detail::text("Tensor::view: ", shape_, " cannot be seen as ", shape));
     return shape;
-  }
-
-  void copy_strided(const T* from, const Strides& from_strides, T* to, const Strides& to_strides, Index axis) {
-    if (axis == rank()) {
-      *to = *from;
-      return;
-    }
-    const auto a = static_cast<std::size_t>(axis);
-    if (axis + 1 == rank() && from_strides[a] == 1 && to_strides[a] == 1) {
-      std::copy_n(from, shape_[axis], to);
-      return;
-    }
-    for (Index i = 0; i < shape_[axis]; ++i)
-      copy_strided(from + i * from_strides[a], from_strides, to + i * to_strides[a], to_strides, axis + 1);
-  }
-
-  void fill_strided(T value, T* to, Index axis) {
-    if (axis == rank()) {
-      *to = value;
-      return;
-    }
-    for (Index i = 0; i < shape_[axis]; ++i)
-      fill_strided(value, to + i * strides_[static_cast<std::size_t>(axis)], axis + 1);
   }
 
   Shape shape_;

@@ -12,6 +12,13 @@
 
 #include "mien/core/random.hpp"
 #include "mien/io/image.hpp"
+#if defined(MIEN_WITH_CUDA)
+#include <span>
+#include <vector>
+
+#include "mien/backend/cuda/kernels/clip_preparation.hpp"
+#include "mien/backend/cuda/number.hpp"
+#endif
 
 namespace mien::data {
 
@@ -255,5 +262,66 @@ inline Tensor<float> input_frame(const Tensor<float>& picture, const FrameOption
                           out.data());
   return out;
 }
+
+#if defined(MIEN_WITH_CUDA)
+namespace detail {
+
+/// A picture whose bytes begin at `first`, as kernels want it.
+inline kernels::PreparedPicture prepared_picture(Index first, Index width, Index height, const FrameOptions& options,
+                                                 const ClipTransform& transform, double moment) {
+  const SourceMap map = source_map(width, height, options, transform, moment);
+  const auto samples = [](double step) { return static_cast<std::int32_t>(std::max<Index>(1, std::llround(step))); };
+  return {.first = first,
+          .width = static_cast<std::int32_t>(width),
+          .height = static_cast<std::int32_t>(height),
+          .origin = {map.origin[0], map.origin[1]},
+          .per_column = {map.per_column[0], map.per_column[1]},
+          .per_row = {map.per_row[0], map.per_row[1]},
+          .across = samples(map.columns_per_step()),
+          .down = samples(map.rows_per_step()),
+          .contrast = static_cast<float>(transform.contrast),
+          .offset = static_cast<float>(0.5 - 0.5 * transform.contrast + transform.brightness)};
+}
+
+}  // namespace detail
+
+/// The same of many pictures of one size at once, on the GPU: bytes [N, height, width, 1 or 3] to [N, side, side,
+/// channels]. Picture i has transforms[i] and moments[i]; without transforms none is changed, without moments all are
+/// seen at 0. Throws ShapeError and ValueError as above.
+inline Tensor<float, Cuda> input_frames(const Tensor<std::uint8_t, Cuda>& pictures, const FrameOptions& options = {},
+                                        std::span<const ClipTransform> transforms = {},
+                                        std::span<const double> moments = {}) {
+  detail::check_frame(options);
+  const Shape& shape = pictures.shape();
+  const auto has_one_each = [&](std::size_t count) { return count == 0 || static_cast<Index>(count) == shape[0]; };
+  if (shape.rank() != 4 || shape[1] < 1 || shape[2] < 1 || (shape[3] != 1 && shape[3] != 3))
+    throw ShapeError(detail::text("input_frames: shape ", shape, " is not [pictures, height, width, 1 or 3]"));
+  if (!has_one_each(transforms.size()) || !has_one_each(moments.size()))
+    throw ShapeError(detail::text("input_frames: ", transforms.size(), " transforms and ", moments.size(),
+                                  " moments for pictures ", shape));
+  std::vector<kernels::PreparedPicture> prepared;
+  for (Index i = 0; i < shape[0]; ++i) {
+    const auto which = static_cast<std::size_t>(i);
+    const ClipTransform transform = transforms.empty() ? ClipTransform() : transforms[which];
+    const double moment = moments.empty() ? 0 : moments[which];
+    detail::check_transform(transform, moment);
+    prepared.push_back(
+        detail::prepared_picture(i * shape[1] * shape[2] * shape[3], shape[2], shape[1], options, transform, moment));
+  }
+  const auto& [mean, deviation] = options.normalisation;
+  const auto on_device = Tensor<kernels::PreparedPicture, Cuda>::from({shape[0]}, prepared);
+  Tensor<float, Cuda> frames({shape[0], options.side, options.side, options.channels});
+  kernels::prepare_clips(pictures.contiguous().data(), on_device.data(),
+                         {.pictures = shape[0],
+                          .side = options.side,
+                          .stored = static_cast<std::int32_t>(shape[3]),
+                          .channels = static_cast<std::int32_t>(options.channels),
+                          .black_outside = options.fit == Fit::letterbox,
+                          .mean = {mean[0], mean[1], mean[2]},
+                          .deviation = {deviation[0], deviation[1], deviation[2]}},
+                         frames.data(), cuda::current_stream().get());
+  return frames;
+}
+#endif
 
 }  // namespace mien::data

@@ -11,6 +11,10 @@
 
 #include "mien/core/tensor.hpp"
 #include "mien/gesture/joint_sequence.hpp"
+#if defined(MIEN_WITH_CUDA)
+#include "mien/backend/cuda/kernels/gesture_representation.hpp"
+#include "mien/backend/cuda/steps.hpp"
+#endif
 
 namespace mien::gesture {
 
@@ -236,5 +240,44 @@ Tensor<T> represent(const Tensor<T>& joints, const RepresentationOptions& option
 inline Tensor<float> represent(const JointSequence& sequence, const RepresentationOptions& options = {}) {
   return represent(sequence.joints, options);
 }
+
+#if defined(MIEN_WITH_CUDA)
+/// `represent` of a whole batch on the GPU: joints [N, T, J, 3], of which the first `lengths[n]` frames of sample n
+/// count, or all where there are no lengths, to maps [N, S, S, J]. Sums are float, and a sample that `represent` would
+/// refuse for its numbers has not-a-number in all of its maps. Throws ShapeError, ValueError and IndexError for shapes,
+/// lengths and options as `represent` does.
+inline Tensor<float, Cuda> represent(const Tensor<float, Cuda>& joints, const std::vector<Index>& lengths = {},
+                                     const RepresentationOptions& options = {}) {
+  if (joints.rank() != 4)
+    throw ShapeError(mien::detail::text("represent: joints ", joints.shape(), " are not [N, T, J, 3]"));
+  detail::check_options(options, joints.shape().without(0));
+  if (!lengths.empty() && static_cast<Index>(lengths.size()) != joints.size(0))
+    throw ShapeError(mien::detail::text("represent: ", lengths.size(), " lengths for joints ", joints.shape()));
+  for (const Index length : lengths)
+    if (length < 0 || length > joints.size(1))
+      throw ValueError(mien::detail::text("represent: length ", length, " is not in [0, ", joints.size(1), "]"));
+
+  const bool all = options.joints.empty();
+  const auto drawn_count = all ? joints.size(2) : static_cast<Index>(options.joints.size());
+  const kernels::GestureRepresentation how{.samples = joints.size(0),
+                                           .frames = joints.size(1),
+                                           .joints = joints.size(2),
+                                           .drawn = drawn_count,
+                                           .side = options.size,
+                                           .sigma = options.sigma,
+                                           .margin = options.margin,
+                                           .weight = static_cast<kernels::TimeWeight>(options.weight),
+                                           .scale = static_cast<kernels::MapScale>(options.scale),
+                                           .square_root = options.square_root,
+                                           .box_per_frame = options.box == Box::per_frame};
+  const auto on_device = backend::upload_lengths(lengths);
+  const auto drawn = backend::upload_lengths(options.joints);
+  auto workspace = cuda::workspace(kernels::gesture_representation_workspace(how));
+  Tensor<float, Cuda> maps({joints.size(0), options.size, options.size, drawn_count});
+  kernels::represent(joints.contiguous().data(), on_device.data(), drawn.data(), how, workspace.data(), maps.data(),
+                     cuda::current_stream().get());
+  return maps;
+}
+#endif
 
 }  // namespace mien::gesture

@@ -97,22 +97,21 @@ inline constexpr std::string_view check_input_name = "self_check.input";
 inline constexpr std::string_view check_output_name = "self_check.output";
 
 /// A parameter or buffer by its name in files, seen in the files' axis order; shares the module's memory.
-template <class T>
+template <class T, class Device>
 struct NamedTensor {
   std::string name;
-  Tensor<T> tensor;
+  Tensor<T, Device> tensor;
 };
 
 /// [height, width, in, out] as [out, in, height, width].
-template <class T>
-Tensor<T> in_file_order(const Tensor<T>& tensor, nn::ParameterLayout layout) {
+template <class T, class Device>
+Tensor<T, Device> in_file_order(const Tensor<T, Device>& tensor, nn::ParameterLayout layout) {
   return layout == nn::ParameterLayout::convolution ? tensor.permute({3, 2, 0, 1}) : tensor;
 }
 
 template <class Module>
-std::vector<NamedTensor<typename Module::Element>> named_tensors(Module& module) {
-  using T = typename Module::Element;
-  std::vector<NamedTensor<T>> out;
+std::vector<NamedTensor<typename Module::Element, typename Module::Device>> named_tensors(Module& module) {
+  std::vector<NamedTensor<typename Module::Element, typename Module::Device>> out;
   for (const auto& [name, variable, layout] : module.named_parameters())
     out.push_back({name, in_file_order(variable.value(), layout)});
   for (const auto& [name, tensor] : module.named_buffers()) out.push_back({name, tensor});
@@ -166,10 +165,10 @@ inline std::string suggested_rename(const LoadReport& report) {
 }
 
 /// A module's tensors as they were, put back unless the new ones are kept.
-template <class T>
+template <class T, class Device>
 class Restorer {
  public:
-  explicit Restorer(const std::vector<NamedTensor<T>>& tensors) {
+  explicit Restorer(const std::vector<NamedTensor<T, Device>>& tensors) {
     for (const auto& [name, tensor] : tensors) saved_.emplace_back(tensor, tensor.clone());
   }
   Restorer(const Restorer&) = delete;
@@ -180,7 +179,7 @@ class Restorer {
   void keep() { saved_.clear(); }
 
  private:
-  std::vector<std::pair<Tensor<T>, Tensor<T>>> saved_;
+  std::vector<std::pair<Tensor<T, Device>, Tensor<T, Device>>> saved_;
 };
 
 /// Throws FileError unless the model makes of the file's input what the file says.
@@ -218,7 +217,8 @@ void save(Module& module, const std::filesystem::path& path,
   SafetensorsWriter writer;
   writer.set_metadata("writer", std::string("mien ") + std::string(version()));
   writer.set_metadata(options.metadata);
-  for (const auto& [name, tensor] : detail::named_tensors(module)) writer.add(name, tensor);
+  for (const auto& [name, tensor] : detail::named_tensors(module))
+    writer.add(name, tensor.contiguous().template to<Cpu>());
   if (options.check_input.defined()) {
     writer.add(std::string(detail::check_input_name), options.check_input);
     writer.add(std::string(detail::check_output_name), options.check_output);
@@ -231,6 +231,7 @@ template <class Module>
 LoadReport load_from(Module& module, const Safetensors& file, const std::string& path,
                      const LoadOptions<typename Module::Element>& options = {}) {
   using T = typename Module::Element;
+  using Device = typename Module::Device;
   std::map<std::string, std::string> stored;  // the model's name to the file's
   for (const std::string& name : file.names()) {
     if (detail::is_ignored(name)) continue;
@@ -242,7 +243,7 @@ LoadReport load_from(Module& module, const Safetensors& file, const std::string&
   LoadReport report;
   report.metadata = file.metadata();
   const auto wanted = detail::named_tensors(module);
-  std::vector<std::pair<Tensor<T>, Tensor<T>>> copies;
+  std::vector<std::pair<Tensor<T, Device>, Tensor<T>>> copies;
   bool fits = true;
   for (const auto& [name, tensor] : wanted) {
     const bool may_differ = detail::begins_with_any(name, options.allow_other_head);
@@ -270,8 +271,8 @@ LoadReport load_from(Module& module, const Safetensors& file, const std::string&
                                        looks_like.empty() ? "" : "\n  the file looks like ", looks_like,
                                        detail::suggested_rename(report)));
   }
-  detail::Restorer<T> before(wanted);
-  for (auto& [tensor, value] : copies) tensor.copy_from(value);
+  detail::Restorer<T, Device> before(wanted);
+  for (auto& [tensor, value] : copies) tensor.copy_from(value.template to<Device>());
   if (options.self_check && file.contains(detail::check_input_name)) {
     detail::run_self_check(file, path, options);
     report.self_checked = true;

@@ -23,16 +23,16 @@ struct AccmOptions {
 };
 
 /// Two blocks of convolution 3x3, batch norm and ReLU; the first halves height and width. Names "0", "1", "3", "4".
-template <class T>
-struct AccmBranch : nn::Module<AccmBranch<T>, T> {
+template <class T, class Device = Cpu>
+struct AccmBranch : nn::Module<AccmBranch<T, Device>, T, Device> {
   AccmBranch(Index joints, Index width)
       : conv1({.in = joints, .out = width, .kernel = 3, .stride = 2, .padding = 1}),
         norm1(width),
         conv2({.in = width, .out = width, .kernel = 3, .padding = 1}),
         norm2(width) {}
 
-  Variable<T> operator()(const Variable<T>& x) {
-    const Variable<T> y = nn::normalised_convolution(conv1, norm1, x, {.relu = true});
+  Variable<T, Device> operator()(const Variable<T, Device>& x) {
+    const Variable<T, Device> y = nn::normalised_convolution(conv1, norm1, x, {.relu = true});
     return nn::normalised_convolution(conv2, norm2, y, {.relu = true});
   }
 
@@ -43,18 +43,18 @@ struct AccmBranch : nn::Module<AccmBranch<T>, T> {
     child("4", norm2);
   }
 
-  nn::Convolution<T> conv1;
-  nn::BatchNorm<T> norm1;
-  nn::Convolution<T> conv2;
-  nn::BatchNorm<T> norm2;
+  nn::Convolution<T, Device> conv1;
+  nn::BatchNorm<T, Device> norm1;
+  nn::Convolution<T, Device> conv2;
+  nn::BatchNorm<T, Device> norm2;
 };
 
 /// Representation [N, S, S, J] -> emotion logits [N, classes].
 ///
 /// Branch 1 sees the joints mixed; branch 2 first convolves every joint's channel alone and weighs it by attention.
 /// Some 0.36 M parameters for 25 joints, 7 classes and width 128.
-template <class T>
-class Accm : public nn::Module<Accm<T>, T> {
+template <class T, class Device = Cpu>
+class Accm : public nn::Module<Accm<T, Device>, T, Device> {
  public:
   explicit Accm(const AccmOptions& options)
       : branch1(options.joints, options.width),
@@ -65,14 +65,14 @@ class Accm : public nn::Module<Accm<T>, T> {
         fc({.in = feature_size(options), .out = options.classes}),
         aggregate_(options.aggregate) {}
 
-  Variable<T> operator()(const Variable<T>& x) { return fc(dropout(features(x))); }
+  Variable<T, Device> operator()(const Variable<T, Device>& x) { return fc(dropout(features(x))); }
 
   /// What the classifier sees: [N, 2 width], or [N, width] for branches that are summed.
-  Variable<T> features(const Variable<T>& x) {
-    const Variable<T> mixed = branch1(x);
-    const Variable<T> attended = branch2(attention(channelwise(x)));
+  Variable<T, Device> features(const Variable<T, Device>& x) {
+    const Variable<T, Device> mixed = branch1(x);
+    const Variable<T, Device> attended = branch2(attention(channelwise(x)));
     if (aggregate_ == Aggregate::sum) return mean_of_positions(mixed + attended);
-    return concatenate<T>({mean_of_positions(mixed), mean_of_positions(attended)}, 1);
+    return concatenate<T, Device>({mean_of_positions(mixed), mean_of_positions(attended)}, 1);
   }
 
   static Index feature_size(const AccmOptions& options) {
@@ -80,7 +80,7 @@ class Accm : public nn::Module<Accm<T>, T> {
   }
 
   /// The joints' weights in the last call, [N, J].
-  const Tensor<T>& joint_weights() const { return attention.joint_weights(); }
+  const Tensor<T, Device>& joint_weights() const { return attention.joint_weights(); }
 
   void visit(auto&& child) {
     child("branch1", branch1);
@@ -91,12 +91,12 @@ class Accm : public nn::Module<Accm<T>, T> {
     child("fc", fc);
   }
 
-  AccmBranch<T> branch1;
-  nn::ChannelWiseConvolution<T> channelwise;
-  nn::JointAttention<T> attention;
-  AccmBranch<T> branch2;
-  nn::Dropout<T> dropout;
-  nn::Linear<T> fc;
+  AccmBranch<T, Device> branch1;
+  nn::ChannelWiseConvolution<T, Device> channelwise;
+  nn::JointAttention<T, Device> attention;
+  AccmBranch<T, Device> branch2;
+  nn::Dropout<T, Device> dropout;
+  nn::Linear<T, Device> fc;
 
  private:
   Aggregate aggregate_;

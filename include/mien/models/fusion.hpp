@@ -270,10 +270,10 @@ struct FeatureFusionOptions {
   double dropout = 0;  ///< before the last layer
 };
 
-template <class T>
+template <class T, class Device = Cpu>
 struct FusedFeatures {
-  Variable<T> logits;      ///< [B, classes]
-  std::vector<bool> used;  ///< whether each modality was there
+  Variable<T, Device> logits;  ///< [B, classes]
+  std::vector<bool> used;      ///< whether each modality was there
 };
 
 /// Concatenated features -> linear, or linear - ReLU - linear. Parameters "fc.*" and, if `hidden` > 0, "hidden.*".
@@ -281,8 +281,8 @@ struct FusedFeatures {
 ///     models::FeatureFusion<float> fusion({.features = {512, 256}, .classes = 7, .hidden = 128});
 ///     auto logits = fusion({face_features, body_features}).logits;
 ///     auto from_body = fusion({std::nullopt, body_features});  // used: {false, true}
-template <class T>
-class FeatureFusion : public nn::Module<FeatureFusion<T>, T> {
+template <class T, class Device = Cpu>
+class FeatureFusion : public nn::Module<FeatureFusion<T, Device>, T, Device> {
  public:
   explicit FeatureFusion(const FeatureFusionOptions& options)
       : dropout(options.dropout),
@@ -296,15 +296,16 @@ class FeatureFusion : public nn::Module<FeatureFusion<T>, T> {
 
   /// Features [B, n_m] of each modality in turn. One that is missing counts as zeros, so that the others alone speak;
   /// one at least must be there.
-  FusedFeatures<T> operator()(const std::vector<std::optional<Variable<T>>>& modalities) const {
+  FusedFeatures<T, Device> operator()(const std::vector<std::optional<Variable<T, Device>>>& modalities) const {
     const Index batch = check(modalities);
-    FusedFeatures<T> fused;
-    std::vector<Variable<T>> parts;
+    FusedFeatures<T, Device> fused;
+    std::vector<Variable<T, Device>> parts;
     for (std::size_t m = 0; m < modalities.size(); ++m) {
       fused.used.push_back(modalities[m].has_value());
-      parts.push_back(modalities[m] ? *modalities[m] : Variable<T>(Tensor<T>::zeros({batch, features_[m]})));
+      parts.push_back(modalities[m] ? *modalities[m]
+                                    : Variable<T, Device>(Tensor<T, Device>::zeros({batch, features_[m]})));
     }
-    Variable<T> x = concatenate(parts, -1);
+    Variable<T, Device> x = concatenate(parts, -1);
     if (hidden) x = relu((*hidden)(x));
     fused.logits = fc(dropout(x));
     return fused;
@@ -316,9 +317,9 @@ class FeatureFusion : public nn::Module<FeatureFusion<T>, T> {
     child("fc", fc);
   }
 
-  std::optional<nn::Linear<T>> hidden;
-  nn::Dropout<T> dropout;
-  nn::Linear<T> fc;
+  std::optional<nn::Linear<T, Device>> hidden;
+  nn::Dropout<T, Device> dropout;
+  nn::Linear<T, Device> fc;
 
  private:
   static Index total(const std::vector<Index>& features) {
@@ -326,7 +327,7 @@ class FeatureFusion : public nn::Module<FeatureFusion<T>, T> {
   }
 
   /// The batch's size.
-  Index check(const std::vector<std::optional<Variable<T>>>& modalities) const {
+  Index check(const std::vector<std::optional<Variable<T, Device>>>& modalities) const {
     std::optional<Index> batch;
     bool fits = modalities.size() == features_.size();
     std::string found;

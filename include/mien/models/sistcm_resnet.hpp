@@ -52,26 +52,26 @@ struct SistcmBlockOptions {
 };
 
 /// The 1x1 convolution and batch norm of a shortcut that changes size or channels. Names "0" and "1".
-template <class T>
-struct Downsample : nn::Module<Downsample<T>, T> {
+template <class T, class Device = Cpu>
+struct Downsample : nn::Module<Downsample<T, Device>, T, Device> {
   Downsample(Index in, Index out, Index stride)
       : conv({.in = in, .out = out, .kernel = 1, .stride = stride}), norm(out) {}
 
-  Variable<T> operator()(const Variable<T>& x) { return nn::normalised_convolution(conv, norm, x); }
+  Variable<T, Device> operator()(const Variable<T, Device>& x) { return nn::normalised_convolution(conv, norm, x); }
 
   void visit(auto&& child) {
     child("0", conv);
     child("1", norm);
   }
 
-  nn::Convolution<T> conv;
-  nn::BatchNorm<T> norm;
+  nn::Convolution<T, Device> conv;
+  nn::BatchNorm<T, Device> norm;
 };
 
 /// conv1 (per frame, stride) - batch norm - ReLU - super-image convolution - batch norm - add the shortcut - ReLU, on
 /// clips [B, T, H, W, C].
-template <class T>
-struct SistcmBlock : nn::Module<SistcmBlock<T>, T> {
+template <class T, class Device = Cpu>
+struct SistcmBlock : nn::Module<SistcmBlock<T, Device>, T, Device> {
   explicit SistcmBlock(const SistcmBlockOptions& options)
       : conv1({.in = options.in, .out = options.out, .kernel = 3, .stride = options.stride, .padding = 1}),
         bn1(options.out),
@@ -80,8 +80,8 @@ struct SistcmBlock : nn::Module<SistcmBlock<T>, T> {
     if (options.stride != 1 || options.in != options.out) downsample.emplace(options.in, options.out, options.stride);
   }
 
-  Variable<T> operator()(const Variable<T>& x) {
-    const Variable<T> y = nn::normalised_convolution(conv1, bn1, x, {.relu = true});
+  Variable<T, Device> operator()(const Variable<T, Device>& x) {
+    const Variable<T, Device> y = nn::normalised_convolution(conv1, bn1, x, {.relu = true});
     return nn::normalised_convolution(conv2, bn2, y, {.residual = downsample ? (*downsample)(x) : x, .relu = true});
   }
 
@@ -93,23 +93,23 @@ struct SistcmBlock : nn::Module<SistcmBlock<T>, T> {
     if (downsample) child("downsample", *downsample);
   }
 
-  nn::Convolution<T> conv1;
-  nn::BatchNorm<T> bn1;
-  nn::SuperImageConvolution<T> conv2;
-  nn::BatchNorm<T> bn2;
-  std::optional<Downsample<T>> downsample;
+  nn::Convolution<T, Device> conv1;
+  nn::BatchNorm<T, Device> bn1;
+  nn::SuperImageConvolution<T, Device> conv2;
+  nn::BatchNorm<T, Device> bn2;
+  std::optional<Downsample<T, Device>> downsample;
 };
 
-template <class T>
+template <class T, class Device = Cpu>
 struct ClipEmotion {
-  Variable<T> features;  ///< [B, 512], or [B, K, 512] for videos of K clips
-  Variable<T> logits;    ///< [B, classes] or [B, K, classes]
+  Variable<T, Device> features;  ///< [B, 512], or [B, K, 512] for videos of K clips
+  Variable<T, Device> logits;    ///< [B, classes] or [B, K, classes]
 };
 
 /// Clips [B, T, H, W, C], or videos of K clips each [B, K, T, H, W, C], to features and emotion logits of every clip.
 /// Parameter names are torchvision's for a ResNet-18; the fusion layers are "layerS.B.conv2.fc". Frames of any size.
-template <class T>
-class SistcmResNet18 : public nn::Module<SistcmResNet18<T>, T> {
+template <class T, class Device = Cpu>
+class SistcmResNet18 : public nn::Module<SistcmResNet18<T, Device>, T, Device> {
  public:
   explicit SistcmResNet18(const SistcmResNet18Options& options)
       : conv1({.in = options.channels,
@@ -124,34 +124,34 @@ class SistcmResNet18 : public nn::Module<SistcmResNet18<T>, T> {
     Index in = options.widths[0];
     for (std::size_t stage = 0; stage < stages.size(); ++stage) {
       const Index out = options.widths[stage];
-      stages[stage].append(SistcmBlock<T>({in, out, stage == 0 ? 1 : 2, options.layout, options.fusion}));
-      stages[stage].append(SistcmBlock<T>({out, out, 1, options.layout, options.fusion}));
+      stages[stage].append(SistcmBlock<T, Device>({in, out, stage == 0 ? 1 : 2, options.layout, options.fusion}));
+      stages[stage].append(SistcmBlock<T, Device>({out, out, 1, options.layout, options.fusion}));
       in = out;
     }
   }
 
-  ClipEmotion<T> operator()(const Variable<T>& frames) {
+  ClipEmotion<T, Device> operator()(const Variable<T, Device>& frames) {
     const Shape shape = frames.shape();
     if (shape.rank() != 5 && shape.rank() != 6)
       throw ShapeError(
           detail::text("SistcmResNet18: frames ", shape, " are neither [B, T, H, W, C] nor [B, K, T, H, W, C]"));
     const bool videos = shape.rank() == 6;
-    const Variable<T> clips =
+    const Variable<T, Device> clips =
         videos ? reshape(frames, {shape[0] * shape[1], shape[2], shape[3], shape[4], shape[5]}) : frames;
-    Variable<T> x = nn::normalised_convolution(conv1, bn1, clips, {.relu = true});
+    Variable<T, Device> x = nn::normalised_convolution(conv1, bn1, clips, {.relu = true});
     x = max_pool(x, stem_ == Stem::imagenet ? PoolingOptions{.kernel = 3, .stride = 2, .padding = 1}
                                             : PoolingOptions{.kernel = 2, .stride = 2});
     for (auto& stage : stages) x = stage(x);
-    const Variable<T> features = mean_of_positions(x);
-    const Variable<T> logits = fc(dropout(features));
+    const Variable<T, Device> features = mean_of_positions(x);
+    const Variable<T, Device> logits = fc(dropout(features));
     if (!videos) return {features, logits};
     return {reshape(features, {shape[0], shape[1], features.size(1)}),
             reshape(logits, {shape[0], shape[1], logits.size(1)})};
   }
 
   /// The views' weights in the last call, for each of the eight blocks in order: [clips, 2, O or 1], height first.
-  std::vector<Tensor<T>> alpha() {
-    std::vector<Tensor<T>> out;
+  std::vector<Tensor<T, Device>> alpha() {
+    std::vector<Tensor<T, Device>> out;
     for (auto& stage : stages)
       for (std::size_t block = 0; block < stage.size(); ++block) out.push_back(stage[block].conv2.alpha());
     return out;
@@ -166,11 +166,11 @@ class SistcmResNet18 : public nn::Module<SistcmResNet18<T>, T> {
     child("fc", fc);
   }
 
-  nn::Convolution<T> conv1;
-  nn::BatchNorm<T> bn1;
-  std::array<nn::Sequence<SistcmBlock<T>>, 4> stages;
-  nn::Dropout<T> dropout;
-  nn::Linear<T> fc;
+  nn::Convolution<T, Device> conv1;
+  nn::BatchNorm<T, Device> bn1;
+  std::array<nn::Sequence<SistcmBlock<T, Device>>, 4> stages;
+  nn::Dropout<T, Device> dropout;
+  nn::Linear<T, Device> fc;
 
  private:
   Stem stem_;

@@ -25,10 +25,10 @@ struct TwoStreamLstmOptions {
 };
 
 /// Logits of the two streams for each video, [B, classes].
-template <class T>
+template <class T, class Device = Cpu>
 struct TwoStreamLogits {
-  Variable<T> e1;  ///< of the feature stream
-  Variable<T> e2;  ///< of the emotion stream
+  Variable<T, Device> e1;  ///< of the feature stream
+  Variable<T, Device> e2;  ///< of the emotion stream
 };
 
 /// E1 = feature_fc(last state of feature_lstm(features)), E2 = emotion_fc(last state of emotion_lstm(clip emotions)).
@@ -36,8 +36,8 @@ struct TwoStreamLogits {
 ///
 ///     models::TwoStreamLstm<float> reader({.features = 512, .classes = 7});
 ///     auto [e1, e2] = reader(features, softmax(clip_logits));
-template <class T>
-class TwoStreamLstm : public nn::Module<TwoStreamLstm<T>, T> {
+template <class T, class Device = Cpu>
+class TwoStreamLstm : public nn::Module<TwoStreamLstm<T, Device>, T, Device> {
  public:
   explicit TwoStreamLstm(const TwoStreamLstmOptions& options = {})
       : feature_lstm(lstm_options(options, options.features, options.feature_hidden)),
@@ -47,8 +47,8 @@ class TwoStreamLstm : public nn::Module<TwoStreamLstm<T>, T> {
 
   /// features [B, K, F]; clip_emotions [B, K, classes], the softmax of the clips' logits; lengths: clips of each video,
   /// if not K for all. A video without clips is read as the streams' answer to nothing.
-  TwoStreamLogits<T> operator()(const Variable<T>& features, const Variable<T>& clip_emotions,
-                                const std::vector<Index>& lengths = {}) const {
+  TwoStreamLogits<T, Device> operator()(const Variable<T, Device>& features, const Variable<T, Device>& clip_emotions,
+                                        const std::vector<Index>& lengths = {}) const {
     if (features.shape().rank() != 3 || clip_emotions.shape().rank() != 3 ||
         features.shape().first(2) != clip_emotions.shape().first(2))
       throw ShapeError(detail::text("TwoStreamLstm: features ", features.shape(), " and clip emotions ",
@@ -63,10 +63,10 @@ class TwoStreamLstm : public nn::Module<TwoStreamLstm<T>, T> {
     child("emotion_fc", emotion_fc);
   }
 
-  nn::Lstm<T> feature_lstm;
-  nn::Linear<T> feature_fc;
-  nn::Lstm<T> emotion_lstm;
-  nn::Linear<T> emotion_fc;
+  nn::Lstm<T, Device> feature_lstm;
+  nn::Linear<T, Device> feature_fc;
+  nn::Lstm<T, Device> emotion_lstm;
+  nn::Linear<T, Device> emotion_fc;
 
  private:
   static nn::LstmOptions lstm_options(const TwoStreamLstmOptions& options, Index in, Index hidden) {
@@ -88,9 +88,10 @@ struct VideoEmotionWeights {
 /// The weighted mean of softmax(mean over clips of z), softmax(E1) and softmax(E2): probabilities [B, classes], which
 /// add up to 1. clip_logits z [B, K, classes]; lengths: clips of each video, if not K for all. Throws ValueError if a
 /// video has no clip, or unless the weights are finite, none negative and one positive.
-template <class T>
-Variable<T> video_emotion(const Variable<T>& clip_logits, const Variable<T>& e1, const Variable<T>& e2,
-                          const VideoEmotionWeights& weights = {}, const std::vector<Index>& lengths = {}) {
+template <class T, class Device = Cpu>
+Variable<T, Device> video_emotion(const Variable<T, Device>& clip_logits, const Variable<T, Device>& e1,
+                                  const Variable<T, Device>& e2, const VideoEmotionWeights& weights = {},
+                                  const std::vector<Index>& lengths = {}) {
   const Shape& shape = clip_logits.shape();
   if (shape.rank() != 3 || e1.shape() != shape.without(1) || e2.shape() != e1.shape())
     throw ShapeError(detail::text("video_emotion: clip logits ", shape, ", e1 ", e1.shape(), ", e2 ", e2.shape()));
@@ -100,13 +101,14 @@ Variable<T> video_emotion(const Variable<T>& clip_logits, const Variable<T>& e1,
         std::isfinite(total)))
     throw ValueError(detail::text("video_emotion: weights ", weights.clips, ", ", weights.feature_stream, ", ",
                                   weights.emotion_stream));
-  Tensor<T> factors(e1.shape());
+  Tensor<T, Device> factors(e1.shape());
   for (Index b = 0; b < shape[0]; ++b) {
     const Index clips = lengths.empty() ? shape[1] : lengths[static_cast<std::size_t>(b)];
     if (clips == 0) throw ValueError(detail::text("video_emotion: video ", b, " of ", shape, " has no clip"));
     factors.select(0, b).fill(static_cast<T>(shape[1]) / static_cast<T>(clips));
   }
-  const Variable<T> mean = scale_channels(mean_of_positions(mask_steps(clip_logits, lengths)), Variable<T>(factors));
+  const Variable<T, Device> mean =
+      scale_channels(mean_of_positions(mask_steps(clip_logits, lengths)), Variable<T, Device>(factors));
   return scale(softmax(mean), static_cast<T>(weights.clips / total)) +
          scale(softmax(e1), static_cast<T>(weights.feature_stream / total)) +
          scale(softmax(e2), static_cast<T>(weights.emotion_stream / total));

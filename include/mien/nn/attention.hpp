@@ -13,32 +13,32 @@ namespace mien::nn {
 /// Joint attention of ACCM: channel means -> linear -> sigmoid -> every joint's channel times its weight.
 ///
 /// Parameters "weight" [C, C] and "bias" [C], both from U[-a, a] with a = sqrt(6 / (2 C)), the bias included.
-template <class T>
-class JointAttention : public Module<JointAttention<T>, T> {
+template <class T, class Device = Cpu>
+class JointAttention : public Module<JointAttention<T, Device>, T, Device> {
  public:
   explicit JointAttention(Index joints)
-      : weight(uniform_parameter<T>({joints, joints}, glorot_bound(joints, joints))),
-        bias(uniform_parameter<T>({joints}, glorot_bound(joints, joints))) {}
+      : weight(uniform_parameter<T, Device>({joints, joints}, glorot_bound(joints, joints))),
+        bias(uniform_parameter<T, Device>({joints}, glorot_bound(joints, joints))) {}
 
-  Variable<T> operator()(const Variable<T>& x) {
-    const Variable<T> weights = sigmoid(linear(mean_of_positions(x), weight, bias));
+  Variable<T, Device> operator()(const Variable<T, Device>& x) {
+    const Variable<T, Device> weights = sigmoid(linear(mean_of_positions(x), weight, bias));
     weights_ = weights.value();
     return scale_channels(x, weights);
   }
 
   /// The weights of the last call, [B, C]: which joints mattered.
-  const Tensor<T>& joint_weights() const { return weights_; }
+  const Tensor<T, Device>& joint_weights() const { return weights_; }
 
   void visit(auto&& child) {
     child("weight", weight);
     child("bias", bias);
   }
 
-  Variable<T> weight;
-  Variable<T> bias;
+  Variable<T, Device> weight;
+  Variable<T, Device> bias;
 
  private:
-  Tensor<T> weights_;
+  Tensor<T, Device> weights_;
 };
 
 struct SqueezeExcitationOptions {
@@ -48,13 +48,13 @@ struct SqueezeExcitationOptions {
 
 /// Squeeze-and-excitation (Hu et al., CVPR 2018): channel means -> linear C to C / reduction -> ReLU -> linear back ->
 /// sigmoid -> every channel times its weight. Layers "fc1" and "fc2".
-template <class T>
-class SqueezeExcitation : public Module<SqueezeExcitation<T>, T> {
+template <class T, class Device = Cpu>
+class SqueezeExcitation : public Module<SqueezeExcitation<T, Device>, T, Device> {
  public:
   explicit SqueezeExcitation(const SqueezeExcitationOptions& options)
       : fc1({.in = options.channels, .out = hidden(options)}), fc2({.in = hidden(options), .out = options.channels}) {}
 
-  Variable<T> operator()(const Variable<T>& x) {
+  Variable<T, Device> operator()(const Variable<T, Device>& x) {
     return scale_channels(x, sigmoid(fc2(relu(fc1(mean_of_positions(x))))));
   }
 
@@ -63,8 +63,8 @@ class SqueezeExcitation : public Module<SqueezeExcitation<T>, T> {
     child("fc2", fc2);
   }
 
-  Linear<T> fc1;
-  Linear<T> fc2;
+  Linear<T, Device> fc1;
+  Linear<T, Device> fc2;
 
  private:
   static Index hidden(const SqueezeExcitationOptions& options) {

@@ -17,30 +17,31 @@ struct BatchNormOptions {
 ///     Variable<float> y = norm(x, {.residual = shortcut, .relu = true});  // relu(norm(x) + shortcut), in one pass
 ///
 /// Parameters "weight" and "bias", buffers "running_mean" and "running_var", all [C].
-template <class T>
-class BatchNorm : public Module<BatchNorm<T>, T> {
+template <class T, class Device = Cpu>
+class BatchNorm : public Module<BatchNorm<T, Device>, T, Device> {
  public:
   explicit BatchNorm(Index channels, const BatchNormOptions& options = {})
-      : weight(constant_parameter<T>({channels}, 1)),
-        bias(constant_parameter<T>({channels}, 0)),
+      : weight(constant_parameter<T, Device>({channels}, 1)),
+        bias(constant_parameter<T, Device>({channels}, 0)),
         running_mean({channels}, T{0}),
         running_var({channels}, T{1}),
         options_(options) {}
 
-  Variable<T> operator()(const Variable<T>& x, const BatchNormEpilogue<Variable<T>>& epilogue = {}) {
+  Variable<T, Device> operator()(const Variable<T, Device>& x,
+                                 const BatchNormEpilogue<Variable<T, Device>>& epilogue = {}) {
     const T epsilon = static_cast<T>(options_.epsilon);
     if (!this->is_training()) return batch_norm(x, {running_mean, running_var}, weight, bias, epsilon, false, epilogue);
     ops::require_channels("BatchNorm", x.shape(), weight.shape());
-    const ops::Moments<T> moments = ops::channel_moments(x.value());
+    const ops::Moments<T, Device> moments = ops::channel_moments(x.value());
     backend::update_running_moments(moments.mean, moments.variance, x.value().elements() / weight.value().elements(),
                                     static_cast<T>(options_.momentum), running_mean, running_var);
     return batch_norm(x, moments, weight, bias, epsilon, true, epilogue);
   }
 
   /// What it multiplies channels by and adds to them in evaluation, [C] each.
-  ops::BatchNormFactors<T> factors() const {
-    return ops::batch_norm_factors<T>({running_mean, running_var}, weight.value(), bias.value(),
-                                      static_cast<T>(options_.epsilon));
+  ops::BatchNormFactors<T, Device> factors() const {
+    return ops::batch_norm_factors<T, Device>({running_mean, running_var}, weight.value(), bias.value(),
+                                              static_cast<T>(options_.epsilon));
   }
 
   void visit(auto&& child) {
@@ -50,10 +51,10 @@ class BatchNorm : public Module<BatchNorm<T>, T> {
     child("running_var", running_var);
   }
 
-  Variable<T> weight;
-  Variable<T> bias;
-  Tensor<T> running_mean;
-  Tensor<T> running_var;
+  Variable<T, Device> weight;
+  Variable<T, Device> bias;
+  Tensor<T, Device> running_mean;
+  Tensor<T, Device> running_var;
 
  private:
   BatchNormOptions options_;

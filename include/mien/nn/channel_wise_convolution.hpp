@@ -15,19 +15,21 @@ struct ChannelWiseConvolutionLayerOptions {
 
 /// Every channel of a map [..., H, W, C] convolved with a kernel of its own. Parameter "weight" [kernel height,
 /// kernel width, 1, C], from U[-1/sqrt(kernel area), 1/sqrt(kernel area)].
-template <class T>
-class ChannelWiseConvolution : public Module<ChannelWiseConvolution<T>, T> {
+template <class T, class Device = Cpu>
+class ChannelWiseConvolution : public Module<ChannelWiseConvolution<T, Device>, T, Device> {
  public:
   explicit ChannelWiseConvolution(const ChannelWiseConvolutionLayerOptions& options)
-      : weight(uniform_parameter<T>({options.kernel.height, options.kernel.width, 1, options.channels},
-                                    fan_in_bound(options.kernel.height * options.kernel.width))),
+      : weight(uniform_parameter<T, Device>({options.kernel.height, options.kernel.width, 1, options.channels},
+                                            fan_in_bound(options.kernel.height * options.kernel.width))),
         options_{options.stride, options.padding} {}
 
-  Variable<T> operator()(const Variable<T>& x) const { return channel_wise_convolution(x, weight, options_); }
+  Variable<T, Device> operator()(const Variable<T, Device>& x) const {
+    return channel_wise_convolution(x, weight, options_);
+  }
 
   void visit(auto&& child) { child("weight", weight, ParameterLayout::convolution); }
 
-  Variable<T> weight;
+  Variable<T, Device> weight;
 
  private:
   ChannelWiseConvolutionOptions options_;

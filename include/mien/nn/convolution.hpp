@@ -22,27 +22,28 @@ struct ConvolutionLayerOptions {
 
 /// Convolution of maps [..., H, W, in]. Parameters "weight" and, if asked for, "bias" [out].
 /// The weight starts as N(0, 2 / (out * kernel area / groups)): Kaiming normal by outputs, as in ResNet.
-template <class T>
-class Convolution : public Module<Convolution<T>, T> {
+template <class T, class Device = Cpu>
+class Convolution : public Module<Convolution<T, Device>, T, Device> {
  public:
   explicit Convolution(const ConvolutionLayerOptions& options)
-      : weight(kaiming_parameter<T>(
+      : weight(kaiming_parameter<T, Device>(
             {options.kernel.height, options.kernel.width, options.in / std::max<Index>(1, options.groups), options.out},
             options.out / std::max<Index>(1, options.groups) * options.kernel.height * options.kernel.width)),
         options_{options.stride, options.padding, options.groups} {
-    if (options.bias) bias = constant_parameter<T>({options.out}, 0);
+    if (options.bias) bias = constant_parameter<T, Device>({options.out}, 0);
   }
 
-  Variable<T> operator()(const Variable<T>& x) const {
-    if (!wants_gradient(x, weight, bias)) return Variable<T>(apply(x.value()));
-    const Variable<T> y = convolution(x, weight, options_);
+  Variable<T, Device> operator()(const Variable<T, Device>& x) const {
+    if (!wants_gradient(x, weight, bias)) return Variable<T, Device>(apply(x.value()));
+    const Variable<T, Device> y = convolution(x, weight, options_);
     return bias.value().defined() ? add_bias(y, bias) : y;
   }
 
   /// The same without gradient, with an epilogue in the same pass.
-  Tensor<T> apply(const Tensor<T>& x, ops::ConvolutionEpilogue<T> epilogue = {}) const {
+  Tensor<T, Device> apply(const Tensor<T, Device>& x, ops::ConvolutionEpilogue<T, Device> epilogue = {}) const {
     if (bias.value().defined()) {
-      const Tensor<T> own = epilogue.scale.defined() ? ops::multiply(bias.value(), epilogue.scale) : bias.value();
+      const Tensor<T, Device> own =
+          epilogue.scale.defined() ? ops::multiply(bias.value(), epilogue.scale) : bias.value();
       epilogue.bias = epilogue.bias.defined() ? ops::add(own, epilogue.bias) : own;
     }
     return ops::convolution(x, weight.value(), options_, epilogue, prepared_.get());
@@ -51,10 +52,10 @@ class Convolution : public Module<Convolution<T>, T> {
 
   /// See Module::freeze.
   void freeze() {
-    Module<Convolution, T>::freeze();
+    Module<Convolution, T, Device>::freeze();
     if (prepared_) return;
-    const Tensor<T> kernel = weight.value().contiguous();
-    prepared_ = std::make_shared<backend::PreparedKernel<T>>(
+    const Tensor<T, Device> kernel = weight.value().contiguous();
+    prepared_ = std::make_shared<backend::PreparedKernel<T, Device>>(
         kernel, ops::detail::convolution_window(kernel.shape(), options_), kernel.size(2) * options_.groups);
   }
   void thaw() { prepared_.reset(); }
@@ -64,12 +65,12 @@ class Convolution : public Module<Convolution<T>, T> {
     if (bias.value().defined()) child("bias", bias);
   }
 
-  Variable<T> weight;
-  Variable<T> bias;
+  Variable<T, Device> weight;
+  Variable<T, Device> bias;
 
  private:
   ConvolutionOptions options_;
-  std::shared_ptr<const backend::PreparedKernel<T>> prepared_;
+  std::shared_ptr<const backend::PreparedKernel<T, Device>> prepared_;
 };
 
 }  // namespace mien::nn

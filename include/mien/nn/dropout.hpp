@@ -7,15 +7,15 @@ namespace mien::nn {
 
 /// In training sets elements to 0 by chance and scales the others up, drawing from `default_generator`; passes its
 /// input on in evaluation.
-template <class T>
-class Dropout : public Module<Dropout<T>, T> {
+template <class T, class Device = Cpu>
+class Dropout : public Module<Dropout<T, Device>, T, Device> {
  public:
   /// Throws ValueError unless `probability` is in [0, 1).
   explicit Dropout(double probability = 0.5) : probability_(probability) {
     ops::require_dropout_probability(probability);
   }
 
-  Variable<T> operator()(const Variable<T>& x) const {
+  Variable<T, Device> operator()(const Variable<T, Device>& x) const {
     return this->is_training() && probability_ > 0 ? dropout(x, probability_) : x;
   }
 

@@ -1,10 +1,9 @@
 #pragma once
 
-/// How parameters start.
+/// How parameters start: drawn on the host, so that they are the same on every device.
 
 #include <algorithm>
 #include <cmath>
-#include <utility>
 
 #include "mien/autograd/variable.hpp"
 #include "mien/core/random.hpp"
@@ -12,16 +11,16 @@
 namespace mien::nn {
 
 /// A parameter drawn from U[-bound, bound].
-template <class T>
-Variable<T> uniform_parameter(const Shape& shape, double bound, Generator& generator = default_generator()) {
+template <class T, class Device = Cpu>
+Variable<T, Device> uniform_parameter(const Shape& shape, double bound, Generator& generator = default_generator()) {
   Tensor<T> values(shape);
   generator.fill_uniform(values, -bound, bound);
-  return Variable<T>(std::move(values), true);
+  return Variable<T, Device>(values.template to<Device>(), true);
 }
 
-template <class T>
-Variable<T> constant_parameter(const Shape& shape, double value) {
-  return Variable<T>(Tensor<T>(shape, static_cast<T>(value)), true);
+template <class T, class Device = Cpu>
+Variable<T, Device> constant_parameter(const Shape& shape, double value) {
+  return Variable<T, Device>(Tensor<T, Device>(shape, static_cast<T>(value)), true);
 }
 
 /// Glorot uniform: U[-a, a], a = sqrt(6 / (inputs + outputs)). Glorot and Bengio, AISTATS 2010.
@@ -30,11 +29,11 @@ inline double glorot_bound(Index inputs, Index outputs) {
 }
 
 /// Kaiming normal for ReLU, by outputs: N(0, 2 / outputs of one position). He et al., ICCV 2015.
-template <class T>
-Variable<T> kaiming_parameter(const Shape& shape, Index outputs, Generator& generator = default_generator()) {
+template <class T, class Device = Cpu>
+Variable<T, Device> kaiming_parameter(const Shape& shape, Index outputs, Generator& generator = default_generator()) {
   Tensor<T> values(shape);
   generator.fill_normal(values, 0, std::sqrt(2.0 / static_cast<double>(outputs)));
-  return Variable<T>(std::move(values), true);
+  return Variable<T, Device>(values.template to<Device>(), true);
 }
 
 /// PyTorch's bound for linear and convolution layers: U[-1 / sqrt(inputs), 1 / sqrt(inputs)].

@@ -11,23 +11,23 @@ struct LayerNormOptions {
 };
 
 /// Normalises the last axis, x [..., features]. Parameters "weight" (starts at 1) and "bias" (starts at 0), [features].
-template <class T>
-class LayerNorm : public Module<LayerNorm<T>, T> {
+template <class T, class Device = Cpu>
+class LayerNorm : public Module<LayerNorm<T, Device>, T, Device> {
  public:
   explicit LayerNorm(Index features, const LayerNormOptions& options = {})
-      : weight(constant_parameter<T>({features}, 1)),
-        bias(constant_parameter<T>({features}, 0)),
+      : weight(constant_parameter<T, Device>({features}, 1)),
+        bias(constant_parameter<T, Device>({features}, 0)),
         epsilon_(options.epsilon) {}
 
-  Variable<T> operator()(const Variable<T>& x) const { return layer_norm(x, weight, bias, epsilon_); }
+  Variable<T, Device> operator()(const Variable<T, Device>& x) const { return layer_norm(x, weight, bias, epsilon_); }
 
   void visit(auto&& child) {
     child("weight", weight);
     child("bias", bias);
   }
 
-  Variable<T> weight;
-  Variable<T> bias;
+  Variable<T, Device> weight;
+  Variable<T, Device> bias;
 
  private:
   double epsilon_;

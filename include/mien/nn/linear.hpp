@@ -14,23 +14,23 @@ struct LinearOptions {
 
 /// y = x W^T + b, x [..., in], y [..., out]. Parameters "weight" [out, in] and "bias" [out], from
 /// U[-1/sqrt(in), 1/sqrt(in)].
-template <class T>
-class Linear : public Module<Linear<T>, T> {
+template <class T, class Device = Cpu>
+class Linear : public Module<Linear<T, Device>, T, Device> {
  public:
   explicit Linear(const LinearOptions& options)
-      : weight(uniform_parameter<T>({options.out, options.in}, fan_in_bound(options.in))) {
-    if (options.bias) bias = uniform_parameter<T>({options.out}, fan_in_bound(options.in));
+      : weight(uniform_parameter<T, Device>({options.out, options.in}, fan_in_bound(options.in))) {
+    if (options.bias) bias = uniform_parameter<T, Device>({options.out}, fan_in_bound(options.in));
   }
 
-  Variable<T> operator()(const Variable<T>& x) const { return linear(x, weight, bias); }
+  Variable<T, Device> operator()(const Variable<T, Device>& x) const { return linear(x, weight, bias); }
 
   void visit(auto&& child) {
     child("weight", weight);
     if (bias.value().defined()) child("bias", bias);
   }
 
-  Variable<T> weight;
-  Variable<T> bias;
+  Variable<T, Device> weight;
+  Variable<T, Device> bias;
 };
 
 }  // namespace mien::nn

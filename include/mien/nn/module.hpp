@@ -29,45 +29,47 @@ enum class ParameterLayout {
 };
 
 /// Parameters (what is trained) and buffers (what is kept beside them, such as running statistics) with full names.
-template <class T>
+template <class T, class Device = Cpu>
 struct NamedParameter {
   std::string name;
-  Variable<T> variable;
+  Variable<T, Device> variable;
   ParameterLayout layout = ParameterLayout::plain;
 };
-template <class T>
+template <class T, class Device = Cpu>
 struct NamedBuffer {
   std::string name;
-  Tensor<T> tensor;
+  Tensor<T, Device> tensor;
 };
 
-template <class T>
-using ParameterList = std::vector<Variable<T>>;
+template <class T, class Device = Cpu>
+using ParameterList = std::vector<Variable<T, Device>>;
 
-template <class Derived, class T>
+/// `Where` is the device that its parameters live on.
+template <class Derived, class T, class Where = Cpu>
 class Module {
  public:
   using Element = T;
+  using Device = Where;
 
   /// Every parameter with its path, as in "layer1.0.conv1.weight", in the order of the visits.
-  std::vector<NamedParameter<T>> named_parameters() {
-    std::vector<NamedParameter<T>> out;
+  std::vector<NamedParameter<T, Device>> named_parameters() {
+    std::vector<NamedParameter<T, Device>> out;
     visit_leaves("", [&out]<class Leaf>(const std::string& name, Leaf& leaf, ParameterLayout layout) {
-      if constexpr (std::is_same_v<Leaf, Variable<T>>) out.push_back({name, leaf, layout});
+      if constexpr (std::is_same_v<Leaf, Variable<T, Device>>) out.push_back({name, leaf, layout});
     });
     return out;
   }
 
-  std::vector<NamedBuffer<T>> named_buffers() {
-    std::vector<NamedBuffer<T>> out;
+  std::vector<NamedBuffer<T, Device>> named_buffers() {
+    std::vector<NamedBuffer<T, Device>> out;
     visit_leaves("", [&out]<class Leaf>(const std::string& name, Leaf& leaf, ParameterLayout) {
-      if constexpr (std::is_same_v<Leaf, Tensor<T>>) out.push_back({name, leaf});
+      if constexpr (std::is_same_v<Leaf, Tensor<T, Device>>) out.push_back({name, leaf});
     });
     return out;
   }
 
-  ParameterList<T> parameters() {
-    ParameterList<T> out;
+  ParameterList<T, Device> parameters() {
+    ParameterList<T, Device> out;
     for (auto& parameter : named_parameters()) out.push_back(std::move(parameter.variable));
     return out;
   }
@@ -114,7 +116,7 @@ class Module {
         child.visit_leaves(path + ".", leaf);
       } else {
         static_assert(
-            std::is_same_v<Child, Variable<T>> || std::is_same_v<Child, Tensor<T>>,
+            std::is_same_v<Child, Variable<T, Device>> || std::is_same_v<Child, Tensor<T, Device>>,
             "`visit` names modules, variables (parameters) and tensors (buffers) of the module's element type");
         leaf(path, child, layout);
       }
@@ -133,8 +135,10 @@ class Module {
 
 /// Layers one after the other, named by their position: "0", "1", ...
 template <class Layer>
-class Sequence : public Module<Sequence<Layer>, typename Layer::Element> {
+class Sequence : public Module<Sequence<Layer>, typename Layer::Element, typename Layer::Device> {
  public:
+  using Map = Variable<typename Layer::Element, typename Layer::Device>;
+
   Sequence() = default;
   explicit Sequence(std::vector<Layer> layers) : layers_(std::move(layers)) {}
 
@@ -146,7 +150,7 @@ class Sequence : public Module<Sequence<Layer>, typename Layer::Element> {
     return layers_[i];
   }
 
-  Variable<typename Layer::Element> operator()(Variable<typename Layer::Element> x) {
+  Map operator()(Map x) {
     for (Layer& layer : layers_) x = layer(x);
     return x;
   }

@@ -9,17 +9,16 @@ namespace mien::nn {
 /// relu(norm(convolution(x)) + residual): what most networks are made of. In evaluation, where no gradient is wanted,
 /// the norm is a factor and a term for each channel, and everything happens in the convolution's own pass; but for that
 /// of super images, whose views are weighed only when all of them is known.
-template <class Layer, class T>
-Variable<T> normalised_convolution(Layer& convolution, BatchNorm<T>& norm, const Variable<T>& x,
-                                   const BatchNormEpilogue<Variable<T>>& epilogue = {}) {
-  bool constant = !norm.is_training() &&
-                  !wants_gradient(x, convolution.weight, norm.weight, norm.bias, epilogue.residual);
+template <class Layer, class T, class Device>
+Variable<T, Device> normalised_convolution(Layer& convolution, BatchNorm<T, Device>& norm, const Variable<T, Device>& x,
+                                           const BatchNormEpilogue<Variable<T, Device>>& epilogue = {}) {
+  bool constant =
+      !norm.is_training() && !wants_gradient(x, convolution.weight, norm.weight, norm.bias, epilogue.residual);
   if constexpr (requires { convolution.bias; }) constant = constant && !wants_gradient(convolution.bias);
   if (!constant || !convolution.takes_epilogue()) return norm(convolution(x), epilogue);
   const auto [factors, shifts] = norm.factors();
-  return Variable<T>(convolution.apply(
-      x.value(),
-      {.scale = factors, .bias = shifts, .residual = epilogue.residual.value(), .relu = epilogue.relu}));
+  return Variable<T, Device>(convolution.apply(
+      x.value(), {.scale = factors, .bias = shifts, .residual = epilogue.residual.value(), .relu = epilogue.relu}));
 }
 
 }  // namespace mien::nn

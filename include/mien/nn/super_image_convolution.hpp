@@ -20,41 +20,42 @@ struct SuperImageConvolutionOptions {
 ///
 /// Parameters "weight" [3, 3, in, out] and, where the views' weights are learned, "fc.weight" and "fc.bias". The fusion
 /// starts at zero, so both views start with weight 1/2, and a network with loaded image weights as their average.
-template <class T>
-class SuperImageConvolution : public Module<SuperImageConvolution<T>, T> {
+template <class T, class Device = Cpu>
+class SuperImageConvolution : public Module<SuperImageConvolution<T, Device>, T, Device> {
  public:
   explicit SuperImageConvolution(const SuperImageConvolutionOptions& options)
-      : weight(kaiming_parameter<T>({3, 3, options.in, options.out}, options.out * 9)),
+      : weight(kaiming_parameter<T, Device>({3, 3, options.in, options.out}, options.out * 9)),
         options_{options.layout, options.fusion} {
     if (!has_learned_weights(options.fusion)) return;
-    fc = Linear<T>({.in = 2 * options.out, .out = options.fusion == ViewFusion::channel ? 2 * options.out : 2});
+    fc = Linear<T, Device>({.in = 2 * options.out, .out = options.fusion == ViewFusion::channel ? 2 * options.out : 2});
     fc.weight.value().fill(T{0});
     fc.bias.value().fill(T{0});
   }
 
-  Variable<T> operator()(const Variable<T>& x) {
-    SuperImageResult<T> result = super_image_convolution(x, weight, fc.weight, fc.bias, options_, prepared_.get());
+  Variable<T, Device> operator()(const Variable<T, Device>& x) {
+    SuperImageResult<T, Device> result =
+        super_image_convolution(x, weight, fc.weight, fc.bias, options_, prepared_.get());
     alpha_ = result.alpha;
     return std::move(result.y);
   }
 
   /// The weights of the views in the last call, [B, 2, out] or [B, 2, 1], height first: which view each clip used.
-  const Tensor<T>& alpha() const { return alpha_; }
+  const Tensor<T, Device>& alpha() const { return alpha_; }
 
   /// The same without gradient, with an epilogue in the same pass: only of a per-frame convolution.
-  Tensor<T> apply(const Tensor<T>& x, const ops::ConvolutionEpilogue<T>& epilogue) {
+  Tensor<T, Device> apply(const Tensor<T, Device>& x, const ops::ConvolutionEpilogue<T, Device>& epilogue) {
     if (!takes_epilogue()) throw ValueError("SuperImageConvolution: views that are mixed take no epilogue");
-    alpha_ = mien::detail::fixed_alpha<T>(options_.fusion, x.size(0));
+    alpha_ = mien::detail::fixed_alpha<T, Device>(options_.fusion, x.size(0));
     return ops::convolution(x, weight.value(), ops::detail::super_image_window, epilogue, prepared_.get());
   }
   bool takes_epilogue() const { return options_.fusion == ViewFusion::none; }
 
   /// See Module::freeze.
   void freeze() {
-    Module<SuperImageConvolution, T>::freeze();
+    Module<SuperImageConvolution, T, Device>::freeze();
     if (prepared_) return;
-    const Tensor<T> kernel = weight.value().contiguous();
-    prepared_ = std::make_shared<backend::PreparedKernel<T>>(kernel, backend::frame_window, kernel.size(2));
+    const Tensor<T, Device> kernel = weight.value().contiguous();
+    prepared_ = std::make_shared<backend::PreparedKernel<T, Device>>(kernel, backend::frame_window, kernel.size(2));
   }
   void thaw() { prepared_.reset(); }
 
@@ -63,13 +64,13 @@ class SuperImageConvolution : public Module<SuperImageConvolution<T>, T> {
     if (has_learned_weights(options_.fusion)) child("fc", fc);
   }
 
-  Variable<T> weight;
-  Linear<T> fc{{.in = 0, .out = 0, .bias = false}};
+  Variable<T, Device> weight;
+  Linear<T, Device> fc{{.in = 0, .out = 0, .bias = false}};
 
  private:
   SuperImageOptions options_;
-  Tensor<T> alpha_;
-  std::shared_ptr<const backend::PreparedKernel<T>> prepared_;
+  Tensor<T, Device> alpha_;
+  std::shared_ptr<const backend::PreparedKernel<T, Device>> prepared_;
 };
 
 }  // namespace mien::nn

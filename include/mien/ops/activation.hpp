@@ -3,6 +3,9 @@
 /// Functions of single elements, and their gradients from what the forward pass leaves: y for all but GELU.
 
 #include "mien/backend/cpu/activation.hpp"
+#if defined(MIEN_WITH_CUDA)
+#include "mien/backend/cuda/activation.hpp"
+#endif
 #include "mien/ops/arithmetic.hpp"
 
 namespace mien::ops {

@@ -3,6 +3,9 @@
 /// Sums and products of tensors. Shapes are never broadcast silently: what is repeated is said by the function's name.
 
 #include "mien/backend/cpu/arithmetic.hpp"
+#if defined(MIEN_WITH_CUDA)
+#include "mien/backend/cuda/arithmetic.hpp"
+#endif
 #include "mien/core/tensor.hpp"
 
 namespace mien::ops {

@@ -4,31 +4,34 @@
 /// channel. x [..., C]: the statistics run over all leading axes, so one function serves vectors, maps and clips.
 
 #include "mien/backend/cpu/batch_norm.hpp"
+#if defined(MIEN_WITH_CUDA)
+#include "mien/backend/cuda/batch_norm.hpp"
+#endif
 #include "mien/ops/arithmetic.hpp"
 
 namespace mien::ops {
 
-template <class T>
+template <class T, class Device = Cpu>
 struct Moments {
-  Tensor<T> mean;      ///< [C]
-  Tensor<T> variance;  ///< [C], biased
+  Tensor<T, Device> mean;      ///< [C]
+  Tensor<T, Device> variance;  ///< [C], biased
 };
 
 /// The batch's own statistics. One value a channel has no variance: ValueError.
-template <class T>
-Moments<T> channel_moments(const Tensor<T>& x) {
+template <class T, class Device>
+Moments<T, Device> channel_moments(const Tensor<T, Device>& x) {
   const Index channels = x.rank() == 0 ? 0 : x.size(-1);
   if (channels == 0 || x.elements() / channels < 2)
     throw ValueError(
         detail::text("batch_norm: training needs more than one value for each channel, input ", x.shape()));
-  Moments<T> moments{Tensor<T>({channels}), Tensor<T>({channels})};
+  Moments<T, Device> moments{Tensor<T, Device>({channels}), Tensor<T, Device>({channels})};
   backend::channel_moments(x.contiguous(), moments.mean, moments.variance);
   return moments;
 }
 
 /// Throws ShapeError unless moments and weight have a value for each channel of x.
-template <class T>
-void check_batch_norm(const Shape& x, const Moments<T>& moments, const Tensor<T>& weight) {
+template <class T, class Device>
+void check_batch_norm(const Shape& x, const Moments<T, Device>& moments, const Tensor<T, Device>& weight) {
   require_channels("batch_norm: mean", x, moments.mean.shape());
   require_channels("batch_norm: variance", x, moments.variance.shape());
   require_channels("batch_norm: weight", x, weight.shape());
@@ -43,54 +46,56 @@ struct BatchNormEpilogue {
 };
 
 /// y = x factors + shifts, [C] each: all of it, once the moments are known.
-template <class T>
+template <class T, class Device = Cpu>
 struct BatchNormFactors {
-  Tensor<T> factors, shifts;
+  Tensor<T, Device> factors, shifts;
 };
 
-template <class T>
-BatchNormFactors<T> batch_norm_factors(const Moments<T>& moments, const Tensor<T>& weight, const Tensor<T>& bias,
-                                       T epsilon) {
-  BatchNormFactors<T> out{Tensor<T>(weight.shape()), Tensor<T>(weight.shape())};
+template <class T, class Device>
+BatchNormFactors<T, Device> batch_norm_factors(const Moments<T, Device>& moments, const Tensor<T, Device>& weight,
+                                               const Tensor<T, Device>& bias, T epsilon) {
+  BatchNormFactors<T, Device> out{Tensor<T, Device>(weight.shape()), Tensor<T, Device>(weight.shape())};
   backend::batch_norm_factors(moments.mean.contiguous(), moments.variance.contiguous(), weight.contiguous(),
                               bias.contiguous(), epsilon, out.factors, out.shifts);
   return out;
 }
 
-template <class T>
-Tensor<T> batch_norm(const Tensor<T>& x, const Moments<T>& moments, const Tensor<T>& weight, const Tensor<T>& bias,
-                     T epsilon, const BatchNormEpilogue<Tensor<T>>& epilogue = {}) {
+template <class T, class Device>
+Tensor<T, Device> batch_norm(const Tensor<T, Device>& x, const Moments<T, Device>& moments,
+                             const Tensor<T, Device>& weight, const Tensor<T, Device>& bias, T epsilon,
+                             const BatchNormEpilogue<Tensor<T, Device>>& epilogue = {}) {
   check_batch_norm(x.shape(), moments, weight);
   require_channels("batch_norm: bias", x.shape(), bias.shape());
   if (epilogue.residual.defined())
     require_equal_shapes("batch_norm: input and residual", x.shape(), epilogue.residual.shape());
   const auto [factors, shifts] = batch_norm_factors(moments, weight, bias, epsilon);
-  Tensor<T> y(x.shape());
+  Tensor<T, Device> y(x.shape());
   backend::normalise(x.contiguous(), factors, shifts, epilogue.residual.contiguous(), epilogue.relu, y);
   return y;
 }
 
-template <class T>
+template <class T, class Device = Cpu>
 struct BatchNormGradients {
-  Tensor<T> x;
-  Tensor<T> weight;
-  Tensor<T> bias;
-  Tensor<T> residual;  ///< after a ReLU whose y was given
+  Tensor<T, Device> x;
+  Tensor<T, Device> weight;
+  Tensor<T, Device> bias;
+  Tensor<T, Device> residual;  ///< after a ReLU whose y was given
 };
 
 /// How to tell which part of the upstream gradient passes the ReLU that followed: by y, or if there was no residual by
 /// the bias, with which x tells what y was, so that one map less has to be read. Neither: there was no ReLU.
-template <class T>
+template <class T, class Device = Cpu>
 struct BatchNormReluInputs {
-  Tensor<T> bias = {};
-  Tensor<T> y = {};
+  Tensor<T, Device> bias = {};
+  Tensor<T, Device> y = {};
 };
 
 /// With `batch_statistics` the moments are the batch's own and depend on x; else they are constants.
-template <class T>
-BatchNormGradients<T> batch_norm_gradients(const Tensor<T>& x, const Tensor<T>& upstream, const Moments<T>& moments,
-                                           const Tensor<T>& weight, T epsilon, bool batch_statistics,
-                                           const BatchNormReluInputs<T>& relu = {}) {
+template <class T, class Device>
+BatchNormGradients<T, Device> batch_norm_gradients(const Tensor<T, Device>& x, const Tensor<T, Device>& upstream,
+                                                   const Moments<T, Device>& moments, const Tensor<T, Device>& weight,
+                                                   T epsilon, bool batch_statistics,
+                                                   const BatchNormReluInputs<T, Device>& relu = {}) {
   require_equal_shapes("batch_norm_gradients", x.shape(), upstream.shape());
   check_batch_norm(x.shape(), moments, weight);
   using backend::BatchNormMask;
@@ -100,20 +105,18 @@ BatchNormGradients<T> batch_norm_gradients(const Tensor<T>& x, const Tensor<T>& 
   if (mask == BatchNormMask::output)
     require_equal_shapes("batch_norm_gradients: input and y", x.shape(), relu.y.shape());
   if (mask == BatchNormMask::input) require_channels("batch_norm: bias", x.shape(), relu.bias.shape());
-  const Tensor<T> map = x.contiguous();
-  const Tensor<T> y = relu.y.contiguous();
-  const Tensor<T> mean = moments.mean.contiguous();
-  const Tensor<T> variance = moments.variance.contiguous();
-  const Tensor<T> bias = mask == BatchNormMask::input ? relu.bias : Tensor<T>::zeros(weight.shape());
+  const Tensor<T, Device> map = x.contiguous();
+  const Tensor<T, Device> y = relu.y.contiguous();
+  const Tensor<T, Device> mean = moments.mean.contiguous();
+  const Tensor<T, Device> variance = moments.variance.contiguous();
+  const Tensor<T, Device> bias = mask == BatchNormMask::input ? relu.bias : Tensor<T, Device>::zeros(weight.shape());
   const auto [factors, shifts] = batch_norm_factors(moments, weight, bias, epsilon);
-  Tensor<T> up = upstream.contiguous();
-  BatchNormGradients<T> out{Tensor<T>(x.shape()), Tensor<T>(weight.shape()), Tensor<T>(weight.shape()), {}};
-  if (mask == BatchNormMask::output) out.residual = Tensor<T>(x.shape());
-  backend::batch_norm_gradient_sums({map, up, mean, variance, factors, shifts, epsilon, mask, y}, out.bias, out.weight,
-                                    out.residual);
-  if (mask == BatchNormMask::output) up = out.residual;
-  backend::batch_norm_input_gradient({map, up, mean, variance, factors, shifts, epsilon, mask, y}, batch_statistics,
-                                     out.bias, out.weight, out.x);
+  const Tensor<T, Device> up = upstream.contiguous();
+  BatchNormGradients<T, Device> out{
+      Tensor<T, Device>(x.shape()), Tensor<T, Device>(weight.shape()), Tensor<T, Device>(weight.shape()), {}};
+  if (mask == BatchNormMask::output) out.residual = Tensor<T, Device>(x.shape());
+  backend::batch_norm_gradients<T>({map, up, mean, variance, factors, shifts, epsilon, mask, y}, batch_statistics,
+                                   {out.bias, out.weight, out.residual, out.x});
   return out;
 }
 

@@ -4,9 +4,13 @@
 ///
 ///     y[n, i, j, c] = sum over a, b of x[n, i s - p + a, j s - p + b, c] weight[a, b, 0, c]
 ///
-/// x [..., H, W, C], weight [kernel height, kernel width, 1, C]: a convolution of C groups, without its matrix products.
+/// x [..., H, W, C], weight [kernel height, kernel width, 1, C]: a convolution of C groups, without its matrix
+/// products.
 
 #include "mien/backend/cpu/channel_wise_convolution.hpp"
+#if defined(MIEN_WITH_CUDA)
+#include "mien/backend/cuda/channel_wise_convolution.hpp"
+#endif
 #include "mien/ops/convolution.hpp"
 
 namespace mien::ops {
@@ -29,45 +33,40 @@ inline backend::ConvolutionWindow channel_wise_window(const Shape& weight,
   return convolution_window(weight, {options.stride, options.padding, 1});
 }
 
-inline backend::ChannelWiseShape channel_wise_shape(const Shape& x, const Shape& y) {
-  return {image_count(x), x[-3], x[-2], x[-1], y[-3], y[-2]};
-}
-
 }  // namespace detail
 
-template <class T>
-Tensor<T> channel_wise_convolution(const Tensor<T>& x, const Tensor<T>& weight,
-                                   const ChannelWiseConvolutionOptions& options = {}) {
-  Tensor<T> y(detail::channel_wise_output(x.shape(), weight.shape(), options));
-  backend::channel_wise_convolution(x.contiguous().data(), weight.contiguous().data(),
-                                    detail::channel_wise_window(weight.shape(), options),
-                                    detail::channel_wise_shape(x.shape(), y.shape()), y.data());
+template <class T, class Device>
+Tensor<T, Device> channel_wise_convolution(const Tensor<T, Device>& x, const Tensor<T, Device>& weight,
+                                           const ChannelWiseConvolutionOptions& options = {}) {
+  Tensor<T, Device> y(detail::channel_wise_output(x.shape(), weight.shape(), options));
+  backend::channel_wise_convolution(x.contiguous(), weight.contiguous(),
+                                    detail::channel_wise_window(weight.shape(), options), y);
   return y;
 }
 
 /// The gradient for x, of the given shape.
-template <class T>
-Tensor<T> channel_wise_convolution_input_gradient(const Tensor<T>& upstream, const Tensor<T>& weight, const Shape& x,
-                                                  const ChannelWiseConvolutionOptions& options = {}) {
+template <class T, class Device>
+Tensor<T, Device> channel_wise_convolution_input_gradient(const Tensor<T, Device>& upstream,
+                                                          const Tensor<T, Device>& weight, const Shape& x,
+                                                          const ChannelWiseConvolutionOptions& options = {}) {
   require_equal_shapes("channel_wise_convolution_input_gradient", upstream.shape(),
                        detail::channel_wise_output(x, weight.shape(), options));
-  Tensor<T> gradient(x);
-  backend::channel_wise_convolution_input_gradient(
-      upstream.contiguous().data(), weight.contiguous().data(), detail::channel_wise_window(weight.shape(), options),
-      detail::channel_wise_shape(x, upstream.shape()), gradient.data());
+  Tensor<T, Device> gradient(x);
+  backend::channel_wise_convolution_input_gradient(upstream.contiguous(), weight.contiguous(),
+                                                   detail::channel_wise_window(weight.shape(), options), gradient);
   return gradient;
 }
 
 /// The gradient for a weight of the given shape.
-template <class T>
-Tensor<T> channel_wise_convolution_weight_gradient(const Tensor<T>& x, const Tensor<T>& upstream, const Shape& weight,
-                                                   const ChannelWiseConvolutionOptions& options = {}) {
+template <class T, class Device>
+Tensor<T, Device> channel_wise_convolution_weight_gradient(const Tensor<T, Device>& x,
+                                                           const Tensor<T, Device>& upstream, const Shape& weight,
+                                                           const ChannelWiseConvolutionOptions& options = {}) {
   require_equal_shapes("channel_wise_convolution_weight_gradient", upstream.shape(),
                        detail::channel_wise_output(x.shape(), weight, options));
-  Tensor<T> gradient(weight);
-  backend::channel_wise_convolution_weight_gradient(
-      x.contiguous().data(), upstream.contiguous().data(), detail::channel_wise_window(weight, options),
-      detail::channel_wise_shape(x.shape(), upstream.shape()), gradient.data());
+  Tensor<T, Device> gradient(weight);
+  backend::channel_wise_convolution_weight_gradient(x.contiguous(), upstream.contiguous(),
+                                                    detail::channel_wise_window(weight, options), gradient);
   return gradient;
 }
 

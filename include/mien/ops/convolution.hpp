@@ -8,6 +8,9 @@
 /// y [..., (H + 2p - k) / s + 1, (W + 2p - k) / s + 1, O]. Positions outside the map count as zero.
 
 #include "mien/backend/cpu/convolution.hpp"
+#if defined(MIEN_WITH_CUDA)
+#include "mien/backend/cuda/convolution.hpp"
+#endif
 #include "mien/core/extent.hpp"
 #include "mien/ops/arithmetic.hpp"
 
@@ -37,8 +40,8 @@ inline Shape slide_window(const char* operation, const Shape& x, Extent2d kernel
     throw ValueError(text(operation, ": kernel ", kernel, ", stride ", stride, ", padding ", padding,
                           " must be positive, the padding at least 0"));
   if (x[-3] + 2 * padding.height < kernel.height || x[-2] + 2 * padding.width < kernel.width)
-    throw ShapeError(text(operation, ": kernel ", kernel, " is larger than the padded input ", x, " (padding ",
-                          padding, ")"));
+    throw ShapeError(
+        text(operation, ": kernel ", kernel, " is larger than the padded input ", x, " (padding ", padding, ")"));
   return x.with(-3, output_extent(x[-3], kernel.height, stride.height, padding.height))
       .with(-2, output_extent(x[-2], kernel.width, stride.width, padding.width))
       .with(-1, channels);
@@ -48,8 +51,8 @@ inline Shape convolution_output(const Shape& x, const Shape& weight, const Convo
   const Index groups = options.groups;
   if (weight.rank() != 4 || x.rank() < 3 || groups < 1 || x[-1] % groups != 0 || x[-1] / groups != weight[2] ||
       weight[3] % groups != 0)
-    throw ShapeError(text("convolution: input ", x, ", weight ", weight, " (height, width, in / groups, out), groups ",
-                          groups));
+    throw ShapeError(
+        text("convolution: input ", x, ", weight ", weight, " (height, width, in / groups, out), groups ", groups));
   return slide_window("convolution", x, {weight[0], weight[1]}, options.stride, options.padding, weight[3]);
 }
 
@@ -63,90 +66,73 @@ inline backend::ConvolutionWindow convolution_window(const Shape& weight, const 
           options.groups};
 }
 
-/// Images in a map [..., H, W, C], whose leading axes count as one.
-inline Index image_count(const Shape& map) { return map.first(map.rank() - 3).elements(); }
-
-/// The grid of all images of a map.
-inline backend::ImageGrid fold_images(const Shape& map) {
-  return backend::map_grid(image_count(map), map[-3], map[-2], map[-1]);
-}
-
 }  // namespace detail
 
 using backend::ConvolutionAlgorithm;
 
 using backend::ConvolutionPass;
 
-/// The way that a convolution of these shapes, or its weight's gradient, would go now, on this thread: to log, or to be
-/// sure of. `name_of` has its name. The gradient for the input is a convolution of the outputs' gradient by the same
-/// rules.
+/// The way that a convolution of these shapes, or its weight's gradient, would go now, on this thread of the CPU: to
+/// log, or to be sure of. `name_of` has its name. The gradient for the input is a convolution of the outputs' gradient
+/// by the same rules.
 template <class T>
 ConvolutionAlgorithm convolution_algorithm(const Shape& x, const Shape& weight, const ConvolutionOptions& options = {},
                                            ConvolutionPass pass = ConvolutionPass::map) {
   const Shape y = detail::convolution_output(x, weight, options);
-  return backend::convolution_algorithm<T>(detail::convolution_window(weight, options), detail::fold_images(x),
-                                           detail::fold_images(y), pass);
+  return backend::convolution_algorithm<T>(detail::convolution_window(weight, options), backend::map_grid(x),
+                                           backend::map_grid(y), pass);
 }
 
 /// What becomes of the results before they are stored, in the same pass: relu(y * scale + bias + residual), each part
 /// where it is given.
-template <class T>
+template <class T, class Device = Cpu>
 struct ConvolutionEpilogue {
-  Tensor<T> scale = {};     ///< [O]
-  Tensor<T> bias = {};      ///< [O]
-  Tensor<T> residual = {};  ///< of the shape of y
+  Tensor<T, Device> scale = {};     ///< [O]
+  Tensor<T, Device> bias = {};      ///< [O]
+  Tensor<T, Device> residual = {};  ///< of the shape of y
   bool relu = false;
 };
 
 /// A kernel that was prepared before may come with its weight.
-template <class T>
-Tensor<T> convolution(const Tensor<T>& x, const Tensor<T>& weight, const ConvolutionOptions& options = {},
-                      const ConvolutionEpilogue<T>& epilogue = {},
-                      const backend::PreparedKernel<T>* prepared = nullptr) {
-  Tensor<T> y(detail::convolution_output(x.shape(), weight.shape(), options));
-  for (const Tensor<T>* vector : {&epilogue.scale, &epilogue.bias})
+template <class T, class Device>
+Tensor<T, Device> convolution(const Tensor<T, Device>& x, const Tensor<T, Device>& weight,
+                              const ConvolutionOptions& options = {},
+                              const ConvolutionEpilogue<T, Device>& epilogue = {},
+                              const backend::PreparedKernel<T, Device>* prepared = nullptr) {
+  Tensor<T, Device> y(detail::convolution_output(x.shape(), weight.shape(), options));
+  for (const Tensor<T, Device>* vector : {&epilogue.scale, &epilogue.bias})
     if (vector->defined()) require_equal_shapes("convolution: scale or bias", {weight.size(3)}, vector->shape());
-  if (epilogue.residual.defined())
-    require_equal_shapes("convolution: residual", y.shape(), epilogue.residual.shape());
-  const Tensor<T> scale = epilogue.scale.contiguous();
-  const Tensor<T> bias = epilogue.bias.contiguous();
-  const Tensor<T> residual = epilogue.residual.contiguous();
-  const backend::ConvolutionEpilogue<T> finish{scale.data(), bias.data(), residual.data(), epilogue.relu};
-  const Tensor<T> map = x.contiguous();
-  const auto input = detail::fold_images(x.shape());
-  const auto output = detail::fold_images(y.shape());
-  const auto window = detail::convolution_window(weight.shape(), options);
-  if (prepared != nullptr) {
-    backend::convolution(input, map.data(), *prepared, window, output, y.data(), finish);
-  } else {
-    backend::convolution(input, map.data(), weight.contiguous().data(), window, output, y.data(), finish);
-  }
+  if (epilogue.residual.defined()) require_equal_shapes("convolution: residual", y.shape(), epilogue.residual.shape());
+  const Tensor<T, Device> scale = epilogue.scale.contiguous();
+  const Tensor<T, Device> bias = epilogue.bias.contiguous();
+  const Tensor<T, Device> residual = epilogue.residual.contiguous();
+  backend::convolution(x.contiguous(), weight.contiguous(), prepared,
+                       detail::convolution_window(weight.shape(), options),
+                       {scale.data(), bias.data(), residual.data(), epilogue.relu}, y);
   return y;
 }
 
 /// The gradient for x, of the given shape.
-template <class T>
-Tensor<T> convolution_input_gradient(const Tensor<T>& upstream, const Tensor<T>& weight, const Shape& x,
-                                     const ConvolutionOptions& options = {}) {
+template <class T, class Device>
+Tensor<T, Device> convolution_input_gradient(const Tensor<T, Device>& upstream, const Tensor<T, Device>& weight,
+                                             const Shape& x, const ConvolutionOptions& options = {}) {
   require_equal_shapes("convolution_input_gradient", upstream.shape(),
                        detail::convolution_output(x, weight.shape(), options));
-  Tensor<T> gradient(x);
-  backend::convolution_input_gradient(detail::fold_images(upstream.shape()), upstream.contiguous().data(),
-                                      weight.contiguous().data(), detail::convolution_window(weight.shape(), options),
-                                      detail::fold_images(x), gradient.data());
+  Tensor<T, Device> gradient(x);
+  backend::convolution_input_gradient(upstream.contiguous(), weight.contiguous(),
+                                      detail::convolution_window(weight.shape(), options), gradient);
   return gradient;
 }
 
 /// The gradient for a weight of the given shape.
-template <class T>
-Tensor<T> convolution_weight_gradient(const Tensor<T>& x, const Tensor<T>& upstream, const Shape& weight,
-                                      const ConvolutionOptions& options = {}) {
+template <class T, class Device>
+Tensor<T, Device> convolution_weight_gradient(const Tensor<T, Device>& x, const Tensor<T, Device>& upstream,
+                                              const Shape& weight, const ConvolutionOptions& options = {}) {
   require_equal_shapes("convolution_weight_gradient", upstream.shape(),
                        detail::convolution_output(x.shape(), weight, options));
-  Tensor<T> gradient(weight);
-  backend::convolution_weight_gradient(detail::fold_images(x.shape()), x.contiguous().data(),
-                                       detail::fold_images(upstream.shape()), upstream.contiguous().data(),
-                                       detail::convolution_window(weight, options), gradient.data());
+  Tensor<T, Device> gradient(weight);
+  backend::convolution_weight_gradient(x.contiguous(), upstream.contiguous(),
+                                       detail::convolution_window(weight, options), gradient);
   return gradient;
 }
 

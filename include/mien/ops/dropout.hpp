@@ -3,6 +3,9 @@
 /// Dropout (Srivastava et al., JMLR 15, 2014): each element is 0 with probability p, and else scaled by 1 / (1 - p).
 
 #include "mien/backend/cpu/dropout.hpp"
+#if defined(MIEN_WITH_CUDA)
+#include "mien/backend/cuda/dropout.hpp"
+#endif
 #include "mien/core/random.hpp"
 #include "mien/ops/arithmetic.hpp"
 

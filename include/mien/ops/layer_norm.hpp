@@ -5,6 +5,9 @@
 /// C.
 
 #include "mien/backend/cpu/layer_norm.hpp"
+#if defined(MIEN_WITH_CUDA)
+#include "mien/backend/cuda/layer_norm.hpp"
+#endif
 #include "mien/ops/arithmetic.hpp"
 
 namespace mien::ops {

@@ -2,7 +2,10 @@
 
 /// y = x W^T + b: x [..., I], W [O, I], b [O] or none, y [..., O].
 
-#include "mien/backend/cpu/matrix_product.hpp"
+#include "mien/backend/cpu/linear.hpp"
+#if defined(MIEN_WITH_CUDA)
+#include "mien/backend/cuda/linear.hpp"
+#endif
 #include "mien/ops/arithmetic.hpp"
 
 namespace mien::ops {
@@ -21,15 +24,8 @@ template <class T, class Device>
 Tensor<T, Device> linear(const Tensor<T, Device>& x, const Tensor<T, Device>& weight,
                          const Tensor<T, Device>& bias = {}) {
   check_linear(x, weight, bias);
-  const Index inputs = weight.size(1);
-  const Index outputs = weight.size(0);
-  const Tensor<T, Device> input = x.contiguous();
-  const Tensor<T, Device> rows = weight.contiguous();
-  Tensor<T, Device> out(x.shape().with(-1, outputs));
-  const Tensor<T, Device> start = bias.contiguous();
-  backend::matrix_product<T>(x.shape().without(-1).elements(), outputs, inputs, {input.data(), inputs},
-                             {rows.data(), inputs, true},
-                             {bias.defined() ? start.data() : nullptr, 0, out.data(), outputs});
+  Tensor<T, Device> out(x.shape().with(-1, weight.size(0)));
+  backend::linear(x.contiguous(), weight.contiguous(), bias.contiguous(), out);
   return out;
 }
 
@@ -38,13 +34,8 @@ template <class T, class Device>
 Tensor<T, Device> linear_input_gradient(const Tensor<T, Device>& upstream, const Tensor<T, Device>& weight) {
   if (upstream.rank() < 1 || weight.rank() != 2 || upstream.size(-1) != weight.size(0))
     throw ShapeError(detail::text("linear_input_gradient: upstream ", upstream.shape(), ", weight ", weight.shape()));
-  const Index inputs = weight.size(1);
-  const Index outputs = weight.size(0);
-  const Tensor<T, Device> up = upstream.contiguous();
-  const Tensor<T, Device> rows = weight.contiguous();
-  Tensor<T, Device> out(upstream.shape().with(-1, inputs));
-  backend::matrix_product<T>(upstream.shape().without(-1).elements(), inputs, outputs, {up.data(), outputs},
-                             {rows.data(), inputs}, out.data(), inputs);
+  Tensor<T, Device> out(upstream.shape().with(-1, weight.size(1)));
+  backend::linear_input_gradient(upstream.contiguous(), weight.contiguous(), out);
   return out;
 }
 
@@ -53,13 +44,8 @@ template <class T, class Device>
 Tensor<T, Device> linear_weight_gradient(const Tensor<T, Device>& x, const Tensor<T, Device>& upstream) {
   if (x.rank() < 1 || upstream.rank() < 1 || x.shape().without(-1) != upstream.shape().without(-1))
     throw ShapeError(detail::text("linear_weight_gradient: input ", x.shape(), ", upstream ", upstream.shape()));
-  const Index inputs = x.size(-1);
-  const Index outputs = upstream.size(-1);
-  const Tensor<T, Device> input = x.contiguous();
-  const Tensor<T, Device> up = upstream.contiguous();
-  Tensor<T, Device> out({outputs, inputs});
-  backend::matrix_product<T>(outputs, inputs, x.shape().without(-1).elements(), {up.data(), outputs, true},
-                             {input.data(), inputs}, out.data(), inputs);
+  Tensor<T, Device> out({upstream.size(-1), x.size(-1)});
+  backend::linear_weight_gradient(x.contiguous(), upstream.contiguous(), out);
   return out;
 }
 

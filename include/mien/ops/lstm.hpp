@@ -12,6 +12,9 @@
 #include <vector>
 
 #include "mien/backend/cpu/lstm.hpp"
+#if defined(MIEN_WITH_CUDA)
+#include "mien/backend/cuda/lstm.hpp"
+#endif
 #include "mien/ops/linear.hpp"
 #include "mien/ops/steps.hpp"
 

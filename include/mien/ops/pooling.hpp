@@ -7,6 +7,9 @@
 #include <limits>
 
 #include "mien/backend/cpu/pooling.hpp"
+#if defined(MIEN_WITH_CUDA)
+#include "mien/backend/cuda/pooling.hpp"
+#endif
 #include "mien/ops/convolution.hpp"
 
 namespace mien::ops {
@@ -19,10 +22,10 @@ struct PoolingOptions {
   bool count_padding = true;
 };
 
-template <class T>
+template <class T, class Device = Cpu>
 struct MaxPoolResult {
-  Tensor<T> y;
-  Tensor<std::int32_t> source;  ///< the pixel of the map that each maximum came from, row * W + column
+  Tensor<T, Device> y;
+  Tensor<std::int32_t, Device> source;  ///< the pixel of the map that each maximum came from, row * W + column
 };
 
 namespace detail {
@@ -35,72 +38,46 @@ inline Shape pooled_shape(const char* operation, const Shape& x, const PoolingOp
   return slide_window(operation, x, options.kernel, options.stride, options.padding, x.rank() > 0 ? x[-1] : 0);
 }
 
-/// Borders of one output's window within the map, and what averages multiply its sum by.
-struct PoolingArea {
-  Index top, bottom, left, right;
-  double weight;
-};
-
 /// Of a shape that `pooled_shape` has accepted.
-inline auto sliding_windows(const Shape& x, const PoolingOptions& options) {
-  return [options, height = x[-3], width = x[-2]](Index i, Index j) {
-    const Index top = i * options.stride.height - options.padding.height;
-    const Index left = j * options.stride.width - options.padding.width;
-    PoolingArea area{std::max<Index>(0, top), std::min(height, top + options.kernel.height), std::max<Index>(0, left),
-                     std::min(width, left + options.kernel.width), 0};
-    const Index inside = (area.bottom - area.top) * (area.right - area.left);
-    const Index whole = options.kernel.height * options.kernel.width;
-    area.weight = 1.0 / static_cast<double>(options.count_padding ? whole : inside);
-    return area;
-  };
+inline backend::SlidingWindows sliding_windows(const Shape& x, const PoolingOptions& options) {
+  return {.map = {x[-3], x[-2]},
+          .kernel = options.kernel,
+          .stride = options.stride,
+          .padding = options.padding,
+          .count_padding = options.count_padding};
 }
 
-inline auto adaptive_windows(const Shape& x, Extent2d output) {
-  return [output, height = x[-3], width = x[-2]](Index i, Index j) {
-    PoolingArea area{backend::adaptive_begin(i, height, output.height), backend::adaptive_end(i, height, output.height),
-                     backend::adaptive_begin(j, width, output.width), backend::adaptive_end(j, width, output.width), 0};
-    area.weight = 1.0 / static_cast<double>((area.bottom - area.top) * (area.right - area.left));
-    return area;
-  };
-}
+inline backend::AdaptiveWindows adaptive_windows(const Shape& x, Extent2d output) { return {{x[-3], x[-2]}, output}; }
 
-template <class T, class Windows>
-MaxPoolResult<T> maximum(const Tensor<T>& x, const Shape& shape, const Windows& windows) {
+template <class T, class Device, class Windows>
+MaxPoolResult<T, Device> maximum(const Tensor<T, Device>& x, const Shape& shape, const Windows& windows) {
   if (x.size(-3) > std::numeric_limits<std::int32_t>::max() / x.size(-2))
     throw ShapeError(text("max_pool: input ", x.shape(), " has more pixels than 32 bits can number"));
-  MaxPoolResult<T> result{Tensor<T>(shape), Tensor<std::int32_t>(shape)};
-  if (!result.y.empty())
-    backend::max_pool(x.contiguous().data(), image_count(x.shape()), x.size(-3), x.size(-2), x.size(-1), shape[-3],
-                      shape[-2], windows, result.y.data(), result.source.data());
+  MaxPoolResult<T, Device> result{Tensor<T, Device>(shape), Tensor<std::int32_t, Device>(shape)};
+  if (!result.y.empty()) backend::max_pool(x.contiguous(), windows, result.y, result.source);
   return result;
 }
 
-template <class T, class Windows>
-Tensor<T> maximum_gradient(const Tensor<T>& upstream, const Tensor<std::int32_t>& source, const Shape& x,
-                           const Windows& windows) {
+template <class T, class Device, class Windows>
+Tensor<T, Device> maximum_gradient(const Tensor<T, Device>& upstream, const Tensor<std::int32_t, Device>& source,
+                                   const Shape& x, const Windows& windows) {
   require_equal_shapes("max_pool_gradient", upstream.shape(), source.shape());
-  Tensor<T> gradient(x);
-  if (!gradient.empty())
-    backend::max_pool_gradient(upstream.contiguous().data(), source.contiguous().data(), image_count(x), x[-3], x[-2],
-                               x[-1], upstream.size(-3), upstream.size(-2), windows, gradient.data());
+  Tensor<T, Device> gradient(x);
+  if (!gradient.empty()) backend::max_pool_gradient(upstream.contiguous(), source.contiguous(), windows, gradient);
   return gradient;
 }
 
-template <class T, class Windows>
-Tensor<T> average(const Tensor<T>& x, const Shape& shape, const Windows& windows) {
-  Tensor<T> y(shape);
-  if (!y.empty())
-    backend::average_pool(x.contiguous().data(), image_count(x.shape()), x.size(-3), x.size(-2), x.size(-1), y.size(-3),
-                          y.size(-2), windows, y.data());
+template <class T, class Device, class Windows>
+Tensor<T, Device> average(const Tensor<T, Device>& x, const Shape& shape, const Windows& windows) {
+  Tensor<T, Device> y(shape);
+  if (!y.empty()) backend::average_pool(x.contiguous(), windows, y);
   return y;
 }
 
-template <class T, class Windows>
-Tensor<T> average_gradient(const Tensor<T>& upstream, const Shape& x, const Windows& windows) {
-  Tensor<T> gradient(x);
-  if (!gradient.empty())
-    backend::average_pool_gradient(upstream.contiguous().data(), image_count(x), x[-3], x[-2], x[-1], upstream.size(-3),
-                                   upstream.size(-2), windows, gradient.data());
+template <class T, class Device, class Windows>
+Tensor<T, Device> average_gradient(const Tensor<T, Device>& upstream, const Shape& x, const Windows& windows) {
+  Tensor<T, Device> gradient(x);
+  if (!gradient.empty()) backend::average_pool_gradient(upstream.contiguous(), windows, gradient);
   return gradient;
 }
 
@@ -119,53 +96,55 @@ inline Shape adaptive_shape(const char* operation, const Shape& x, Extent2d outp
 }  // namespace detail
 
 /// The largest value under each window; positions outside the map never win.
-template <class T>
-MaxPoolResult<T> max_pool(const Tensor<T>& x, const PoolingOptions& options) {
+template <class T, class Device>
+MaxPoolResult<T, Device> max_pool(const Tensor<T, Device>& x, const PoolingOptions& options) {
   const Shape shape = detail::pooled_shape("max_pool", x.shape(), options);
   return detail::maximum(x, shape, detail::sliding_windows(x.shape(), options));
 }
 
 /// The largest value of each of `output` windows that divide the map as evenly as whole pixels allow.
-template <class T>
-MaxPoolResult<T> adaptive_max_pool(const Tensor<T>& x, Extent2d output) {
+template <class T, class Device>
+MaxPoolResult<T, Device> adaptive_max_pool(const Tensor<T, Device>& x, Extent2d output) {
   const Shape shape = detail::adaptive_shape("adaptive_max_pool", x.shape(), output);
   return detail::maximum(x, shape, detail::adaptive_windows(x.shape(), output));
 }
 
 /// The gradients for their inputs, of shape x. `source` is what the pooling of such an input gave.
-template <class T>
-Tensor<T> max_pool_gradient(const Tensor<T>& upstream, const Tensor<std::int32_t>& source, const Shape& x,
-                            const PoolingOptions& options) {
+template <class T, class Device>
+Tensor<T, Device> max_pool_gradient(const Tensor<T, Device>& upstream, const Tensor<std::int32_t, Device>& source,
+                                    const Shape& x, const PoolingOptions& options) {
   require_equal_shapes("max_pool_gradient", upstream.shape(), detail::pooled_shape("max_pool", x, options));
   return detail::maximum_gradient(upstream, source, x, detail::sliding_windows(x, options));
 }
-template <class T>
-Tensor<T> adaptive_max_pool_gradient(const Tensor<T>& upstream, const Tensor<std::int32_t>& source, const Shape& x) {
+template <class T, class Device>
+Tensor<T, Device> adaptive_max_pool_gradient(const Tensor<T, Device>& upstream,
+                                             const Tensor<std::int32_t, Device>& source, const Shape& x) {
   detail::require_pooled("adaptive_max_pool_gradient", upstream.shape(), x);
   return detail::maximum_gradient(upstream, source, x,
                                   detail::adaptive_windows(x, {upstream.size(-3), upstream.size(-2)}));
 }
 
 /// The mean under each window; `count_padding` says of how many numbers.
-template <class T>
-Tensor<T> average_pool(const Tensor<T>& x, const PoolingOptions& options) {
+template <class T, class Device>
+Tensor<T, Device> average_pool(const Tensor<T, Device>& x, const PoolingOptions& options) {
   const Shape shape = detail::pooled_shape("average_pool", x.shape(), options);
   return detail::average(x, shape, detail::sliding_windows(x.shape(), options));
 }
-template <class T>
-Tensor<T> average_pool_gradient(const Tensor<T>& upstream, const Shape& x, const PoolingOptions& options) {
+template <class T, class Device>
+Tensor<T, Device> average_pool_gradient(const Tensor<T, Device>& upstream, const Shape& x,
+                                        const PoolingOptions& options) {
   require_equal_shapes("average_pool_gradient", upstream.shape(), detail::pooled_shape("average_pool", x, options));
   return detail::average_gradient(upstream, x, detail::sliding_windows(x, options));
 }
 
 /// The mean of each of `output` windows that divide the map as evenly as whole pixels allow.
-template <class T>
-Tensor<T> adaptive_average_pool(const Tensor<T>& x, Extent2d output) {
+template <class T, class Device>
+Tensor<T, Device> adaptive_average_pool(const Tensor<T, Device>& x, Extent2d output) {
   const Shape shape = detail::adaptive_shape("adaptive_average_pool", x.shape(), output);
   return detail::average(x, shape, detail::adaptive_windows(x.shape(), output));
 }
-template <class T>
-Tensor<T> adaptive_average_pool_gradient(const Tensor<T>& upstream, const Shape& x) {
+template <class T, class Device>
+Tensor<T, Device> adaptive_average_pool_gradient(const Tensor<T, Device>& upstream, const Shape& x) {
   detail::require_pooled("adaptive_average_pool_gradient", upstream.shape(), x);
   return detail::average_gradient(upstream, x, detail::adaptive_windows(x, {upstream.size(-3), upstream.size(-2)}));
 }

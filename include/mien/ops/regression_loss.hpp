@@ -8,10 +8,12 @@
 ///
 /// Two equal constants have CCC 1, a constant against anything else 0. A mask [...] leaves out rows that are 0 in it.
 
-#include <algorithm>
 #include <cstdint>
 
 #include "mien/backend/cpu/regression_loss.hpp"
+#if defined(MIEN_WITH_CUDA)
+#include "mien/backend/cuda/regression_loss.hpp"
+#endif
 #include "mien/ops/arithmetic.hpp"
 
 namespace mien::ops {
@@ -40,32 +42,28 @@ template <class T, class Device>
 Tensor<T, Device> mse_loss(const Tensor<T, Device>& prediction, const Tensor<T, Device>& target,
                            const Tensor<std::uint8_t, Device>& mask = {}) {
   check_regression("mse_loss", prediction, target, mask);
-  const auto x = rows_of(prediction);
-  const auto valid = mask.contiguous();
-  const Index count = backend::count_rows(valid, x.size(0)) * x.size(1);
-  const double sum = backend::squared_error(x, rows_of(target), valid);
-  return Tensor<T, Device>({1}, count == 0 ? T{0} : static_cast<T>(sum / static_cast<double>(count)));
+  Tensor<T, Device> loss({1});
+  backend::mse_loss(rows_of(prediction), rows_of(target), mask.contiguous(), loss);
+  return loss;
 }
 
-/// The gradient of `mse_loss` for the prediction, times `upstream`. That for the target is its negative.
+/// The gradient of `mse_loss` for the prediction, times `upstream` [1]. That for the target is its negative.
 template <class T, class Device>
 Tensor<T, Device> mse_loss_gradient(const Tensor<T, Device>& prediction, const Tensor<T, Device>& target,
-                                    const Tensor<std::uint8_t, Device>& mask, T upstream) {
+                                    const Tensor<std::uint8_t, Device>& mask, const Tensor<T, Device>& upstream) {
   check_regression("mse_loss_gradient", prediction, target, mask);
-  const auto x = rows_of(prediction);
-  const auto valid = mask.contiguous();
-  const Index count = std::max<Index>(1, backend::count_rows(valid, x.size(0)) * x.size(1));
+  require_equal_shapes("mse_loss_gradient: upstream", {1}, upstream.shape());
   Tensor<T, Device> out(prediction.shape());
-  backend::squared_error_gradient(x, rows_of(target), valid, 2 * upstream / static_cast<T>(count), out);
+  backend::mse_loss_gradient(rows_of(prediction), rows_of(target), mask.contiguous(), upstream.contiguous(), out);
   return out;
 }
 
 /// The CCC of each output: [D]. 1 where no row counts.
 template <class T, class Device>
-Tensor<double, Device> concordance(const Tensor<T, Device>& prediction, const Tensor<T, Device>& target,
-                                   const Tensor<std::uint8_t, Device>& mask = {}) {
+Tensor<T, Device> concordance(const Tensor<T, Device>& prediction, const Tensor<T, Device>& target,
+                              const Tensor<std::uint8_t, Device>& mask = {}) {
   check_regression("concordance", prediction, target, mask);
-  Tensor<double, Device> out(Shape{prediction.size(-1)});
+  Tensor<T, Device> out(Shape{prediction.size(-1)});
   backend::concordance(rows_of(prediction), rows_of(target), mask.contiguous(), out);
   return out;
 }
@@ -75,19 +73,21 @@ template <class T, class Device>
 Tensor<T, Device> ccc_loss(const Tensor<T, Device>& prediction, const Tensor<T, Device>& target,
                            const Tensor<std::uint8_t, Device>& mask = {}) {
   const auto outputs = concordance(prediction, target, mask).view({1, -1, 1});
-  return Tensor<T, Device>({1}, static_cast<T>(1 - mean_of_positions(outputs).item()));
+  return subtract(Tensor<T, Device>({1}, T{1}), mean_of_positions(outputs).view({1}));
 }
 
-/// The gradient of `ccc_loss` for its first argument, times `upstream`; exchange the two for the second's. 0 for
+/// The gradient of `ccc_loss` for its first argument, times `upstream` [1]; exchange the two for the second's. 0 for
 /// outputs where both are constant and equal.
 template <class T, class Device>
 Tensor<T, Device> ccc_loss_gradient(const Tensor<T, Device>& prediction, const Tensor<T, Device>& target,
-                                    const Tensor<std::uint8_t, Device>& mask, T upstream) {
+                                    const Tensor<std::uint8_t, Device>& mask, const Tensor<T, Device>& upstream) {
   check_regression("ccc_loss_gradient", prediction, target, mask);
-  const auto x = rows_of(prediction);
+  require_equal_shapes("ccc_loss_gradient: upstream", {1}, upstream.shape());
+  const Index outputs = prediction.size(-1);
+  const auto share =
+      spread_over_positions(upstream.view({1, 1}), {1, outputs, 1}, T{-1} / static_cast<T>(outputs)).view({outputs});
   Tensor<T, Device> out(prediction.shape());
-  backend::concordance_gradient(x, rows_of(target), mask.contiguous(),
-                                -static_cast<double>(upstream) / static_cast<double>(x.size(1)), out);
+  backend::concordance_gradient(rows_of(prediction), rows_of(target), mask.contiguous(), share, out);
   return out;
 }
 

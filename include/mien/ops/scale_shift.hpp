@@ -5,6 +5,9 @@
 /// The example to copy for operations of one's own; CONTRIBUTING.md says how.
 
 #include "mien/backend/cpu/scale_shift.hpp"
+#if defined(MIEN_WITH_CUDA)
+#include "mien/backend/cuda/scale_shift.hpp"
+#endif
 #include "mien/ops/arithmetic.hpp"
 
 namespace mien::ops {

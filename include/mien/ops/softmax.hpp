@@ -3,6 +3,9 @@
 /// Softmax over the last axis and its logarithm; the largest entry is taken off first, so that nothing overflows.
 
 #include "mien/backend/cpu/softmax.hpp"
+#if defined(MIEN_WITH_CUDA)
+#include "mien/backend/cuda/softmax.hpp"
+#endif
 #include "mien/ops/arithmetic.hpp"
 
 namespace mien::ops {

@@ -6,6 +6,9 @@
 #include <span>
 
 #include "mien/backend/cpu/steps.hpp"
+#if defined(MIEN_WITH_CUDA)
+#include "mien/backend/cuda/steps.hpp"
+#endif
 #include "mien/ops/arithmetic.hpp"
 
 namespace mien::ops {

@@ -6,7 +6,6 @@
 #include <cmath>
 #include <cstddef>
 
-#include "mien/backend/cpu/optimiser_step.hpp"
 #include "mien/optim/optimiser.hpp"
 
 namespace mien::optim {
@@ -32,25 +31,26 @@ struct AdamWOptions {
 ///
 ///     optim::Adam adam(face.parameters(), {.learning_rate = 1e-3});
 ///     optim::Adam both({face.parameters(), body.parameters()}, {.learning_rate = 1e-3, .beta1 = 0.8});
-template <class T>
-class Adam : public Optimiser<T> {
+template <class T, class Device = Cpu>
+class Adam : public Optimiser<T, Device> {
  public:
-  explicit Adam(const nn::ParameterList<T>& parameters, const AdamOptions& options = {})
+  explicit Adam(const nn::ParameterList<T, Device>& parameters, const AdamOptions& options = {})
       : Adam("optim::Adam", options, false) {
     this->add_group(parameters);
   }
   /// The parameters of several networks.
   template <std::size_t N>
-  Adam(const nn::ParameterList<T> (&lists)[N], const AdamOptions& options = {}) : Adam("optim::Adam", options, false) {
+  Adam(const nn::ParameterList<T, Device> (&lists)[N], const AdamOptions& options = {})
+      : Adam("optim::Adam", options, false) {
     this->add_group(lists);
   }
 
  protected:
-  using typename Optimiser<T>::Settings;
+  using typename Optimiser<T, Device>::Settings;
 
   Adam(const char* name, const AdamOptions& options, bool decoupled)
-      : Optimiser<T>(name, {options.learning_rate, options.weight_decay, options.beta1},
-                     {"first_moment", "second_moment"}),
+      : Optimiser<T, Device>(name, {options.learning_rate, options.weight_decay, options.beta1},
+                             {"first_moment", "second_moment"}),
         beta2_(options.beta2),
         epsilon_(options.epsilon),
         decoupled_(decoupled) {
@@ -58,19 +58,17 @@ class Adam : public Optimiser<T> {
     detail::require_setting(name, "epsilon", options.epsilon);
   }
 
-  void update(const Settings& settings, Index step, const Tensor<T>& gradient, Tensor<T>& value,
-              std::vector<Tensor<T>>& slots) const override {
+  void update(const Settings& settings, Index step,
+              std::span<backend::OptimisedParameter<T, Device>> parameters) const override {
     const auto t = static_cast<double>(step);
-    backend::adam_step(gradient,
-                       {.learning_rate = settings.learning_rate,
-                        .beta1 = settings.momentum,
-                        .beta2 = beta2_,
-                        .epsilon = epsilon_,
-                        .weight_decay = decoupled_ ? 0 : settings.weight_decay,
-                        .decoupled_decay = decoupled_ ? settings.weight_decay : 0,
-                        .first_correction = 1 - std::pow(settings.momentum, t),
-                        .second_correction = 1 - std::pow(beta2_, t)},
-                       value, slots[0], slots[1]);
+    backend::adam_step(parameters, {.learning_rate = settings.learning_rate,
+                                    .beta1 = settings.momentum,
+                                    .beta2 = beta2_,
+                                    .epsilon = epsilon_,
+                                    .weight_decay = decoupled_ ? 0 : settings.weight_decay,
+                                    .decoupled_decay = decoupled_ ? settings.weight_decay : 0,
+                                    .first_correction = 1 - std::pow(settings.momentum, t),
+                                    .second_correction = 1 - std::pow(beta2_, t)});
   }
 
  private:
@@ -82,22 +80,23 @@ class Adam : public Optimiser<T> {
 /// Adam whose weight decay shrinks the parameter itself, w *= 1 - r d, and stays out of the moments.
 ///
 ///     optim::AdamW adam(face.parameters(), {.learning_rate = 1e-3, .weight_decay = 0.05});
-template <class T>
-class AdamW : public Adam<T> {
+template <class T, class Device = Cpu>
+class AdamW : public Adam<T, Device> {
  public:
-  explicit AdamW(const nn::ParameterList<T>& parameters, const AdamWOptions& options = {}) : AdamW(options) {
+  explicit AdamW(const nn::ParameterList<T, Device>& parameters, const AdamWOptions& options = {}) : AdamW(options) {
     this->add_group(parameters);
   }
   /// The parameters of several networks.
   template <std::size_t N>
-  AdamW(const nn::ParameterList<T> (&lists)[N], const AdamWOptions& options = {}) : AdamW(options) {
+  AdamW(const nn::ParameterList<T, Device> (&lists)[N], const AdamWOptions& options = {}) : AdamW(options) {
     this->add_group(lists);
   }
 
  private:
   explicit AdamW(const AdamWOptions& options)
-      : Adam<T>("optim::AdamW",
-                {options.learning_rate, options.beta1, options.beta2, options.epsilon, options.weight_decay}, true) {}
+      : Adam<T, Device>("optim::AdamW",
+                        {options.learning_rate, options.beta1, options.beta2, options.epsilon, options.weight_decay},
+                        true) {}
 };
 
 }  // namespace mien::optim

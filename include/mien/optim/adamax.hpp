@@ -6,7 +6,6 @@
 #include <cmath>
 #include <cstddef>
 
-#include "mien/backend/cpu/optimiser_step.hpp"
 #include "mien/optim/optimiser.hpp"
 
 namespace mien::optim {
@@ -22,40 +21,38 @@ struct AdamaxOptions {
 /// m = b1 m + (1 - b1) g;  u = max(b2 u, |g| + e);  w -= r / (1 - b1^t) m / u, with g = gradient + d w.
 ///
 ///     optim::Adamax adamax(face.parameters(), {.learning_rate = 1e-3});
-template <class T>
-class Adamax : public Optimiser<T> {
+template <class T, class Device = Cpu>
+class Adamax : public Optimiser<T, Device> {
  public:
-  explicit Adamax(const nn::ParameterList<T>& parameters, const AdamaxOptions& options = {}) : Adamax(options) {
+  explicit Adamax(const nn::ParameterList<T, Device>& parameters, const AdamaxOptions& options = {}) : Adamax(options) {
     this->add_group(parameters);
   }
   /// The parameters of several networks.
   template <std::size_t N>
-  Adamax(const nn::ParameterList<T> (&lists)[N], const AdamaxOptions& options = {}) : Adamax(options) {
+  Adamax(const nn::ParameterList<T, Device> (&lists)[N], const AdamaxOptions& options = {}) : Adamax(options) {
     this->add_group(lists);
   }
 
  private:
-  using typename Optimiser<T>::Settings;
+  using typename Optimiser<T, Device>::Settings;
 
   explicit Adamax(const AdamaxOptions& options)
-      : Optimiser<T>("optim::Adamax", {options.learning_rate, options.weight_decay, options.beta1},
-                     {"first_moment", "infinity_norm"}),
+      : Optimiser<T, Device>("optim::Adamax", {options.learning_rate, options.weight_decay, options.beta1},
+                             {"first_moment", "infinity_norm"}),
         beta2_(options.beta2),
         epsilon_(options.epsilon) {
     detail::require_setting("optim::Adamax", "beta2", options.beta2, 1);
     detail::require_setting("optim::Adamax", "epsilon", options.epsilon);
   }
 
-  void update(const Settings& settings, Index step, const Tensor<T>& gradient, Tensor<T>& value,
-              std::vector<Tensor<T>>& slots) const override {
-    backend::adamax_step(gradient,
-                         {.learning_rate = settings.learning_rate,
-                          .beta1 = settings.momentum,
-                          .beta2 = beta2_,
-                          .epsilon = epsilon_,
-                          .weight_decay = settings.weight_decay,
-                          .first_correction = 1 - std::pow(settings.momentum, static_cast<double>(step))},
-                         value, slots[0], slots[1]);
+  void update(const Settings& settings, Index step,
+              std::span<backend::OptimisedParameter<T, Device>> parameters) const override {
+    backend::adamax_step(parameters, {.learning_rate = settings.learning_rate,
+                                      .beta1 = settings.momentum,
+                                      .beta2 = beta2_,
+                                      .epsilon = epsilon_,
+                                      .weight_decay = settings.weight_decay,
+                                      .first_correction = 1 - std::pow(settings.momentum, static_cast<double>(step))});
   }
 
   double beta2_;

@@ -25,6 +25,10 @@
 #include <utility>
 #include <vector>
 
+#include "mien/backend/cpu/optimiser_step.hpp"
+#if defined(MIEN_WITH_CUDA)
+#include "mien/backend/cuda/optimiser_step.hpp"
+#endif
 #include "mien/nn/module.hpp"
 
 namespace mien {
@@ -47,14 +51,15 @@ struct GroupOptions {
   std::optional<double> weight_decay = std::nullopt;
 };
 
-/// All that an optimiser knows beyond its construction. Parameters go by their number, as in "12.first_moment".
+/// All that an optimiser knows beyond its construction, on the host. Parameters go by their number, as in
+/// "12.first_moment".
 template <class T>
 struct OptimiserState {
   std::map<std::string, Tensor<T>> tensors;
   std::map<std::string, double> numbers;
 };
 
-template <class T>
+template <class T, class Device = Cpu>
 class Optimiser {
  public:
   virtual ~Optimiser() = default;
@@ -63,7 +68,7 @@ class Optimiser {
 
   /// More parameters, with settings of their own where given. Variables that want no gradient are left out. Throws
   /// ValueError for a parameter that the optimiser has already, or if there is nothing to train.
-  void add_group(const nn::ParameterList<T>& parameters, const GroupOptions& options = {}) {
+  void add_group(const nn::ParameterList<T, Device>& parameters, const GroupOptions& options = {}) {
     Group group{options.learning_rate, options.weight_decay.value_or(settings_.weight_decay), {}};
     detail::require_setting(name_, "learning rate", options.learning_rate.value_or(0));
     detail::require_setting(name_, "weight decay", group.weight_decay);
@@ -85,13 +90,13 @@ class Optimiser {
   }
 
   /// The parameters of several networks as one group.
-  void add_group(std::span<const nn::ParameterList<T>> lists, const GroupOptions& options = {}) {
-    nn::ParameterList<T> all;
+  void add_group(std::span<const nn::ParameterList<T, Device>> lists, const GroupOptions& options = {}) {
+    nn::ParameterList<T, Device> all;
     for (const auto& list : lists) all.insert(all.end(), list.begin(), list.end());
     add_group(all, options);
   }
-  void add_group(std::initializer_list<nn::ParameterList<T>> lists, const GroupOptions& options = {}) {
-    add_group(std::span<const nn::ParameterList<T>>(lists.begin(), lists.size()), options);
+  void add_group(std::initializer_list<nn::ParameterList<T, Device>> lists, const GroupOptions& options = {}) {
+    add_group(std::span<const nn::ParameterList<T, Device>>(lists.begin(), lists.size()), options);
   }
 
   /// Forgets all gradients. Call it before each `backward`, whose gradients add to what is there.
@@ -105,11 +110,7 @@ class Optimiser {
       Settings settings = settings_;
       settings.learning_rate = learning_rate_of(group);
       settings.weight_decay = group.weight_decay;
-      for (Entry& entry : group.entries) {
-        if (!entry.parameter.gradient().defined()) continue;
-        while (entry.slots.size() < slots_.size()) entry.slots.push_back(Tensor<T>::zeros(entry.parameter.shape()));
-        update(settings, ++entry.steps, entry.parameter.gradient(), entry.parameter.value(), entry.slots);
-      }
+      step_together(settings, group.entries);
     }
   }
 
@@ -138,8 +139,8 @@ class Optimiser {
   Index groups() const { return static_cast<Index>(groups_.size()); }
 
   /// All parameters, in the order they were given.
-  nn::ParameterList<T> parameters() const {
-    nn::ParameterList<T> out;
+  nn::ParameterList<T, Device> parameters() const {
+    nn::ParameterList<T, Device> out;
     for_each([&](const Group&, const Entry& entry) { out.push_back(entry.parameter); });
     return out;
   }
@@ -153,7 +154,7 @@ class Optimiser {
     for_each([&](const Group&, const Entry& entry) {
       out.numbers[key(number, "steps")] = static_cast<double>(entry.steps);
       for (std::size_t slot = 0; slot < entry.slots.size(); ++slot)
-        out.tensors[key(number, slots_[slot])] = entry.slots[slot].clone();
+        out.tensors[key(number, slots_[slot])] = entry.slots[slot].clone().template to<Cpu>();
       ++number;
     });
     return out;
@@ -168,13 +169,13 @@ class Optimiser {
     detail::require_setting(name_, "momentum", momentum, 1);
     if (!has_momentum_ && momentum > 0)
       throw ValueError(detail::text(name_, ": the state has momentum ", momentum, ", the optimiser was made without"));
-    std::vector<std::pair<Index, std::vector<Tensor<T>>>> restored;
+    std::vector<std::pair<Index, std::vector<Tensor<T, Device>>>> restored;
     std::size_t tensors = 0;
     for_each([&](const Group&, const Entry& entry) {
       const auto number = static_cast<Index>(restored.size());
       const double steps = number_of(state, key(number, "steps"));
       detail::require_setting(name_, "number of steps", steps, 0x1p53);
-      restored.emplace_back(static_cast<Index>(steps), std::vector<Tensor<T>>());
+      restored.emplace_back(static_cast<Index>(steps), std::vector<Tensor<T, Device>>());
       if (steps < 1) return;
       for (const char* slot : slots_) restored.back().second.push_back(tensor_of(state, key(number, slot), entry));
       tensors += slots_.size();
@@ -210,14 +211,14 @@ class Optimiser {
   Optimiser(Optimiser&&) noexcept = default;
   Optimiser& operator=(Optimiser&&) noexcept = default;
 
-  /// One step of one parameter, the first of which has number 1.
-  virtual void update(const Settings& settings, Index step, const Tensor<T>& gradient, Tensor<T>& value,
-                      std::vector<Tensor<T>>& slots) const = 0;
+  /// One step of parameters for which it has the same number, the first of which is 1.
+  virtual void update(const Settings& settings, Index step,
+                      std::span<backend::OptimisedParameter<T, Device>> parameters) const = 0;
 
  private:
   struct Entry {
-    Variable<T> parameter;
-    std::vector<Tensor<T>> slots;
+    Variable<T, Device> parameter;
+    std::vector<Tensor<T, Device>> slots;
     Index steps;
   };
   struct Group {
@@ -225,6 +226,25 @@ class Optimiser {
     double weight_decay;
     std::vector<Entry> entries;
   };
+
+  /// Neighbours that have made as many steps go into one update.
+  void step_together(const Settings& settings, std::vector<Entry>& entries) {
+    const auto flush = [&](Index step) {
+      if (!updated_.empty()) update(settings, step, updated_);
+      updated_.clear();
+    };
+    Index step = 0;
+    for (Entry& entry : entries) {
+      if (!entry.parameter.gradient().defined()) continue;
+      while (entry.slots.size() < slots_.size())
+        entry.slots.push_back(Tensor<T, Device>::zeros(entry.parameter.shape()));
+      if (entry.steps + 1 != step) flush(step);
+      step = ++entry.steps;
+      const auto slot = [&](std::size_t i) { return i < entry.slots.size() ? entry.slots[i] : Tensor<T, Device>(); };
+      updated_.push_back({entry.parameter.gradient(), entry.parameter.value(), slot(0), slot(1)});
+    }
+    flush(step);
+  }
 
   template <class Call>
   void for_each(const Call& call) {
@@ -250,13 +270,13 @@ class Optimiser {
     return found->second;
   }
 
-  Tensor<T> tensor_of(const OptimiserState<T>& state, const std::string& key, const Entry& entry) const {
+  Tensor<T, Device> tensor_of(const OptimiserState<T>& state, const std::string& key, const Entry& entry) const {
     const auto found = state.tensors.find(key);
     if (found == state.tensors.end()) throw ValueError(detail::text(name_, ": the state has no tensor ", key));
     if (found->second.shape() != entry.parameter.shape())
       throw ShapeError(detail::text(name_, ": tensor ", key, " of the state has shape ", found->second.shape(),
                                     ", its parameter ", entry.parameter.shape()));
-    return found->second.clone();
+    return found->second.clone().template to<Device>();
   }
 
   const char* name_;
@@ -265,6 +285,7 @@ class Optimiser {
   std::vector<const char*> slots_;
   bool has_momentum_;
   std::vector<Group> groups_;
+  std::vector<backend::OptimisedParameter<T, Device>> updated_;  ///< of one call, kept for its memory
 };
 
 }  // namespace optim

@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <vector>
 
-#include "mien/backend/cpu/optimiser_step.hpp"
 #include "mien/optim/optimiser.hpp"
 
 namespace mien::optim {
@@ -21,34 +20,33 @@ struct SgdOptions {
 /// importance of initialization and momentum in deep learning, ICML 2013; the rate is outside of b, as in PyTorch.
 ///
 ///     optim::Sgd sgd(face.parameters(), {.learning_rate = 0.1, .momentum = 0.9});
-template <class T>
-class Sgd : public Optimiser<T> {
+template <class T, class Device = Cpu>
+class Sgd : public Optimiser<T, Device> {
  public:
-  explicit Sgd(const nn::ParameterList<T>& parameters, const SgdOptions& options = {}) : Sgd(options) {
+  explicit Sgd(const nn::ParameterList<T, Device>& parameters, const SgdOptions& options = {}) : Sgd(options) {
     this->add_group(parameters);
   }
   /// The parameters of several networks.
   template <std::size_t N>
-  Sgd(const nn::ParameterList<T> (&lists)[N], const SgdOptions& options = {}) : Sgd(options) {
+  Sgd(const nn::ParameterList<T, Device> (&lists)[N], const SgdOptions& options = {}) : Sgd(options) {
     this->add_group(lists);
   }
 
  private:
-  using typename Optimiser<T>::Settings;
+  using typename Optimiser<T, Device>::Settings;
 
   explicit Sgd(const SgdOptions& options)
-      : Optimiser<T>("optim::Sgd", {options.learning_rate, options.weight_decay, options.momentum},
-                     options.momentum > 0 ? std::vector{"momentum"} : std::vector<const char*>(), options.momentum > 0),
+      : Optimiser<T, Device>("optim::Sgd", {options.learning_rate, options.weight_decay, options.momentum},
+                             options.momentum > 0 ? std::vector{"momentum"} : std::vector<const char*>(),
+                             options.momentum > 0),
         nesterov_(options.nesterov) {
     if (options.nesterov && !(options.momentum > 0))
       throw ValueError("optim::Sgd: Nesterov's momentum needs a momentum above 0");
   }
 
-  void update(const Settings& settings, Index, const Tensor<T>& gradient, Tensor<T>& value,
-              std::vector<Tensor<T>>& slots) const override {
-    Tensor<T> none;
-    backend::sgd_step(gradient, {settings.learning_rate, settings.momentum, settings.weight_decay, nesterov_}, value,
-                      slots.empty() ? none : slots[0]);
+  void update(const Settings& settings, Index,
+              std::span<backend::OptimisedParameter<T, Device>> parameters) const override {
+    backend::sgd_step(parameters, {settings.learning_rate, settings.momentum, settings.weight_decay, nesterov_});
   }
 
   bool nesterov_;

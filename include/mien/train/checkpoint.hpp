@@ -98,9 +98,9 @@ Number parse_number(std::string_view digits, std::string_view file, std::string_
 /// A checkpoint in the making.
 class CheckpointWriter {
  public:
-  template <class T>
-  void add(const std::string& name, const Tensor<T>& tensor) {
-    const Tensor<T> tight = tensor.contiguous();
+  template <class T, class Device>
+  void add(const std::string& name, const Tensor<T, Device>& tensor) {
+    const Tensor<T> tight = tensor.contiguous().template to<Cpu>();
     writer_.add(name, tight);
     sums_[name] = sum_of(name, std::as_bytes(tight.span()));
   }
@@ -266,6 +266,7 @@ class Checkpoints {
   template <class Module>
   void add_model(const std::string& name, Module& module) {
     using T = typename Module::Element;
+    using Device = typename Module::Device;
     add({name, true,
          [&module, name](detail::CheckpointWriter& writer) {
            for (const auto& [path, tensor] : io::detail::named_tensors(module)) writer.add(name + "." + path, tensor);
@@ -277,14 +278,14 @@ class Checkpoints {
                                               [&](const auto& path) { return path.starts_with(prefix); });
            if (in_file != static_cast<std::ptrdiff_t>(tensors.size()))
              throw FileError(reader.path(), name, detail::text(in_file, " tensors"), std::to_string(tensors.size()));
-           std::vector<Tensor<T>> values;
+           std::vector<Tensor<T, Device>> values;
            for (const auto& [path, tensor] : tensors) {
-             values.push_back(reader.file().tensor<T>(prefix + path));
+             values.push_back(reader.file().tensor<T>(prefix + path).template to<Device>());
              if (values.back().shape() != tensor.shape())
                throw FileError(reader.path(), prefix + path, values.back().shape().to_string(),
                                tensor.shape().to_string());
            }
-           std::vector<Tensor<T>> before;
+           std::vector<Tensor<T, Device>> before;
            for (const auto& named : tensors) before.push_back(named.tensor.clone());
            std::function<void()> undo = [tensors, before]() mutable {
              for (std::size_t i = 0; i < tensors.size(); ++i) tensors[i].tensor.copy_from(before[i]);
@@ -295,8 +296,8 @@ class Checkpoints {
          }});
   }
 
-  template <class T>
-  void add_optimiser(const std::string& name, optim::Optimiser<T>& optimiser) {
+  template <class T, class Device>
+  void add_optimiser(const std::string& name, optim::Optimiser<T, Device>& optimiser) {
     add({name, false,
          [&optimiser, name](detail::CheckpointWriter& writer) {
            const optim::OptimiserState<T> state = optimiser.state();

@@ -164,7 +164,8 @@ ValenceArousal concordance(const Tensor<T>& prediction, const Tensor<T>& target,
   if (prediction.size(-1) != 2)
     throw ShapeError(detail::text("concordance: prediction ", prediction.shape(), ", expected [..., 2]"));
   if (backend::count_rows(mask.contiguous(), prediction.elements() / 2) == 0) return {};
-  const Tensor<double> both = ops::concordance(prediction, target, mask);
+  const Tensor<double> both =
+      ops::concordance(prediction.template cast<double>(), target.template cast<double>(), mask);
   return {both(0), both(1)};
 }
 

@@ -37,10 +37,10 @@
 namespace mien::train {
 
 /// What a model makes of a batch.
-template <class T>
+template <class T, class Device = Cpu>
 struct BatchOutput {
-  Variable<T> loss;           ///< one element, the mean over the samples
-  Tensor<T> logits;           ///< [samples, classes]
+  Variable<T, Device> loss;   ///< one element, the mean over the samples
+  Tensor<T, Device> logits;   ///< [samples, classes]
   std::vector<Index> labels;  ///< one a sample
 };
 
@@ -122,11 +122,11 @@ std::string samples_of(const Batch& batch) {
 
 }  // namespace detail
 
-template <class T>
+template <class T, class Device = Cpu>
 class Trainer {
  public:
   /// Throws ValueError for options that make no sense.
-  Trainer(optim::Optimiser<T>& optimiser, TrainerOptions options)
+  Trainer(optim::Optimiser<T, Device>& optimiser, TrainerOptions options)
       : optimiser_(optimiser),
         options_(std::move(options)),
         checkpoints_(options_.work_dir, {options_.settings, options_.class_names}) {
@@ -220,9 +220,9 @@ class Trainer {
     std::optional<metrics::ConfusionMatrix> confusion;
     double loss = 0;
     for (const auto& batch : loader.epoch(0, 0)) {
-      const BatchOutput<T> output = step(batch);
+      const BatchOutput<T, Device> output = step(batch);
       if (!confusion) confusion.emplace(output.logits.size(-1));
-      confusion->add(output.labels, metrics::predicted_classes(output.logits));
+      confusion->add(output.labels, metrics::predicted_classes(output.logits.contiguous().template to<Cpu>()));
       loss += static_cast<double>(output.loss.item()) * static_cast<double>(output.labels.size());
     }
     if (!confusion) throw ValueError("Trainer: no batches to evaluate");
@@ -324,15 +324,15 @@ class Trainer {
   template <class Batch, class Step>
   void train_on(const Batch& batch, const Step& step, TrainingState& state) {
     optimiser_.zero_grad();
-    const BatchOutput<T> output = step(batch);
+    const BatchOutput<T, Device> output = step(batch);
     const auto loss = static_cast<double>(output.loss.item());
     if (!std::isfinite(loss)) fail("loss", loss, batch, state);
-    const std::vector<Index> predictions = metrics::predicted_classes(output.logits);
+    const std::vector<Index> predictions = metrics::predicted_classes(output.logits.contiguous().template to<Cpu>());
     if (predictions.size() != output.labels.size())
       throw ShapeError(
           detail::text("Trainer: logits ", output.logits.shape(), " for ", output.labels.size(), " labels"));
     backward(output.loss);
-    const nn::ParameterList<T> parameters = optimiser_.parameters();
+    const nn::ParameterList<T, Device> parameters = optimiser_.parameters();
     const double norm = options_.gradient_clip > 0 ? optim::clip_gradient_norm(parameters, options_.gradient_clip)
                                                    : optim::gradient_norm(parameters);
     if (!std::isfinite(norm)) fail("norm of the gradients", norm, batch, state);
@@ -425,7 +425,7 @@ class Trainer {
     if (options_.on_epoch) options_.on_epoch(state, evaluation);
   }
 
-  optim::Optimiser<T>& optimiser_;
+  optim::Optimiser<T, Device>& optimiser_;
   TrainerOptions options_;
   Checkpoints checkpoints_;
   std::vector<std::function<void(bool)>> modes_;

@@ -136,17 +136,26 @@ void update_running_moments(const Tensor<T, Cpu>& mean, const Tensor<T, Cpu>& va
 }
 
 /// Of a map of y = x factors + shifts, perhaps with a residual and ReLU, all that its gradient depends on.
-template <class T>
+template <class T, class Device = Cpu>
 struct BatchNormGradientInputs {
-  const Tensor<T, Cpu>& x;
-  const Tensor<T, Cpu>& upstream;
-  const Tensor<T, Cpu>& mean;
-  const Tensor<T, Cpu>& variance;
-  const Tensor<T, Cpu>& factors;
-  const Tensor<T, Cpu>& shifts;
+  const Tensor<T, Device>& x;
+  const Tensor<T, Device>& upstream;
+  const Tensor<T, Device>& mean;
+  const Tensor<T, Device>& variance;
+  const Tensor<T, Device>& factors;
+  const Tensor<T, Device>& shifts;
   T epsilon;
   BatchNormMask mask;
-  const Tensor<T, Cpu>& y;  ///< where the mask needs it
+  const Tensor<T, Device>& y;  ///< where the mask needs it
+};
+
+/// Where gradients go: [C] the first two; `masked`, of the shape of x, with a mask from y only.
+template <class T, class Device = Cpu>
+struct BatchNormGradientTargets {
+  Tensor<T, Device>& bias;
+  Tensor<T, Device>& weight;
+  Tensor<T, Device>& masked;
+  Tensor<T, Device>& x;
 };
 
 /// sum_upstream = sum of upstream, sum_product = sum of upstream * (x - mean) / sqrt(variance + epsilon), of the
@@ -202,6 +211,16 @@ void batch_norm_input_gradient(const BatchNormGradientInputs<T>& in, bool batch_
     kernel(count, wide.columns, in.x.data() + first, in.upstream.data() + first,
            {nullptr, factors.data(), shifts.data(), input_factors.data(), input_shifts.data()}, out.data() + first);
   });
+}
+
+/// Both, one after the other. With a mask from y the upstream that passes it is the gradient for the residual too.
+template <class T>
+void batch_norm_gradients(const BatchNormGradientInputs<T>& in, bool batch_statistics,
+                          const BatchNormGradientTargets<T>& out) {
+  batch_norm_gradient_sums(in, out.bias, out.weight, out.masked);
+  const Tensor<T, Cpu>& upstream = in.mask == BatchNormMask::output ? out.masked : in.upstream;
+  batch_norm_input_gradient<T>({in.x, upstream, in.mean, in.variance, in.factors, in.shifts, in.epsilon, in.mask, in.y},
+                               batch_statistics, out.bias, out.weight, out.x);
 }
 
 }  // namespace mien::backend

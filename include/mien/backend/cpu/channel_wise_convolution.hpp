@@ -24,6 +24,10 @@ struct ChannelWiseShape {
   ImageGrid output() const { return map_grid(images, output_height, output_width, channels); }
 };
 
+inline ChannelWiseShape channel_wise_shape(const Shape& x, const Shape& y) {
+  return {image_count(x), x[-3], x[-2], x[-1], y[-3], y[-2]};
+}
+
 /// Output columns [first, last) that all meet the taps [first_tap, first_tap + taps) of a kernel's rows, the first of
 /// them at input column `column`.
 struct ColumnSpan {
@@ -121,9 +125,8 @@ void convolve_channel_wise(const ImageGrid& input, const T* x, const T* weight, 
         std::array<T*, channel_wise_rows> to{};
         for (Index r = 0; r < channel_wise_rows; ++r)
           to[static_cast<std::size_t>(r)] =
-              r < rows.rows(group)
-                  ? y + output.offset(rows.image(group), rows.first_row(group) + r, columns.first)
-                  : outside.data();
+              r < rows.rows(group) ? y + output.offset(rows.image(group), rows.first_row(group) + r, columns.first)
+                                   : outside.data();
         kernels.convolve(span, weights.data() + columns.first_tap * padded, to.data());
       });
   });
@@ -211,13 +214,33 @@ void channel_wise_convolution_weight_gradient(const T* x, const T* upstream, con
         for (Index r = 0; r < rows.rows(group); ++r)
           up[static_cast<std::size_t>(r)] =
               upstream + output.offset(rows.image(group), rows.first_row(group) + r, columns.first);
-        if (rows.rows(group) == channel_wise_rows) return sums.add(span, columns.first_tap, channel_wise_rows, up.data());
+        if (rows.rows(group) == channel_wise_rows)
+          return sums.add(span, columns.first_tap, channel_wise_rows, up.data());
         for (Index r = 0; r < rows.rows(group); ++r, span.x += span.stride_height)
           sums.add(span, columns.first_tap, 1, up.data() + r);
       });
     sums.add_to(partial.data() + part * size);
   });
   for (Index part = 0; part < parts; ++part) total += array(partial.data() + part * size, size);
+}
+
+/// The same of tensors.
+template <class T>
+void channel_wise_convolution(const Tensor<T, Cpu>& x, const Tensor<T, Cpu>& weight, const ConvolutionWindow& window,
+                              Tensor<T, Cpu>& y) {
+  channel_wise_convolution(x.data(), weight.data(), window, channel_wise_shape(x.shape(), y.shape()), y.data());
+}
+template <class T>
+void channel_wise_convolution_input_gradient(const Tensor<T, Cpu>& upstream, const Tensor<T, Cpu>& weight,
+                                             const ConvolutionWindow& window, Tensor<T, Cpu>& gradient) {
+  channel_wise_convolution_input_gradient(upstream.data(), weight.data(), window,
+                                          channel_wise_shape(gradient.shape(), upstream.shape()), gradient.data());
+}
+template <class T>
+void channel_wise_convolution_weight_gradient(const Tensor<T, Cpu>& x, const Tensor<T, Cpu>& upstream,
+                                              const ConvolutionWindow& window, Tensor<T, Cpu>& gradient) {
+  channel_wise_convolution_weight_gradient(x.data(), upstream.data(), window,
+                                           channel_wise_shape(x.shape(), upstream.shape()), gradient.data());
 }
 
 }  // namespace mien::backend

@@ -48,6 +48,17 @@ void convolution(const ImageGrid& input, const T* x, const PreparedKernel<T>& ke
   direct_convolution(input, x, kernel.packed(), window, output, y, epilogue);
 }
 
+/// Of whole maps. A kernel that was prepared before may come with its weight.
+template <class T>
+void convolution(const Tensor<T, Cpu>& x, const Tensor<T, Cpu>& weight, const PreparedKernel<T>* prepared,
+                 const ConvolutionWindow& window, const ConvolutionEpilogue<T>& epilogue, Tensor<T, Cpu>& y) {
+  if (prepared != nullptr) {
+    convolution(map_grid(x.shape()), x.data(), *prepared, window, map_grid(y.shape()), y.data(), epilogue);
+  } else {
+    convolution(map_grid(x.shape()), x.data(), weight.data(), window, map_grid(y.shape()), y.data(), epilogue);
+  }
+}
+
 /// Those taps of a kernel in reverse, inputs and outputs swapped: [taps, outputs / groups, inputs].
 template <class T>
 Tensor<T> reversed_kernel(const T* weight, const ConvolutionWindow& window, const PhaseTaps& rows,
@@ -88,6 +99,14 @@ void convolution_input_gradient(const ImageGrid& output, const T* upstream, cons
     }
 }
 
+/// Of whole maps.
+template <class T>
+void convolution_input_gradient(const Tensor<T, Cpu>& upstream, const Tensor<T, Cpu>& weight,
+                                const ConvolutionWindow& window, Tensor<T, Cpu>& gradient) {
+  convolution_input_gradient(map_grid(upstream.shape()), upstream.data(), weight.data(), window,
+                             map_grid(gradient.shape()), gradient.data());
+}
+
 /// gradient [height, width, channels / groups, outputs] = sum over pixels of window^T upstream.
 template <class T>
 void convolution_weight_gradient(const ImageGrid& input, const T* x, const ImageGrid& output, const T* upstream,
@@ -102,6 +121,14 @@ void convolution_weight_gradient(const ImageGrid& input, const T* x, const Image
                                       gradient);
   }
   direct_weight_gradient(input, x, output, upstream, window, gradient);
+}
+
+/// Of whole maps.
+template <class T>
+void convolution_weight_gradient(const Tensor<T, Cpu>& x, const Tensor<T, Cpu>& upstream,
+                                 const ConvolutionWindow& window, Tensor<T, Cpu>& gradient) {
+  convolution_weight_gradient(map_grid(x.shape()), x.data(), map_grid(upstream.shape()), upstream.data(), window,
+                              gradient.data());
 }
 
 }  // namespace mien::backend

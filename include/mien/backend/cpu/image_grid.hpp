@@ -44,6 +44,12 @@ inline ImageGrid map_grid(Index images, Index height, Index width, Index channel
   return grid;
 }
 
+/// Images in a map [..., H, W, C], whose leading axes count as one.
+inline Index image_count(const Shape& map) { return map.first(map.rank() - 3).elements(); }
+
+/// The grid of all images of a map [..., H, W, C].
+inline ImageGrid map_grid(const Shape& map) { return map_grid(image_count(map), map[-3], map[-2], map[-1]); }
+
 /// The places where a frame of a super image touches its neighbours. The pixels beyond a seam are convolved with the
 /// kernel's first or last row (top, bottom), or with its first or last column (left, right).
 enum class Seam { top, bottom, left, right };

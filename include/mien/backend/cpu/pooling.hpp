@@ -4,6 +4,7 @@
 
 #include "mien/backend/cpu/arithmetic.hpp"
 #include "mien/backend/cpu/image_grid.hpp"
+#include "mien/backend/pooling_windows.hpp"
 
 namespace mien::backend {
 
@@ -32,54 +33,60 @@ const PoolingKernels<T>& pooling_kernels() {
   return for_instruction_set(portable::pooling_kernels<T>, avx2::pooling_kernels<T>, avx512::pooling_kernels<T>);
 }
 
-/// Maxima of x [N, H, W, C] in `window(i, j)`, the area of output pixel (i, j), which has a pixel at least, and the
+/// Maxima of x [..., H, W, C] in `window(i, j)`, the area of output pixel (i, j), which has a pixel at least, and the
 /// pixel (row W + column) each came from. A NaN wins; a padded position never does.
-template <class T, class Window>
-void max_pool(const T* x, Index images, Index height, Index width, Index channels, Index output_height,
-              Index output_width, const Window& window, T* y, std::int32_t* source) {
+template <class T, class Windows>
+void max_pool(const Tensor<T, Cpu>& x, const Windows& windows, Tensor<T, Cpu>& y, Tensor<std::int32_t, Cpu>& source) {
   const auto kernel = pooling_kernels<T>().max_pool;
-  parallel_for(0, images * output_height, row_grain(output_width * channels), [&](Index first, Index last) {
+  const Index width = x.size(-2);
+  const Index channels = x.size(-1);
+  const Index rows = y.size(-3);
+  const Index columns = y.size(-2);
+  parallel_for(0, image_count(x.shape()) * rows, row_grain(columns * channels), [&](Index first, Index last) {
     for (Index task = first; task < last; ++task)
-      for (Index j = 0; j < output_width; ++j) {
-        const auto area = window(task % output_height, j);
-        const Index out = (task * output_width + j) * channels;
-        kernel(x + task / output_height * height * width * channels,
-               {area.top, area.bottom, area.left, area.right, width}, channels, y + out, source + out);
+      for (Index j = 0; j < columns; ++j) {
+        const auto area = windows(task % rows, j);
+        const Index out = (task * columns + j) * channels;
+        kernel(x.data() + task / rows * x.size(-3) * width * channels,
+               {area.top, area.bottom, area.left, area.right, width}, channels, y.data() + out, source.data() + out);
       }
   });
 }
 
 /// Adds every output's gradient to the pixel of its window that its maximum came from; an image a thread.
-template <class T, class Window>
-void max_pool_gradient(const T* upstream, const std::int32_t* source, Index images, Index height, Index width,
-                       Index channels, Index output_height, Index output_width, const Window& window, T* gradient) {
+template <class T, class Windows>
+void max_pool_gradient(const Tensor<T, Cpu>& upstream, const Tensor<std::int32_t, Cpu>& source, const Windows& windows,
+                       Tensor<T, Cpu>& gradient) {
   const auto kernel = pooling_kernels<T>().max_pool_gradient;
-  parallel_for(0, images, 1, [&](Index image, Index) {
-    T* to = gradient + image * height * width * channels;
-    std::fill_n(to, height * width * channels, T{0});
-    for (Index i = 0; i < output_height; ++i)
-      for (Index j = 0; j < output_width; ++j) {
-        const auto area = window(i, j);
-        const Index out = ((image * output_height + i) * output_width + j) * channels;
-        kernel(upstream + out, source + out, {area.top, area.bottom, area.left, area.right, width}, channels, to);
+  const Index width = gradient.size(-2);
+  const Index channels = gradient.size(-1);
+  const Index map = gradient.size(-3) * width * channels;
+  parallel_for(0, image_count(gradient.shape()), 1, [&](Index image, Index) {
+    T* to = gradient.data() + image * map;
+    std::fill_n(to, map, T{0});
+    for (Index i = 0; i < upstream.size(-3); ++i)
+      for (Index j = 0; j < upstream.size(-2); ++j) {
+        const auto area = windows(i, j);
+        const Index out = ((image * upstream.size(-3) + i) * upstream.size(-2) + j) * channels;
+        kernel(upstream.data() + out, source.data() + out, {area.top, area.bottom, area.left, area.right, width},
+               channels, to);
       }
   });
 }
 
-/// The part of an axis that output `i` of `outputs` sees: [floor(i n / outputs), ceil((i + 1) n / outputs)).
-inline Index adaptive_begin(Index i, Index extent, Index outputs) { return i * extent / outputs; }
-inline Index adaptive_end(Index i, Index extent, Index outputs) { return ((i + 1) * extent + outputs - 1) / outputs; }
-
-/// Sums of x [N, H, W, C] over `window(i, j)`, the area of output pixel (i, j), times that area's weight.
-template <class T, class Window>
-void average_pool(const T* x, Index images, Index height, Index width, Index channels, Index output_height,
-                  Index output_width, const Window& window, T* y) {
+/// Sums of x [..., H, W, C] over `windows(i, j)`, the area of output pixel (i, j), times that area's weight.
+template <class T, class Windows>
+void average_pool(const Tensor<T, Cpu>& x, const Windows& windows, Tensor<T, Cpu>& y) {
   const ElementwiseKernels<T>& kernels = elementwise_kernels<T>();
-  parallel_for(0, images * output_height, 1, [&](Index task, Index) {
-    const T* image = x + task / output_height * height * width * channels;
-    for (Index j = 0; j < output_width; ++j) {
-      const auto area = window(task % output_height, j);
-      T* sum = y + (task * output_width + j) * channels;
+  const Index width = x.size(-2);
+  const Index channels = x.size(-1);
+  const Index rows = y.size(-3);
+  const Index columns = y.size(-2);
+  parallel_for(0, image_count(x.shape()) * rows, 1, [&](Index task, Index) {
+    const T* image = x.data() + task / rows * x.size(-3) * width * channels;
+    for (Index j = 0; j < columns; ++j) {
+      const auto area = windows(task % rows, j);
+      T* sum = y.data() + (task * columns + j) * channels;
       std::fill_n(sum, channels, T{0});
       for (Index row = area.top; row < area.bottom; ++row)
         kernels.column_sums(area.right - area.left, channels, image + (row * width + area.left) * channels, nullptr,
@@ -89,18 +96,20 @@ void average_pool(const T* x, Index images, Index height, Index width, Index cha
   });
 }
 
-template <class T, class Window>
-void average_pool_gradient(const T* upstream, Index images, Index height, Index width, Index channels,
-                           Index output_height, Index output_width, const Window& window, T* gradient) {
+template <class T, class Windows>
+void average_pool_gradient(const Tensor<T, Cpu>& upstream, const Windows& windows, Tensor<T, Cpu>& gradient) {
   const ElementwiseKernels<T>& kernels = elementwise_kernels<T>();
-  parallel_for(0, images, 1, [&](Index image, Index) {
-    T* to = gradient + image * height * width * channels;
-    std::fill_n(to, height * width * channels, T{0});
+  const Index width = gradient.size(-2);
+  const Index channels = gradient.size(-1);
+  const Index map = gradient.size(-3) * width * channels;
+  parallel_for(0, image_count(gradient.shape()), 1, [&](Index image, Index) {
+    T* to = gradient.data() + image * map;
+    std::fill_n(to, map, T{0});
     Tensor<T> share({channels});
-    for (Index i = 0; i < output_height; ++i)
-      for (Index j = 0; j < output_width; ++j) {
-        const auto area = window(i, j);
-        kernels.scale(channels, upstream + ((image * output_height + i) * output_width + j) * channels,
+    for (Index i = 0; i < upstream.size(-3); ++i)
+      for (Index j = 0; j < upstream.size(-2); ++j) {
+        const auto area = windows(i, j);
+        kernels.scale(channels, upstream.data() + ((image * upstream.size(-3) + i) * upstream.size(-2) + j) * channels,
                       static_cast<T>(area.weight), share.data());
         for (Index row = area.top; row < area.bottom; ++row) {
           T* first = to + (row * width + area.left) * channels;

@@ -1,7 +1,7 @@
 #pragma once
 
-/// A convolution's kernel in the forms that the different ways want, each made when it is first wanted and then kept: for
-/// networks whose weights do not change any more.
+/// A convolution's kernel in the forms that the different ways want, each made when it is first wanted and then kept:
+/// for networks whose weights do not change any more.
 
 #include <memory>
 #include <mutex>
@@ -14,10 +14,13 @@
 
 namespace mien::backend {
 
-/// May be used from many threads at once. Winograd's form takes four times the memory of the weight, a packed one as much
-/// as the weight, one of bfloat16 half of that for each part.
+template <class T, class Device = Cpu>
+class PreparedKernel;
+
+/// May be used from many threads at once. Winograd's form takes four times the memory of the weight, a packed one as
+/// much as the weight, one of bfloat16 half of that for each part.
 template <class T>
-class PreparedKernel {
+class PreparedKernel<T, Cpu> {
  public:
   /// Of a weight [height, width, inputs / groups, outputs] without gaps, which must not change.
   PreparedKernel(const Tensor<T>& weight, const ConvolutionWindow& window, Index inputs)

@@ -20,13 +20,4 @@ double sum_of_chunks(Index count, Index grain, const Part& part) {
   return sum;
 }
 
-/// The sum of x^2, added in double.
-template <class T>
-double sum_of_squares(const Tensor<T, Cpu>& x) {
-  const T* data = x.data();
-  return sum_of_chunks(x.elements(), elementwise_grain, [=](Index first, Index last) {
-    return array(data + first, last - first).template cast<double>().square().sum();
-  });
-}
-
 }  // namespace mien::backend

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "mien/backend/cpu/arithmetic.hpp"
@@ -18,11 +19,12 @@ inline Index count_rows(const Tensor<std::uint8_t, Cpu>& mask, Index rows) {
   return count;
 }
 
-/// The sum of (a - b)^2 over all rows that count, of matrices [rows, columns].
+/// The mean of (a - b)^2 over all rows that count, of matrices [rows, columns]; 0 if there are none.
 template <class T>
-double squared_error(const Tensor<T, Cpu>& a, const Tensor<T, Cpu>& b, const Tensor<std::uint8_t, Cpu>& mask) {
+void mse_loss(const Tensor<T, Cpu>& a, const Tensor<T, Cpu>& b, const Tensor<std::uint8_t, Cpu>& mask,
+              Tensor<T, Cpu>& loss) {
   const Index columns = a.size(1);
-  return sum_of_chunks(a.size(0), row_grain(columns), [&](Index first, Index last) {
+  const double total = sum_of_chunks(a.size(0), row_grain(columns), [&](Index first, Index last) {
     double sum = 0;
     for (Index row = first; row < last; ++row)
       if (counts(mask, row))
@@ -32,13 +34,16 @@ double squared_error(const Tensor<T, Cpu>& a, const Tensor<T, Cpu>& b, const Ten
                    .sum();
     return sum;
   });
+  const Index count = count_rows(mask, a.size(0)) * columns;
+  loss.fill(count == 0 ? T{0} : static_cast<T>(total / static_cast<double>(count)));
 }
 
-/// out = factor (a - b) in rows that count, else 0.
+/// out = 2 upstream (a - b) / count in rows that count, else 0.
 template <class T>
-void squared_error_gradient(const Tensor<T, Cpu>& a, const Tensor<T, Cpu>& b, const Tensor<std::uint8_t, Cpu>& mask,
-                            T factor, Tensor<T, Cpu>& out) {
+void mse_loss_gradient(const Tensor<T, Cpu>& a, const Tensor<T, Cpu>& b, const Tensor<std::uint8_t, Cpu>& mask,
+                       const Tensor<T, Cpu>& upstream, Tensor<T, Cpu>& out) {
   const Index columns = a.size(1);
+  const T factor = 2 * upstream.item() / static_cast<T>(std::max<Index>(1, count_rows(mask, a.size(0)) * columns));
   parallel_for(0, a.size(0), row_grain(columns), [&](Index first, Index last) {
     for (Index row = first; row < last; ++row) {
       auto gradient = array(out.data() + row * columns, columns);
@@ -104,20 +109,21 @@ PairMoments pair_moments(const Tensor<T, Cpu>& a, const Tensor<T, Cpu>& b, const
 /// out[c] = the concordance of column c.
 template <class T>
 void concordance(const Tensor<T, Cpu>& a, const Tensor<T, Cpu>& b, const Tensor<std::uint8_t, Cpu>& mask,
-                 Tensor<double, Cpu>& out) {
+                 Tensor<T, Cpu>& out) {
   for (Index column = 0; column < out.elements(); ++column)
-    out.data()[column] = pair_moments(a, b, mask, column).concordance();
+    out.data()[column] = static_cast<T>(pair_moments(a, b, mask, column).concordance());
 }
 
-/// out = factor * d(concordance of column c) / d(a) in rows that count, else 0.
+/// out = upstream[c] * d(concordance of column c) / d(a) in rows that count, else 0.
 template <class T>
 void concordance_gradient(const Tensor<T, Cpu>& a, const Tensor<T, Cpu>& b, const Tensor<std::uint8_t, Cpu>& mask,
-                          double factor, Tensor<T, Cpu>& out) {
+                          const Tensor<T, Cpu>& upstream, Tensor<T, Cpu>& out) {
   const Index rows = a.size(0);
   const Index columns = a.size(1);
   for (Index column = 0; column < columns; ++column) {
     const PairMoments moments = pair_moments(a, b, mask, column);
     const double concordance = moments.concordance();
+    const double factor = static_cast<double>(upstream.data()[column]);
     const double scale =
         moments.denominator() == 0 ? 0 : factor * 2 / (static_cast<double>(moments.count) * moments.denominator());
     for (Index row = 0; row < rows; ++row) {

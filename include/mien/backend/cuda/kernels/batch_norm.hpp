@@ -18,6 +18,14 @@ template <class T>
 void channel_moments(const T* x, std::int64_t rows, std::int64_t columns, float* workspace, float* mean,
                      float* variance, cudaStream_t stream);
 
+/// factors = weight / sqrt(variance + epsilon), shifts = bias - mean factors, [columns] each.
+void batch_norm_factors(const float* mean, const float* variance, const float* weight, const float* bias, float epsilon,
+                        std::int64_t columns, float* factors, float* shifts, cudaStream_t stream);
+
+/// running += momentum (batch - running), the variance with Bessel's correction for so many rows.
+void update_running_moments(const float* mean, const float* variance, std::int64_t rows, float momentum,
+                            std::int64_t columns, float* running_mean, float* running_variance, cudaStream_t stream);
+
 /// y = x factors + shifts, plus the residual unless it is null; with `relu`, no less than 0. y may be x or the
 /// residual.
 template <class T>
@@ -35,16 +43,26 @@ struct BatchNormGradientMap {
   const T* upstream;
   const T* y;  ///< of the output, where the mask is from it
   const float* mean;
+  const float* variance;
+  float epsilon;
   const float* factors;
   const float* shifts;  ///< where the mask is from the input
   ReluMask mask;
 };
 
-/// sum_upstream = sum of upstream, sum_product = sum of upstream (x - mean), of the upstream that passes the ReLU. With
-/// a mask from the output that is also written to `masked`.
+/// What the columns' gradients add up to, [columns] each: upstream, and upstream (x - mean) / sqrt(variance + epsilon),
+/// of the upstream that passes the ReLU. The other two are for `batch_norm_input_gradient`.
+struct BatchNormGradientSums {
+  float* upstream;
+  float* product;
+  float* input_factors;
+  float* input_shifts;
+};
+
+/// With a mask from the output the upstream that passes is also written to `masked`.
 template <class T>
-void batch_norm_gradient_sums(const BatchNormGradientMap<T>& map, float* workspace, T* masked, float* sum_upstream,
-                              float* sum_product, cudaStream_t stream);
+void batch_norm_gradient_sums(const BatchNormGradientMap<T>& map, float* workspace, T* masked,
+                              const BatchNormGradientSums& sums, cudaStream_t stream);
 
 /// upstream factors + x input_factors + input_shifts, without the latter two if they are null: where the statistics
 /// were constants. A mask from the output must have been applied to upstream before.
