@@ -8,9 +8,19 @@ set(umbrella "${include_dir}/mien/mien.hpp")
 
 file(GLOB_RECURSE headers RELATIVE "${include_dir}" "${include_dir}/mien/*.hpp")
 list(REMOVE_ITEM headers mien/mien.hpp)
-# Only for who has CUDA, and only for reading.
-list(FILTER headers EXCLUDE REGEX "/backend/cuda/|_abstract\\.hpp$")
+# Only for reading.
+list(FILTER headers EXCLUDE REGEX "_abstract\\.hpp$")
 list(SORT headers)
+
+# Only for who has CUDA. What kernels offer comes with the headers that call them, and what other libraries of NVIDIA's
+# do with libraries.hpp, where they are asked for.
+set(cuda_lines "")
+foreach(header IN LISTS headers)
+  if(header MATCHES "/backend/cuda/[^/]*$" AND NOT header MATCHES "/(cublas|cudnn)\\.hpp$")
+    string(APPEND cuda_lines "#include \"${header}\"\n")
+  endif()
+endforeach()
+list(FILTER headers EXCLUDE REGEX "/backend/cuda/")
 
 # A header belongs to the part that needs more than Eigen if it includes one of these libraries, or one of our headers
 # that does.
@@ -59,7 +69,8 @@ set(expected [[
 ///
 /// The first part needs the C++ library and Eigen. The second part reads files, with nlohmann-json, stb_image and zlib,
 /// which has to be linked; it is included where `MIEN_WITH_IO` is defined. In CMake, linking `mien::io` does all of that;
-/// by hand: `-D MIEN_WITH_IO ... -lz`.
+/// by hand: `-D MIEN_WITH_IO ... -lz`. The third part is tensors on GPUs, where `MIEN_WITH_CUDA` is defined: link
+/// `mien::cuda`.
 ///
 /// This list is written by `cmake -D WRITE=ON -P tests/consumer/umbrella.cmake`.
 
@@ -70,6 +81,9 @@ if(more_lines)
     "\n#ifdef MIEN_WITH_IO\n"
     "${more_lines}#endif\n")
 endif()
+string(APPEND expected
+  "\n#ifdef MIEN_WITH_CUDA\n"
+  "${cuda_lines}#endif\n")
 
 set(found "")
 if(EXISTS "${umbrella}")

@@ -1,0 +1,89 @@
+#pragma once
+
+/// CUDA graphs: work that is recorded once and then starts as one, without the host's time for each kernel.
+///
+///     Tensor<float, Cuda> clip({1, 8, 112, 112, 3}), emotion;
+///     cuda::Graph graph([&] { emotion = softmax(face(clip).logits).value(); });
+///     copy_async(next_clip, clip);
+///     graph.launch();
+///     use(emotion.to<Cpu>());
+///
+/// A training step is a graph of its passes, and the optimiser's step after it:
+///
+///     cuda::Graph passes([&] {
+///       adam.zero_grad();
+///       backward(cross_entropy(face(clips).logits, labels));   // labels on the GPU
+///     });
+///     for (...) {
+///       copy_async(next_clips, clips);
+///       copy_async(next_labels, labels);
+///       passes.launch();
+///       adam.step();
+///     }
+
+#include <exception>
+#include <utility>
+
+#include "mien/backend/cuda/stream.hpp"
+
+namespace mien::cuda {
+
+/// What is recorded are kernels, copies and the memory they work in, not decisions of the host: sizes, addresses, and
+/// numbers that come from the host are those of the recording. Tensors that another run shall see anew are overwritten
+/// in place before it (`copy_from`, `copy_async`). What has to differ from run to run by what the host knows, dropout
+/// and an optimiser's step, is refused with ValueError.
+class Graph {
+ public:
+  /// Does `work` once, and then records it, in a stream of its own. Tensors that it leaves, like the result above,
+  /// belong to the graph's memory and hold what the last run has put there. Throws what `work` throws, and CudaError if
+  /// it waits for the GPU (`item()`, `to<Cpu>()`), which no graph can.
+  template <class Work>
+  explicit Graph(Work&& work) {
+    const StreamScope scope(stream_);
+    stream_.wait_for(outer_);
+    stream_.state()->keep_memory();
+    work();
+    // No call of another thread disturbs a recording, and an allocation does not end it.
+    require("cudaStreamBeginCapture", cudaStreamBeginCapture(stream_.get(), cudaStreamCaptureModeRelaxed));
+    stream_.state()->set_recording(true);
+    std::exception_ptr failure;
+    try {
+      work();
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    stream_.state()->set_recording(false);
+    cudaGraph_t graph = nullptr;
+    const cudaError_t ended = cudaStreamEndCapture(stream_.get(), &graph);
+    if (failure) {
+      if (graph != nullptr) cudaGraphDestroy(graph);
+      cudaGetLastError();
+      std::rethrow_exception(failure);
+    }
+    require("cudaStreamEndCapture", ended);
+    const cudaError_t made = cudaGraphInstantiateWithFlags(&runnable_, graph, 0);
+    cudaGraphDestroy(graph);
+    require("cudaGraphInstantiateWithFlags", made);
+    outer_.wait_for(stream_);
+  }
+  Graph(const Graph&) = delete;
+  Graph& operator=(const Graph&) = delete;
+  ~Graph() {
+    if (runnable_ != nullptr) cudaGraphExecDestroy(runnable_);
+  }
+
+  /// Queues all of it, after what the current stream has to do; that stream goes on after it.
+  void launch() const {
+    const Stream& caller = current_stream();
+    stream_.wait_for(caller);
+    require("cudaGraphLaunch", cudaGraphLaunch(runnable_, stream_.get()));
+    caller.wait_for(stream_);
+  }
+
+ private:
+  Stream outer_ = current_stream();
+  Stream stream_;
+  cudaGraphExec_t runnable_ = nullptr;
+};
+
+}  // namespace mien::cuda

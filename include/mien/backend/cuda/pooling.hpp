@@ -1,0 +1,77 @@
+#pragma once
+
+#include "mien/backend/cpu/image_grid.hpp"
+#include "mien/backend/cuda/kernels/pooling.hpp"
+#include "mien/backend/cuda/number.hpp"
+#include "mien/backend/pooling_windows.hpp"
+
+namespace mien::backend {
+
+inline kernels::SlidingWindow kernel_window(const Shape& x, const Shape& y, const SlidingWindows& windows) {
+  return {image_count(x),
+          x[-3],
+          x[-2],
+          x[-1],
+          y[-3],
+          y[-2],
+          static_cast<int>(windows.kernel.height),
+          static_cast<int>(windows.kernel.width),
+          static_cast<int>(windows.stride.height),
+          static_cast<int>(windows.stride.width),
+          static_cast<int>(windows.padding.height),
+          static_cast<int>(windows.padding.width)};
+}
+inline kernels::AdaptiveWindow kernel_window(const Shape& x, const Shape& y, const AdaptiveWindows&) {
+  return {image_count(x), x[-3], x[-2], x[-1], y[-3], y[-2]};
+}
+
+template <cuda::Number T>
+void max_pool(const Tensor<T, Cuda>& x, const SlidingWindows& windows, Tensor<T, Cuda>& y,
+              Tensor<std::int32_t, Cuda>& source) {
+  kernels::max_pool(x.data(), kernel_window(x.shape(), y.shape(), windows), y.data(), source.data(),
+                    cuda::current_stream().get());
+}
+template <cuda::Number T>
+void max_pool(const Tensor<T, Cuda>& x, const AdaptiveWindows& windows, Tensor<T, Cuda>& y,
+              Tensor<std::int32_t, Cuda>& source) {
+  kernels::adaptive_max_pool(x.data(), kernel_window(x.shape(), y.shape(), windows), y.data(), source.data(),
+                             cuda::current_stream().get());
+}
+
+template <cuda::Number T>
+void max_pool_gradient(const Tensor<T, Cuda>& upstream, const Tensor<std::int32_t, Cuda>& source,
+                       const SlidingWindows& windows, Tensor<T, Cuda>& gradient) {
+  kernels::max_pool_gradient(upstream.data(), source.data(), kernel_window(gradient.shape(), upstream.shape(), windows),
+                             gradient.data(), cuda::current_stream().get());
+}
+template <cuda::Number T>
+void max_pool_gradient(const Tensor<T, Cuda>& upstream, const Tensor<std::int32_t, Cuda>& source,
+                       const AdaptiveWindows& windows, Tensor<T, Cuda>& gradient) {
+  kernels::adaptive_max_pool_gradient(upstream.data(), source.data(),
+                                      kernel_window(gradient.shape(), upstream.shape(), windows), gradient.data(),
+                                      cuda::current_stream().get());
+}
+
+template <cuda::Number T>
+void average_pool(const Tensor<T, Cuda>& x, const SlidingWindows& windows, Tensor<T, Cuda>& y) {
+  kernels::average_pool(x.data(), kernel_window(x.shape(), y.shape(), windows), windows.count_padding, y.data(),
+                        cuda::current_stream().get());
+}
+template <cuda::Number T>
+void average_pool(const Tensor<T, Cuda>& x, const AdaptiveWindows& windows, Tensor<T, Cuda>& y) {
+  kernels::adaptive_average_pool(x.data(), kernel_window(x.shape(), y.shape(), windows), y.data(),
+                                 cuda::current_stream().get());
+}
+
+template <cuda::Number T>
+void average_pool_gradient(const Tensor<T, Cuda>& upstream, const SlidingWindows& windows, Tensor<T, Cuda>& gradient) {
+  kernels::average_pool_gradient(upstream.data(), kernel_window(gradient.shape(), upstream.shape(), windows),
+                                 windows.count_padding, gradient.data(), cuda::current_stream().get());
+}
+template <cuda::Number T>
+void average_pool_gradient(const Tensor<T, Cuda>& upstream, const AdaptiveWindows& windows, Tensor<T, Cuda>& gradient) {
+  kernels::adaptive_average_pool_gradient(upstream.data(), kernel_window(gradient.shape(), upstream.shape(), windows),
+                                          gradient.data(), cuda::current_stream().get());
+}
+
+}  // namespace mien::backend

@@ -1,0 +1,261 @@
+#pragma once
+
+/// Streams: queues of work for the GPU, each with memory of its own.
+///
+/// Everything that a thread does with tensors on the GPU goes into its current stream, in order: the program's stream,
+/// unless a `StreamScope` names another one. Calls return as soon as the work is queued; only what comes back to the
+/// host is waited for (`item()`, `to<Cpu>()`, `synchronize()`).
+///
+///     cuda::Stream copies;
+///     Tensor<float, Cuda> next;
+///     {
+///       const cuda::StreamScope scope(copies);
+///       next = batch.to<Cuda>();              // while the current stream computes
+///     }
+///     cuda::current_stream().wait_for(copies);
+///
+/// Memory belongs to the stream that a tensor was made in, and a freed block is there for that stream's next work at
+/// once. So a tensor that another stream works with has to live until its own stream has waited for that one.
+
+#include <cuda_runtime.h>
+
+#include <algorithm>
+#include <cstring>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "mien/backend/cuda/error.hpp"
+#include "mien/backend/cuda/memory.hpp"
+
+namespace mien::cuda {
+
+/// A point in a stream's work.
+class Event {
+ public:
+  Event() { require("cudaEventCreateWithFlags", cudaEventCreateWithFlags(&event_, cudaEventDisableTiming)); }
+  Event(Event&& other) noexcept : event_(std::exchange(other.event_, nullptr)) {}
+  Event& operator=(Event&& other) noexcept {
+    std::swap(event_, other.event_);
+    return *this;
+  }
+  ~Event() {
+    if (event_ != nullptr) cudaEventDestroy(event_);
+  }
+
+  void record(cudaStream_t stream) { require("cudaEventRecord", cudaEventRecord(event_, stream)); }
+  bool is_reached() const {
+    const cudaError_t status = cudaEventQuery(event_);
+    if (status == cudaErrorNotReady) {
+      cudaGetLastError();
+      return false;
+    }
+    require("cudaEventQuery", status);
+    return true;
+  }
+  cudaEvent_t get() const { return event_; }
+
+ private:
+  cudaEvent_t event_ = nullptr;
+};
+
+/// A block of pinned memory, which goes back to its cache.
+class PinnedBlock {
+ public:
+  explicit PinnedBlock(std::size_t bytes) : data_(pinned_memory().allocate(bytes)), bytes_(bytes) {}
+  PinnedBlock(PinnedBlock&& other) noexcept : data_(std::exchange(other.data_, nullptr)), bytes_(other.bytes_) {}
+  PinnedBlock& operator=(PinnedBlock&& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(bytes_, other.bytes_);
+    return *this;
+  }
+  ~PinnedBlock() {
+    if (data_ != nullptr) pinned_memory().deallocate(data_, bytes_);
+  }
+  void* data() const { return data_; }
+
+ private:
+  void* data_;
+  std::size_t bytes_;
+};
+
+/// What a stream is made of; shared by handles and by the tensors in its memory.
+class StreamState {
+ public:
+  StreamState() {
+    require("cudaGetDevice", cudaGetDevice(&device_));
+    require("cudaStreamCreateWithFlags", cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking));
+  }
+  StreamState(const StreamState&) = delete;
+  StreamState& operator=(const StreamState&) = delete;
+  ~StreamState() {
+    // Blocks go back to the device, so that work on them has to be done.
+    cudaStreamSynchronize(stream_);
+    cudaStreamDestroy(stream_);
+  }
+
+  cudaStream_t get() const { return stream_; }
+  int device() const { return device_; }
+  BlockCache<DeviceMemorySource>& memory() { return memory_; }
+
+  /// Copies what is at `from` when this is called; it may change right after.
+  void upload(const void* from, void* to, std::size_t bytes) {
+    if (bytes == 0) return;
+    PinnedBlock staging(bytes);
+    std::memcpy(staging.data(), from, bytes);
+    require("cudaMemcpyAsync", cudaMemcpyAsync(to, staging.data(), bytes, cudaMemcpyHostToDevice, stream_));
+    std::lock_guard lock(mutex_);
+    if (is_recording_) {
+      recorded_.push_back(std::move(staging));
+      return;
+    }
+    while (!staged_.empty() && staged_.front().copied.is_reached()) staged_.pop_front();
+    staged_.push_back({std::move(staging), Event()});
+    staged_.back().copied.record(stream_);
+  }
+
+  void download(const void* from, void* to, std::size_t bytes) {
+    if (bytes == 0) return;
+    require("cudaMemcpyAsync", cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream_));
+    synchronize();
+  }
+
+  void synchronize() { require("cudaStreamSynchronize", cudaStreamSynchronize(stream_)); }
+
+  /// While a graph records, what it uploads has to last as long as the graph.
+  void set_recording(bool recording) {
+    std::lock_guard lock(mutex_);
+    is_recording_ = recording;
+  }
+  bool is_recording() {
+    std::lock_guard lock(mutex_);
+    return is_recording_;
+  }
+
+  /// The memory of a graph is its own, even where it is free between two runs.
+  void keep_memory() { keeps_memory_ = true; }
+  void release_cached() {
+    if (!keeps_memory_) memory_.release_cached();
+  }
+
+ private:
+  struct Staged {
+    PinnedBlock block;
+    Event copied;
+  };
+
+  int device_ = 0;
+  cudaStream_t stream_ = nullptr;
+  BlockCache<DeviceMemorySource> memory_;
+  std::mutex mutex_;
+  std::deque<Staged> staged_;
+  std::vector<PinnedBlock> recorded_;
+  bool is_recording_ = false;
+  bool keeps_memory_ = false;
+};
+
+namespace detail {
+
+/// All streams there are, to give back what they keep when memory runs out.
+class StreamRegistry {
+ public:
+  void add(const std::shared_ptr<StreamState>& stream) {
+    std::lock_guard lock(mutex_);
+    std::erase_if(streams_, [](const auto& known) { return known.expired(); });
+    streams_.push_back(stream);
+  }
+  void release_cached() {
+    std::lock_guard lock(mutex_);
+    for (const auto& known : streams_)
+      if (const auto stream = known.lock()) stream->release_cached();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::weak_ptr<StreamState>> streams_;
+};
+
+inline StreamRegistry& streams() {
+  static auto* const registry = new StreamRegistry;
+  return *registry;
+}
+
+}  // namespace detail
+
+/// A handle: copies are the same stream.
+class Stream {
+ public:
+  /// A new one, on the current device.
+  Stream() : state_(std::make_shared<StreamState>()) { detail::streams().add(state_); }
+
+  cudaStream_t get() const { return state_->get(); }
+
+  /// Waits until all work so far is done.
+  void synchronize() const { state_->synchronize(); }
+
+  /// Work that is queued here from now on begins when that of the other stream is done which is queued there already.
+  void wait_for(const Stream& other) const {
+    Event reached;
+    reached.record(other.get());
+    require("cudaStreamWaitEvent", cudaStreamWaitEvent(get(), reached.get(), 0));
+  }
+
+  MemoryStatistics memory_statistics() const { return state_->memory().statistics(); }
+
+  const std::shared_ptr<StreamState>& state() const { return state_; }
+
+ private:
+  std::shared_ptr<StreamState> state_;
+};
+
+namespace detail {
+
+inline const Stream*& thread_stream() {
+  thread_local const Stream* stream = nullptr;
+  return stream;
+}
+
+}  // namespace detail
+
+/// The stream of everything that no scope claims, for all threads. Never destroyed: static tensors may outlive it.
+inline const Stream& program_stream() {
+  static const auto* const stream = new Stream;
+  return *stream;
+}
+
+inline const Stream& current_stream() {
+  const Stream* own = detail::thread_stream();
+  return own != nullptr ? *own : program_stream();
+}
+
+/// Waits until all work of the current stream is done; what went wrong in it is thrown here.
+inline void synchronize() { current_stream().synchronize(); }
+
+/// For work that differs each time by what the host knows: throws ValueError while the current stream records a graph,
+/// which would do the same each time.
+inline void require_not_recording(const char* what) {
+  if (current_stream().state()->is_recording())
+    throw ValueError(mien::detail::text("cuda::Graph: ", what,
+                                        " cannot be recorded, since every run would do the same; "
+                                        "leave it out of the graph"));
+}
+
+/// While one lives, this thread's work goes into that stream.
+class StreamScope {
+ public:
+  explicit StreamScope(const Stream& stream)
+      : stream_(stream), before_(std::exchange(detail::thread_stream(), &stream_)) {}
+  StreamScope(const StreamScope&) = delete;
+  StreamScope& operator=(const StreamScope&) = delete;
+  ~StreamScope() { detail::thread_stream() = before_; }
+
+ private:
+  Stream stream_;
+  const Stream* before_;
+};
+
+}  // namespace mien::cuda

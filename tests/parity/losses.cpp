@@ -1,0 +1,44 @@
+#include "parity/operations.hpp"
+
+namespace parity {
+
+using namespace mien;
+
+namespace {
+
+std::vector<Index> labels_for(Index rows, Index classes) {
+  std::vector<Index> labels;
+  for (Index row = 0; row < rows; ++row) labels.push_back((row * 5 + 2) % classes);
+  return labels;
+}
+
+std::vector<double> weights_for(Index classes) {
+  std::vector<double> weights;
+  for (Index c = 0; c < classes; ++c) weights.push_back(0.25 + static_cast<double>(c % 3));
+  return weights;
+}
+
+}  // namespace
+
+void add_losses(List& list) {
+  for (const Shape& logits : {Shape{1, 1}, Shape{7, 7}, Shape{65, 3}, Shape{31, 65}, Shape{1500, 8}}) {
+    const auto labels = labels_for(logits[0], logits[1]);
+    list.add("cross_entropy", {logits}, [labels](auto& in) { return std::vector{cross_entropy(in[0], labels)}; });
+    list.add("cross_entropy with weights, smoothing and ignored labels", {logits},
+             [labels, weights = weights_for(logits[1])](auto& in) {
+               return std::vector{
+                   cross_entropy(in[0], labels, {.class_weights = weights, .label_smoothing = 0.1, .ignore_index = 2})};
+             });
+  }
+  list.add("multi_stage_loss", {{3, 4, 7}, {3, 7}, {3, 7}}, [](auto& in) {
+    return std::vector{
+        multi_stage_loss(in[0], in[1], in[2], {1, 6, 3}, {.lambda = 0.5, .mu = 2, .lengths = {4, 1, 2}})};
+  });
+  for (const Shape& shape : {Shape{1, 1}, Shape{7, 2}, Shape{65, 31}, Shape{5, 300, 2}}) {
+    list.add("mse_loss", {shape, shape}, [](auto& in) { return std::vector{mse_loss(in[0], in[1])}; });
+    if (shape.elements() > shape[-1])
+      list.add("ccc_loss", {shape, shape}, [](auto& in) { return std::vector{ccc_loss(in[0], in[1])}; });
+  }
+}
+
+}  // namespace parity

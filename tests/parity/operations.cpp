@@ -1,0 +1,136 @@
+#include "parity/operations.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <cstring>
+
+#if defined(MIEN_EMULATED_GPU)
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <regex>
+
+#include "emulator/emulator.hpp"
+#endif
+
+using namespace parity;
+
+namespace {
+
+const List& cases() {
+  static const List list = all_cases();
+  return list;
+}
+
+void check_close(const Case& one, const Numbers& found, const Numbers& expected) {
+  REQUIRE(found.size() == expected.size());
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    CAPTURE(i);
+    REQUIRE(found[i].shape() == expected[i].shape());
+    double scale = one.scale;
+    for (const double value : expected[i].span()) scale = std::max(scale, std::abs(value));
+    double worst = 0;
+    for (Index k = 0; k < found[i].elements(); ++k) {
+      const double error = std::abs(found[i].data()[k] - expected[i].data()[k]);
+      if (!(error <= worst)) worst = error;
+    }
+    CHECK(worst <= one.tolerance * scale);
+  }
+}
+
+#if defined(MIEN_WITH_CUDA)
+bool same_bits(const Numbers& a, const Numbers& b) {
+  if (a.size() != b.size()) return false;
+  for (std::size_t i = 0; i < a.size(); ++i)
+    if (a[i].shape() != b[i].shape() ||
+        std::memcmp(a[i].data(), b[i].data(), static_cast<std::size_t>(a[i].elements()) * sizeof(double)) != 0)
+      return false;
+  return true;
+}
+#endif
+
+}  // namespace
+
+TEST_CASE("parity: gradients of every operation are those of its results") {
+  for (const Case& one : cases().cases()) {
+    if (!one.gradient_check) continue;
+    CAPTURE(one.name);
+    const auto result = one.gradient_check();
+    CAPTURE(result.where);
+    CHECK(result.passed);
+  }
+}
+
+TEST_CASE("parity: float computes what double does on the CPU, from memory with gaps too") {
+  for (const Case& one : cases().cases()) {
+    CAPTURE(one.name);
+    const Numbers expected = one.reference(InputForm::contiguous);
+    check_close(one, one.single(InputForm::contiguous), expected);
+    check_close(one, one.single(InputForm::strided), expected);
+  }
+}
+
+#if defined(MIEN_WITH_CUDA)
+TEST_CASE("parity: the GPU computes what double does on the CPU, the same bits each time") {
+  for (const Case& one : cases().cases()) {
+    CAPTURE(one.name);
+    const Numbers expected = one.reference(InputForm::contiguous);
+    const Numbers found = one.device(InputForm::contiguous);
+    check_close(one, found, expected);
+#if defined(MIEN_EMULATED_GPU)
+    emulator::settings().order = emulator::Order::shuffled;
+#endif
+    CHECK(same_bits(one.device(InputForm::contiguous), found));
+#if defined(MIEN_EMULATED_GPU)
+    emulator::settings() = {};
+#endif
+    check_close(one, one.device(InputForm::strided), expected);
+  }
+}
+
+#if defined(MIEN_EMULATED_GPU)
+TEST_CASE("parity: no kernel is without a case") {
+  for (const Case& one : cases().cases()) one.device(InputForm::strided);
+
+  // Functions of include/mien/backend/cuda/kernels that no differentiable operation calls, and the test that does.
+  const std::map<std::string, std::string> elsewhere{
+      {"adam_step", "parity/models.cpp"},
+      {"adamax_step", "parity/models.cpp"},
+      {"all_finite", "emulator/gradients.cpp"},
+      {"cast", "parity/device.cpp"},
+      {"clamp", "emulator/elementwise.cpp"},
+      {"clamp_all", "parity/models.cpp"},
+      {"count_wrong_labels", "emulator/cross_entropy.cpp"},
+      {"fill_strided", "parity/device.cpp"},
+      {"from_super_image", "emulator/super_image.cpp"},
+      {"fuse_decisions", "emulator/fusion.cpp"},
+      {"lstm_step", "emulator/lstm.cpp"},
+      {"lstm_step_gradient", "emulator/lstm.cpp"},
+      {"prepare_clips", "emulator/clip_preparation.cpp"},
+      {"represent", "emulator/gesture_representation.cpp"},
+      {"scale_all", "parity/models.cpp"},
+      {"scale_by", "emulator/elementwise.cpp"},
+      {"sgd_step", "parity/models.cpp"},
+      {"sum_of_squares", "parity/models.cpp"},
+      {"to_super_image", "emulator/super_image.cpp"},
+      {"update_running_moments", "parity/models.cpp"},
+  };
+  const auto& launched = emulator::launched_names();
+  const std::regex function("^void (\\w+)\\(");
+  int functions = 0;
+  for (const auto& header : std::filesystem::directory_iterator(MIEN_SOURCE_DIR "/include/mien/backend/cuda/kernels")) {
+    std::ifstream text(header.path());
+    for (std::string line; std::getline(text, line);) {
+      std::smatch match;
+      if (!std::regex_search(line, match, function)) continue;
+      ++functions;
+      const std::string name = match[1];
+      CAPTURE(name);
+      CHECK((launched.contains(name) || elsewhere.contains(name)));
+    }
+  }
+  CHECK(functions > 50);
+}
+#endif
+#endif
