@@ -69,8 +69,10 @@ TEST_CASE("SGD of all parameters at once on a device") {
       CAPTURE(nesterov);
       parity::in_every_order([&] {
         Parameters parameters(momentum > 0);
-        for (auto& [gradient, value, first, second] : parameters.cpu)
-          backend::sgd_step(gradient, {0.1, momentum, 0.01, nesterov}, value, first);
+        for (auto& [gradient, value, first, second] : parameters.cpu) {
+          backend::OptimisedParameter<double> all[] = {{gradient, value, first, {}}};
+          backend::sgd_step<double>(all, {0.1, momentum, 0.01, nesterov});
+        }
         kernels::sgd_step(parameters.all(), {0.1F, static_cast<float>(momentum), 0.01F, nesterov}, nullptr);
         return parameters.check();
       });
@@ -84,8 +86,10 @@ TEST_CASE("Adam and AdamW of all parameters at once on a device") {
       CAPTURE(decoupled);
       parity::in_every_order([&] {
         Parameters parameters;
-        for (auto& [gradient, value, first, second] : parameters.cpu)
-          backend::adam_step(gradient, {0.1, 0.9, 0.99, 1e-8, decay, decoupled, 0.19, 0.0199}, value, first, second);
+        for (auto& [gradient, value, first, second] : parameters.cpu) {
+          backend::OptimisedParameter<double> all[] = {{gradient, value, first, second}};
+          backend::adam_step<double>(all, {0.1, 0.9, 0.99, 1e-8, decay, decoupled, 0.19, 0.0199});
+        }
         const kernels::AdamFactors factors{.keep = static_cast<float>(1 - 0.1 * decoupled),
                                            .decay = static_cast<float>(decay),
                                            .beta1 = 0.9F,
@@ -104,8 +108,10 @@ TEST_CASE("Adam and AdamW of all parameters at once on a device") {
 TEST_CASE("Adamax of all parameters at once on a device") {
   parity::in_every_order([&] {
     Parameters parameters;
-    for (auto& [gradient, value, first, second] : parameters.cpu)
-      backend::adamax_step(gradient, {0.1, 0.9, 0.99, 1e-8, 0.02, 0.19}, value, first, second);
+    for (auto& [gradient, value, first, second] : parameters.cpu) {
+      backend::OptimisedParameter<double> all[] = {{gradient, value, first, second}};
+      backend::adamax_step<double>(all, {0.1, 0.9, 0.99, 1e-8, 0.02, 0.19});
+    }
     kernels::adamax_step(parameters.all(), {0.02F, 0.9F, 0.99F, 0.1F, static_cast<float>(0.1 / 0.19), 1e-8F}, nullptr);
     return parameters.check();
   });

@@ -1,25 +1,20 @@
 #pragma once
 
-#include "mien/backend/cpu/image_grid.hpp"
 #include "mien/backend/cuda/kernels/pooling.hpp"
 #include "mien/backend/cuda/number.hpp"
+#include "mien/backend/cuda/window.hpp"
 #include "mien/backend/pooling_windows.hpp"
 
 namespace mien::backend {
 
 inline kernels::SlidingWindow kernel_window(const Shape& x, const Shape& y, const SlidingWindows& windows) {
-  return {image_count(x),
-          x[-3],
-          x[-2],
-          x[-1],
-          y[-3],
-          y[-2],
-          static_cast<int>(windows.kernel.height),
-          static_cast<int>(windows.kernel.width),
-          static_cast<int>(windows.stride.height),
-          static_cast<int>(windows.stride.width),
-          static_cast<int>(windows.padding.height),
-          static_cast<int>(windows.padding.width)};
+  return sliding_window(x, y,
+                        {.height = windows.kernel.height,
+                         .width = windows.kernel.width,
+                         .stride_height = windows.stride.height,
+                         .stride_width = windows.stride.width,
+                         .padding_height = windows.padding.height,
+                         .padding_width = windows.padding.width});
 }
 inline kernels::AdaptiveWindow kernel_window(const Shape& x, const Shape& y, const AdaptiveWindows&) {
   return {image_count(x), x[-3], x[-2], x[-1], y[-3], y[-2]};
