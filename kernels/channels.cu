@@ -101,16 +101,16 @@ struct Spread {
   __device__ float operator()(float, float value, float) const { return value * factor; }
 };
 
-struct PlainSum {
+struct ChannelSum {
   float value;
 
-  __device__ void merge(const PlainSum& other) { value += other.value; }
+  __device__ void merge(const ChannelSum& other) { value += other.value; }
 };
 
 /// Of a, or of a b.
 template <class T, bool products>
-struct SumOfColumn {
-  using Sum = PlainSum;
+struct SumOfChannel {
+  using Sum = ChannelSum;
   const T* a;
   const T* b;
   Index columns;
@@ -126,11 +126,11 @@ struct SumOfColumn {
 };
 
 template <class T>
-struct StoreSum {
+struct StoreChannelSum {
   Index columns;
   T* sums;
 
-  __device__ void operator()(Index entry, Index column, const PlainSum& sum) const {
+  __device__ void operator()(Index entry, Index column, const ChannelSum& sum) const {
     sums[entry * columns + column] = from_float<T>(sum.value);
   }
 };
@@ -167,8 +167,8 @@ ColumnGrid sums_grid(Index batch, Index rows, Index channels) {
 template <bool products, class T>
 void sum_all_rows(const char* name, const T* a, const T* b, Index batch, Index rows, Index channels, float* workspace,
                   T* out, cudaStream_t stream) {
-  reduce_all_columns(name, SumOfColumn<T, products>{a, b, channels}, sums_grid(batch, rows, channels),
-                     reinterpret_cast<PlainSum*>(workspace), StoreSum<T>{channels, out}, stream);
+  reduce_all_columns(name, SumOfChannel<T, products>{a, b, channels}, sums_grid(batch, rows, channels),
+                     reinterpret_cast<ChannelSum*>(workspace), StoreChannelSum<T>{channels, out}, stream);
 }
 
 }  // namespace

@@ -18,8 +18,8 @@
 namespace mien::kernels {
 namespace {
 
-constexpr int threads_per_block = 128;
-constexpr int pixels_per_block = 4 * threads_per_block;
+constexpr int picture_threads = 128;
+constexpr int pixels_per_block = 4 * picture_threads;
 constexpr int most_channels = 3;
 
 /// a + b c. A compiler would leave out the rounding of b c where it can.
@@ -95,7 +95,7 @@ __device__ inline void normalise_pixel(const ClipPreparation& preparation, const
 }
 
 template <class T, int stored>
-__global__ void __launch_bounds__(threads_per_block, 1)
+__global__ void __launch_bounds__(picture_threads, 1)
     prepare_frames(const std::uint8_t* pixels, const PreparedPicture* pictures, ClipPreparation preparation,
                    T* frames) {
   MIEN_SHARED(float, numbers, pixels_per_block* most_channels);
@@ -107,7 +107,7 @@ __global__ void __launch_bounds__(threads_per_block, 1)
   const int left = frame_pixels - first;
   const int count = left < pixels_per_block ? left : pixels_per_block;
   const PreparedPicture picture = pictures[which];
-  for (int i = static_cast<int>(threadIdx.x); i < count; i += threads_per_block) {
+  for (int i = static_cast<int>(threadIdx.x); i < count; i += picture_threads) {
     const int row = (first + i) / side;
     float colour[stored] = {};
     sample_pixel(pixels + picture.first, picture, preparation.black_outside, row, first + i - row * side, colour);
@@ -115,7 +115,7 @@ __global__ void __launch_bounds__(threads_per_block, 1)
   }
   __syncthreads();
   frames += (static_cast<Index>(which) * frame_pixels + first) * preparation.channels;
-  for (int i = static_cast<int>(threadIdx.x); i < count * preparation.channels; i += threads_per_block)
+  for (int i = static_cast<int>(threadIdx.x); i < count * preparation.channels; i += picture_threads)
     frames[i] = from_float<T>(numbers[i]);
 }
 
@@ -129,7 +129,7 @@ void prepare_clips(const std::uint8_t* pixels, const PreparedPicture* pictures, 
     throw Error(detail::text("CUDA kernel prepare_clips: frames of side ", preparation.side, ", at most ", most));
   const Index blocks = preparation.pictures * groups(preparation.side * preparation.side, pixels_per_block);
   launch("prepare_clips", preparation.stored == 1 ? prepare_frames<T, 1> : prepare_frames<T, 3>, blocks,
-         threads_per_block, stream, pixels, pictures, preparation, frames);
+         picture_threads, stream, pixels, pictures, preparation, frames);
 }
 
 #define MIEN_FOR(T) \

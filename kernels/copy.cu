@@ -9,13 +9,14 @@
 // `fill` and `cast` go through arrays by packs (packs.hpp).
 // Bytes: all elements once read and once written; for `fill`, written. No flops: bound by memory.
 //
-// Kernels count in 32 bits, where a division is one product (`Divisor`); what has more elements is copied in parts.
+// Kernels count in 32 bits, where a division is a product (divisor.hpp); what has more elements is copied in parts.
 
 #include <algorithm>
 #include <bit>
 #include <cstring>
 #include <utility>
 
+#include "divisor.hpp"
 #include "mien/backend/cuda/kernels/copy.hpp"
 #include "packs.hpp"
 
@@ -23,26 +24,7 @@ namespace mien::kernels {
 namespace {
 
 constexpr int copy_threads = 256;
-constexpr Index most_elements = 0x7fffffff;
-
-/// Division of numbers below 2^31 by one that is known beforehand: by a product (Granlund and Montgomery 1994).
-struct Divisor {
-  std::uint32_t value, factor, shift;
-
-  Divisor() = default;
-  explicit Divisor(Index divisor)
-      : value(static_cast<std::uint32_t>(divisor)),
-        factor(0),
-        shift(static_cast<std::uint32_t>(std::bit_width(value - 1))) {
-    const std::uint64_t above = (std::uint64_t{1} << shift) - value;
-    factor = static_cast<std::uint32_t>((above << 32) / value + 1);
-  }
-
-  __device__ std::uint32_t quotient(std::uint32_t number) const {
-    const auto upper = static_cast<std::uint32_t>(std::uint64_t{number} * factor >> 32);
-    return (upper + number) >> shift;
-  }
-};
+constexpr Index most_elements = Index{1} << 30;  // that a Divisor counts
 
 struct Offsets {
   Index from, to;
@@ -50,20 +32,23 @@ struct Offsets {
 
 /// The axes of a shape, the nearest last, as kernels go through them.
 struct Axes {
+  struct Axis {
+    Divisor extent = Divisor(1);
+    Index from_stride = 0;
+    Index to_stride = 0;
+  };
   int rank = 0;
-  Divisor extents[StridedShape::max_rank];
-  Index from_strides[StridedShape::max_rank];
-  Index to_strides[StridedShape::max_rank];
+  Axis axes[StridedShape::max_rank];
 
   /// Where element i is.
-  __device__ Offsets offsets(std::uint32_t i) const {
+  __device__ Offsets offsets(int i) const {
     Offsets sum = {0, 0};
-    for (int axis = rank - 1; axis >= 0; --axis) {
-      const std::uint32_t next = extents[axis].quotient(i);
-      const Index place = i - next * extents[axis].value;
-      sum.from += place * from_strides[axis];
-      sum.to += place * to_strides[axis];
-      i = next;
+    for (int a = rank - 1; a >= 0; --a) {
+      const Axis& axis = axes[a];
+      const Division place = axis.extent.divide(i);
+      sum.from += place.remainder * axis.from_stride;
+      sum.to += place.remainder * axis.to_stride;
+      i = place.quotient;
     }
     return sum;
   }
@@ -72,15 +57,17 @@ struct Axes {
 constexpr int elements_per_thread = 4;
 constexpr int elements_per_block = elements_per_thread * copy_threads;
 
+__device__ inline int first_element() { return static_cast<int>(blockIdx.x * elements_per_block + threadIdx.x); }
+
 template <class Unit>
 __global__ void __launch_bounds__(copy_threads, 1)
-    copy_elements(const Unit* __restrict__ from, Unit* __restrict__ to, Axes axes, std::uint32_t count) {
-  const std::uint32_t first = blockIdx.x * elements_per_block + threadIdx.x;
+    copy_elements(const Unit* __restrict__ from, Unit* __restrict__ to, Axes axes, int count) {
+  const int first = first_element();
   Unit units[elements_per_thread];
   Index places[elements_per_thread];
   MIEN_UNROLL(elements_per_thread)
   for (int k = 0; k < elements_per_thread; ++k) {
-    const std::uint32_t i = first + k * copy_threads;
+    const int i = first + k * copy_threads;
     if (i >= count) break;
     const Offsets offsets = axes.offsets(i);
     units[k] = from[offsets.from];
@@ -94,10 +81,10 @@ __global__ void __launch_bounds__(copy_threads, 1)
 }
 
 template <class Unit>
-__global__ void __launch_bounds__(copy_threads, 1) fill_elements(Unit value, Unit* to, Axes axes, std::uint32_t count) {
-  const std::uint32_t first = blockIdx.x * elements_per_block + threadIdx.x;
+__global__ void __launch_bounds__(copy_threads, 1) fill_elements(Unit value, Unit* to, Axes axes, int count) {
+  const int first = first_element();
   for (int k = 0; k < elements_per_thread; ++k) {
-    const std::uint32_t i = first + k * copy_threads;
+    const int i = first + k * copy_threads;
     if (i >= count) break;
     to[axes.offsets(i).to] = value;
   }
@@ -107,10 +94,10 @@ __global__ void __launch_bounds__(copy_threads, 1) fill_elements(Unit value, Uni
 /// from block to block.
 struct Tiles {
   struct Axis {
-    std::uint32_t extent;
+    int extent;
     int bits;  ///< of places in a tile
-    Index from_stride, to_stride;
     Divisor tiles;
+    Index from_stride, to_stride;
   };
   Axis near_from, near_to;
   Axes others;
@@ -125,35 +112,33 @@ __global__ void __launch_bounds__(copy_threads, 1)
     copy_tiles(const Unit* __restrict__ from, Unit* __restrict__ to, Tiles tiles) {
   constexpr int count = 1 << tile_bits<Unit>;
   MIEN_SHARED(Unit, tile, count + count / 2);
-  std::uint32_t block = blockIdx.x;
-  std::uint32_t next = tiles.near_to.tiles.quotient(block);
-  const std::uint32_t first_to = (block - next * tiles.near_to.tiles.value) << tiles.near_to.bits;
-  block = next;
-  next = tiles.near_from.tiles.quotient(block);
-  const std::uint32_t first_from = (block - next * tiles.near_from.tiles.value) << tiles.near_from.bits;
-  const Offsets others = tiles.others.offsets(next);
-  from += others.from + first_from * tiles.near_from.from_stride + first_to * tiles.near_to.from_stride;
-  to += others.to + first_from * tiles.near_from.to_stride + first_to * tiles.near_to.to_stride;
-  const std::uint32_t left_from = tiles.near_from.extent - first_from;
-  const std::uint32_t left_to = tiles.near_to.extent - first_to;
-  const std::uint32_t pitch = (1U << tiles.near_from.bits) + 1;  // neighbours along the other axis in different banks
+  const Tiles::Axis& near_from = tiles.near_from;
+  const Tiles::Axis& near_to = tiles.near_to;
+  const Division along_to = near_to.tiles.divide(static_cast<int>(blockIdx.x));
+  const Division along_from = near_from.tiles.divide(along_to.quotient);
+  const int first_from = along_from.remainder << near_from.bits;
+  const int first_to = along_to.remainder << near_to.bits;
+  const Offsets others = tiles.others.offsets(along_from.quotient);
+  from += others.from + first_from * near_from.from_stride + first_to * near_to.from_stride;
+  to += others.to + first_from * near_from.to_stride + first_to * near_to.to_stride;
+  const int pitch = (1 << near_from.bits) + 1;  // neighbours along the other axis in different banks
 
   MIEN_UNROLL(4)
   for (int k = 0; k < count / copy_threads; ++k) {
-    const std::uint32_t i = threadIdx.x + k * copy_threads;
-    const std::uint32_t b = i >> tiles.near_from.bits;
-    const std::uint32_t a = i - (b << tiles.near_from.bits);
-    if (a < left_from && b < left_to)
-      tile[b * pitch + a] = from[a * tiles.near_from.from_stride + b * tiles.near_to.from_stride];
+    const int i = static_cast<int>(threadIdx.x) + k * copy_threads;
+    const int b = i >> near_from.bits;
+    const int a = i - (b << near_from.bits);
+    if (first_from + a < near_from.extent && first_to + b < near_to.extent)
+      tile[b * pitch + a] = from[a * near_from.from_stride + b * near_to.from_stride];
   }
   __syncthreads();
   MIEN_UNROLL(4)
   for (int k = 0; k < count / copy_threads; ++k) {
-    const std::uint32_t i = threadIdx.x + k * copy_threads;
-    const std::uint32_t a = i >> tiles.near_to.bits;
-    const std::uint32_t b = i - (a << tiles.near_to.bits);
-    if (a < left_from && b < left_to)
-      to[a * tiles.near_from.to_stride + b * tiles.near_to.to_stride] = tile[b * pitch + a];
+    const int i = static_cast<int>(threadIdx.x) + k * copy_threads;
+    const int a = i >> near_to.bits;
+    const int b = i - (a << near_to.bits);
+    if (first_from + a < near_from.extent && first_to + b < near_to.extent)
+      to[a * near_from.to_stride + b * near_to.to_stride] = tile[b * pitch + a];
   }
 }
 
@@ -276,10 +261,7 @@ Axes axes_of(const StridedShape& shape, int without = -1, int nor = -1) {
   Axes axes = {};
   for (int axis = 0; axis < shape.rank; ++axis) {
     if (axis == without || axis == nor) continue;
-    axes.extents[axes.rank] = Divisor(shape.extents[axis]);
-    axes.from_strides[axes.rank] = shape.from_strides[axis];
-    axes.to_strides[axes.rank] = shape.to_strides[axis];
-    ++axes.rank;
+    axes.axes[axes.rank++] = {Divisor(shape.extents[axis]), shape.from_strides[axis], shape.to_strides[axis]};
   }
   return axes;
 }
@@ -306,13 +288,14 @@ Tiles tiles_of(const StridedShape& shape, int near_from, int bits) {
   const int bits_to = bits_for(shape.extents[near_to], bits / 2);
   const int bits_from = bits_for(shape.extents[near_from], bits - bits_to);
   const auto axis = [&](int of, int its_bits) {
-    return Tiles::Axis{static_cast<std::uint32_t>(shape.extents[of]), its_bits, shape.from_strides[of],
-                       shape.to_strides[of], Divisor(groups(shape.extents[of], Index{1} << its_bits))};
+    return Tiles::Axis{static_cast<int>(shape.extents[of]), its_bits,
+                       Divisor(groups(shape.extents[of], Index{1} << its_bits)), shape.from_strides[of],
+                       shape.to_strides[of]};
   };
   Tiles tiles = {axis(near_from, bits_from), axis(near_to, bits_for(shape.extents[near_to], bits - bits_from)),
                  axes_of(shape, near_from, near_to), 1};
-  tiles.blocks = static_cast<Index>(tiles.near_from.tiles.value) * tiles.near_to.tiles.value;
-  for (int other = 0; other < tiles.others.rank; ++other) tiles.blocks *= tiles.others.extents[other].value;
+  tiles.blocks = static_cast<Index>(tiles.near_from.tiles.value()) * tiles.near_to.tiles.value();
+  for (int other = 0; other < tiles.others.rank; ++other) tiles.blocks *= tiles.others.axes[other].extent.value();
   return tiles;
 }
 

@@ -20,8 +20,8 @@
 namespace mien::kernels {
 namespace {
 
-constexpr int rows_per_block = 8;
-constexpr int threads_per_block = rows_per_block * warp_threads;
+constexpr int layer_norm_rows = 8;
+constexpr int layer_norm_threads = layer_norm_rows * warp_threads;
 
 /// A value for each column that a lane takes: in registers, unless there may be any number of them.
 template <int per_lane, class Load>
@@ -63,20 +63,20 @@ struct LaneColumns {
 };
 
 /// The row of this warp, or one past the last.
-__device__ inline Index row_of_warp() {
-  return static_cast<Index>(blockIdx.x) * rows_per_block + static_cast<int>(threadIdx.x) / warp_threads;
+__device__ inline Index layer_norm_row_of_warp() {
+  return static_cast<Index>(blockIdx.x) * layer_norm_rows + static_cast<int>(threadIdx.x) / warp_threads;
 }
-__device__ inline int lane_of_thread() { return static_cast<int>(threadIdx.x) % warp_threads; }
+__device__ inline int layer_norm_lane_of_thread() { return static_cast<int>(threadIdx.x) % warp_threads; }
 
 template <class T, int per_lane>
-__global__ void __launch_bounds__(threads_per_block, 1)
+__global__ void __launch_bounds__(layer_norm_threads, 1)
     normalise_rows(const T* __restrict__ x, const T* __restrict__ weight, const T* __restrict__ bias, float epsilon,
                    Index rows, Index channels, T* __restrict__ y, float* mean, float* inverse_deviation) {
-  const Index row = row_of_warp();
+  const Index row = layer_norm_row_of_warp();
   if (row >= rows) return;
   x += row * channels;
   y += row * channels;
-  const LaneColumns<per_lane> columns{channels, lane_of_thread()};
+  const LaneColumns<per_lane> columns{channels, layer_norm_lane_of_thread()};
   const auto numbers = columns.keep([=](Index column) { return to_float(x[column]); });
   const auto count = static_cast<float>(channels);
   float sum = 0;
@@ -98,16 +98,16 @@ __global__ void __launch_bounds__(threads_per_block, 1)
 }
 
 template <class T, int per_lane>
-__global__ void __launch_bounds__(threads_per_block, 1)
+__global__ void __launch_bounds__(layer_norm_threads, 1)
     input_gradient_of_rows(const T* __restrict__ x, const T* __restrict__ weight, const float* mean,
                            const float* inverse_deviation, const T* __restrict__ upstream, Index rows, Index channels,
                            T* __restrict__ gradient) {
-  const Index row = row_of_warp();
+  const Index row = layer_norm_row_of_warp();
   if (row >= rows) return;
   x += row * channels;
   upstream += row * channels;
   gradient += row * channels;
-  const LaneColumns<per_lane> columns{channels, lane_of_thread()};
+  const LaneColumns<per_lane> columns{channels, layer_norm_lane_of_thread()};
   const float centre = mean[row];
   const float inverse = inverse_deviation[row];
   const auto distances = columns.keep([=](Index column) { return to_float(x[column]) - centre; });
@@ -128,15 +128,15 @@ __global__ void __launch_bounds__(threads_per_block, 1)
   });
 }
 
-struct PlainSum {
+struct WeightGradientSum {
   float value;
 
-  __device__ void merge(const PlainSum& other) { value += other.value; }
+  __device__ void merge(const WeightGradientSum& other) { value += other.value; }
 };
 
 template <class T>
 struct WeightGradientOfColumn {
-  using Sum = PlainSum;
+  using Sum = WeightGradientSum;
   const T* x;
   const float* mean;
   const float* inverse_deviation;
@@ -154,10 +154,10 @@ struct WeightGradientOfColumn {
 };
 
 template <class T>
-struct StoreSum {
+struct StoreWeightGradientSum {
   T* sums;
 
-  __device__ void operator()(Index, Index column, const PlainSum& sum) const {
+  __device__ void operator()(Index, Index column, const WeightGradientSum& sum) const {
     sums[column] = from_float<T>(sum.value);
   }
 };
@@ -189,7 +189,7 @@ void layer_norm(const T* x, const T* weight, const T* bias, float epsilon, Index
     return;
   }
   with_numbers_per_lane(channels, [&](auto per_lane) {
-    launch("layer_norm", normalise_rows<T, per_lane>, groups(rows, rows_per_block), threads_per_block, stream, x,
+    launch("layer_norm", normalise_rows<T, per_lane>, groups(rows, layer_norm_rows), layer_norm_threads, stream, x,
            weight, bias, epsilon, rows, channels, out, mean, inverse_deviation);
   });
 }
@@ -199,8 +199,8 @@ void layer_norm_input_gradient(const T* x, const T* weight, const float* mean, c
                                const T* upstream, Index rows, Index channels, T* out, cudaStream_t stream) {
   if (channels == 0) return;
   with_numbers_per_lane(channels, [&](auto per_lane) {
-    launch("layer_norm_input_gradient", input_gradient_of_rows<T, per_lane>, groups(rows, rows_per_block),
-           threads_per_block, stream, x, weight, mean, inverse_deviation, upstream, rows, channels, out);
+    launch("layer_norm_input_gradient", input_gradient_of_rows<T, per_lane>, groups(rows, layer_norm_rows),
+           layer_norm_threads, stream, x, weight, mean, inverse_deviation, upstream, rows, channels, out);
   });
 }
 
@@ -211,7 +211,8 @@ void layer_norm_weight_gradient(const T* x, const float* mean, const float* inve
                                 Index rows, Index channels, float* workspace, T* out, cudaStream_t stream) {
   reduce_all_columns("layer_norm_weight_gradient",
                      WeightGradientOfColumn<T>{x, mean, inverse_deviation, upstream, channels},
-                     reduction_grid(rows, channels), reinterpret_cast<PlainSum*>(workspace), StoreSum<T>{out}, stream);
+                     reduction_grid(rows, channels), reinterpret_cast<WeightGradientSum*>(workspace),
+                     StoreWeightGradientSum<T>{out}, stream);
 }
 
 #define MIEN_FOR(T)                                                                                                  \

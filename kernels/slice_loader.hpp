@@ -52,18 +52,18 @@ struct alignas(32) SharedLine {
   unsigned char bytes[32];
 };
 
-/// Brings slices of a factor to shared memory, which are `extent` positions wide and `depth` deep. There they lie as in
-/// memory: lines along the depth, one for each position, or along positions, one for each depth. Lines are padded so
-/// that fragments of neighbouring ones are in different banks. Tables in shared memory say where the tile's positions
-/// are, and a slice's depths.
-template <class Factor, class AnyStored, int extent, int depth, int length, int threads>
+/// Brings slices of one side of a product to shared memory, which are `extent` positions wide and `depth` deep. There
+/// they lie as in memory: lines along the depth, one for each position, or along positions, one for each depth. Lines
+/// are padded so that fragments of neighbouring ones are in different banks. Tables in shared memory say where the
+/// tile's positions are, and a slice's depths.
+template <class Side, class AnyStored, int extent, int depth, int length, int threads>
 class SliceLoader {
  public:
   using Stored = AnyStored;
-  using Number = typename Factor::Number;
-  using Position = typename Factor::Position;
-  using Depth = typename Factor::Depth;
-  static constexpr bool depth_adjacent = Factor::depth_adjacent;
+  using Number = typename Side::Number;
+  using Position = typename Side::Position;
+  using Depth = typename Side::Depth;
+  static constexpr bool depth_adjacent = Side::depth_adjacent;
   static constexpr int slice = depth;
   static constexpr int pitch = depth_adjacent ? depth + 16 / static_cast<int>(sizeof(Stored)) : extent + 8;
   static constexpr int bytes = (depth_adjacent ? extent : depth) * pitch * static_cast<int>(sizeof(Stored));
@@ -71,10 +71,10 @@ class SliceLoader {
   static_assert(bytes % sizeof(SharedLine) == 0);
 
   /// Fills the table of positions.
-  __device__ SliceLoader(const Factor& factor, Position* positions, int first_position, int all_positions)
-      : factor_(factor), positions_(positions), count_(all_positions - first_position) {
+  __device__ SliceLoader(const Side& side, Position* positions, int first_position, int all_positions)
+      : side_(side), positions_(positions), count_(all_positions - first_position) {
     for (int i = static_cast<int>(threadIdx.x); i < extent && i < count_; i += threads)
-      positions[i] = factor.position(first_position + i);
+      positions[i] = side.position(first_position + i);
   }
 
   /// Where a number of a slice is in shared memory.
@@ -84,7 +84,7 @@ class SliceLoader {
 
   /// Reads the thread's runs of the slice from `first` on into registers.
   __device__ void load(const Depth* depths, int first, int last) {
-    if (factor_.run() == 0) return;
+    if (side_.run() == 0) return;
     if constexpr (depth_adjacent) {
       const int k = first + in_line();
       if (k >= run_end_ && k < last) enter_runs(depths, k);
@@ -100,19 +100,19 @@ class SliceLoader {
 
   /// Writes that slice to shared memory, as it is multiplied. Where there are no runs it is read only now, neighbours
   /// by neighbouring threads.
-  template <class Multiplied>
+  template <class Factor>
   __device__ void store(Stored* to, const Depth* depths, int first, int last) const {
-    if (factor_.run() > 0) {
+    if (side_.run() > 0) {
       MIEN_UNROLL(count)
       for (int i = 0; i < count; ++i) {
         Run<Stored, length> run;
         MIEN_UNROLL(length)
-        for (int e = 0; e < length; ++e) run.numbers[e] = rounded_factor<Multiplied>(loaded_[i].numbers[e]);
+        for (int e = 0; e < length; ++e) run.numbers[e] = rounded_factor<Factor>(loaded_[i].numbers[e]);
         run.write(to + line_of(i) * pitch + in_line());
       }
       return;
     }
-    gather<Multiplied>(to, depths, last - first);
+    gather<Factor>(to, depths, last - first);
   }
 
  private:
@@ -142,34 +142,34 @@ class SliceLoader {
     const int k = depth_adjacent ? i : line;
     if (k >= depths_left || position >= count_) return nullptr;
     if constexpr (depth_adjacent) {
-      return factor_.at(positions_[line], entry);
+      return side_.at(positions_[line], entry);
     } else {
-      return factor_.at(entry, depths[line]);
+      return side_.at(entry, depths[line]);
     }
   }
 
   /// Numbers by themselves, neighbours by neighbouring threads.
-  template <class Multiplied>
+  template <class Factor>
   __device__ void gather(Stored* to, const Depth* depths, int depths_left) const {
     const int i = static_cast<int>(threadIdx.x) % line_length;
     const auto entry = own_entry(i, depths);
-    MIEN_UNROLL(4)
+    MIEN_UNROLL(2)
     for (int line = static_cast<int>(threadIdx.x) / line_length; line < line_count; line += threads / line_length) {
       const Number* const from = at(line, i, entry, depths, depths_left);
-      to[line * pitch + i] = rounded_factor<Multiplied>(from != nullptr ? *from : from_float<Number>(0));
+      to[line * pitch + i] = rounded_factor<Factor>(from != nullptr ? *from : from_float<Number>(0));
     }
   }
 
   /// Runs along the depth are looked up once, where they are entered.
   __device__ void enter_runs(const Depth* depths, int k) {
     entered_ = k;
-    run_end_ = k - k % factor_.run() + factor_.run();
+    run_end_ = k - k % side_.run() + side_.run();
     const Depth own = own_entry(in_line(), depths);
     MIEN_UNROLL(count)
     for (int i = 0; i < count; ++i) from_[i] = at(line_of(i), in_line(), own, depths, slice);
   }
 
-  Factor factor_;
+  Side side_;
   const Position* positions_;
   int count_;
   int entered_ = 0;
@@ -180,7 +180,7 @@ class SliceLoader {
 
 /// Calls `body(left, right)` for all slices of a part's depth, which are in shared memory then. There is room for two
 /// slices of each factor and the depths of two.
-template <class Multiplied, class Problem, class Part, class Left, class Right, class Body>
+template <class Factor, class Problem, class Part, class Left, class Right, class Body>
 __device__ inline void for_slices(const Problem& problem, const Part& part, Left& left, Right& right,
                                   SharedLine* left_slices, SharedLine* right_slices, typename Problem::Depth* depths,
                                   const Body& body) {
@@ -201,9 +201,8 @@ __device__ inline void for_slices(const Problem& problem, const Part& part, Left
     if (start > part.first)
       body(slice_in(left_slices + buffer * Left::lines), slice_in(right_slices + buffer * Right::lines));
     if (!is_slice) break;
-    left.template store<Multiplied>(slice_in(left_slices + (1 - buffer) * Left::lines), slice_depths, start, part.last);
-    right.template store<Multiplied>(slice_in(right_slices + (1 - buffer) * Right::lines), slice_depths, start,
-                                     part.last);
+    left.template store<Factor>(slice_in(left_slices + (1 - buffer) * Left::lines), slice_depths, start, part.last);
+    right.template store<Factor>(slice_in(right_slices + (1 - buffer) * Right::lines), slice_depths, start, part.last);
     if (thread < slice && start + slice + thread < part.last)
       depths[buffer * slice + thread] = problem.depth(start + slice + thread);
     buffer = 1 - buffer;

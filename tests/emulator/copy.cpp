@@ -158,22 +158,6 @@ TEST_CASE("large copies are copied in parts that hold every element once") {
   }
 }
 
-TEST_CASE("a quotient is a product") {
-  constexpr std::uint32_t most = 0x7fffffff;
-  Generator generator(1);
-  std::vector<std::uint32_t> numbers = {0, 1, 2, 3, 5, 7, 31, 64, 65, 1000, 0x10000, most / 2, most - 1, most};
-  for (int i = 0; i < 200; ++i) numbers.push_back(static_cast<std::uint32_t>(generator.bits()) & most);
-  bool equal = true;
-  for (const std::uint32_t divisor : numbers) {
-    if (divisor == 0) continue;
-    const kernels::Divisor by(divisor);
-    for (const std::uint32_t number : numbers)
-      for (const std::uint32_t one : {number, number / divisor * divisor, number / divisor * divisor + divisor - 1})
-        equal = equal && (one > most || by.quotient(one) == one / divisor);
-  }
-  CHECK(equal);
-}
-
 TEST_CASE("one element repeated on a device") {
   const std::uint64_t value = 0x0123456789abcdef;
   for (const int element_bytes : {1, 2, 4, 8})
