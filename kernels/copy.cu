@@ -19,16 +19,13 @@
 #include "divisor.hpp"
 #include "mien/backend/cuda/kernels/copy.hpp"
 #include "packs.hpp"
+#include "parts.hpp"
 
 namespace mien::kernels {
 namespace {
 
 constexpr int copy_threads = 256;
 constexpr Index most_elements = Index{1} << 30;  // that a Divisor counts
-
-struct Offsets {
-  Index from, to;
-};
 
 /// The axes of a shape, the nearest last, as kernels go through them.
 struct Axes {
@@ -150,12 +147,6 @@ void swap_axes(StridedShape& shape, int a, int b) {
   std::swap(shape.to_strides[a], shape.to_strides[b]);
 }
 
-Index elements(const StridedShape& shape) {
-  Index product = 1;
-  for (int axis = 0; axis < shape.rank; ++axis) product *= shape.extents[axis];
-  return product;
-}
-
 /// The same places with as few axes as there can be, the nearest in `to` last.
 StridedShape simplified(const StridedShape& shape) {
   StridedShape sorted = shape;
@@ -231,29 +222,6 @@ void with_unit(int bytes, const Body& body) {
 void check_element_bytes(const char* operation, int bytes) {
   if (bytes != 1 && bytes != 2 && bytes != 4 && bytes != 8)
     throw Error(detail::text(operation, ": elements of ", bytes, " bytes, expected 1, 2, 4 or 8"));
-}
-
-/// body(part, first element in `from`, in `to`) for parts of at most so many elements.
-template <class Body>
-void in_parts(const StridedShape& shape, Index most, const Offsets& first, const Body& body) {
-  const Index count = elements(shape);
-  if (count == 0) return;
-  if (count <= most) {
-    body(shape, first);
-    return;
-  }
-  int longest = 0;
-  for (int axis = 1; axis < shape.rank; ++axis)
-    if (shape.extents[axis] > shape.extents[longest]) longest = axis;
-  StridedShape lower = shape;
-  StridedShape upper = shape;
-  lower.extents[longest] = shape.extents[longest] / 2;
-  upper.extents[longest] -= lower.extents[longest];
-  in_parts(lower, most, first, body);
-  in_parts(upper, most,
-           {first.from + lower.extents[longest] * shape.from_strides[longest],
-            first.to + lower.extents[longest] * shape.to_strides[longest]},
-           body);
 }
 
 /// All axes but two.

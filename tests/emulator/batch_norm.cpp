@@ -1,4 +1,4 @@
-#include "batch_norm.cu"
+#include "mien/backend/cuda/kernels/batch_norm.hpp"
 
 #include "emulator/parity.hpp"
 #include "mien/ops/batch_norm.hpp"

@@ -1,4 +1,4 @@
-#include "channel_wise_convolution.cu"
+#include "mien/backend/cuda/kernels/channel_wise_convolution.hpp"
 
 #include "emulator/parity.hpp"
 #include "mien/ops/channel_wise_convolution.hpp"

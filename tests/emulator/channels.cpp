@@ -1,4 +1,4 @@
-#include "channels.cu"
+#include "mien/backend/cuda/kernels/channels.hpp"
 
 #include "emulator/parity.hpp"
 #include "mien/ops/arithmetic.hpp"

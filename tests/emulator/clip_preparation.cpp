@@ -1,4 +1,4 @@
-#include "clip_preparation.cu"
+#include "mien/backend/cuda/kernels/clip_preparation.hpp"
 
 #include <algorithm>
 #include <cmath>

@@ -1,5 +1,6 @@
-#include "convolution.cu"
+#include "mien/backend/cuda/kernels/convolution.hpp"
 
+#include "divisor.hpp"
 #include "emulator/product_rounding.hpp"
 #include "mien/ops/convolution.hpp"
 #include "mien/ops/super_image_convolution.hpp"

@@ -1,6 +1,7 @@
-#include "copy.cu"
+#include "mien/backend/cuda/kernels/copy.hpp"
 
 #include "emulator/parity.hpp"
+#include "parts.hpp"
 
 #include <algorithm>
 #include <numeric>

@@ -1,4 +1,4 @@
-#include "cross_entropy.cu"
+#include "mien/backend/cuda/kernels/cross_entropy.hpp"
 
 #include "emulator/parity.hpp"
 #include "mien/ops/cross_entropy.hpp"

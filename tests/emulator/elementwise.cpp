@@ -1,4 +1,4 @@
-#include "elementwise.cu"
+#include "mien/backend/cuda/kernels/elementwise.hpp"
 
 #include "emulator/parity.hpp"
 #include "mien/backend/cpu/gradients.hpp"

@@ -1,4 +1,4 @@
-#include "fusion.cu"
+#include "mien/backend/cuda/kernels/fusion.hpp"
 
 #include "emulator/parity.hpp"
 #include "mien/models/fusion.hpp"

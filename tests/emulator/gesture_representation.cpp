@@ -1,4 +1,4 @@
-#include "gesture_representation.cu"
+#include "mien/backend/cuda/kernels/gesture_representation.hpp"
 
 #include <algorithm>
 #include <cmath>

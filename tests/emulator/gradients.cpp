@@ -1,4 +1,4 @@
-#include "gradients.cu"
+#include "mien/backend/cuda/kernels/gradients.hpp"
 
 #include "emulator/parity.hpp"
 #include "mien/backend/cpu/gradients.hpp"

@@ -1,4 +1,4 @@
-#include "layer_norm.cu"
+#include "mien/backend/cuda/kernels/layer_norm.hpp"
 
 #include "emulator/parity.hpp"
 #include "mien/ops/layer_norm.hpp"

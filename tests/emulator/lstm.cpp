@@ -1,30 +1,4 @@
-#include "mien/backend/cuda/kernels/matrix_product.hpp"
-
-// kernels/matrix_product.cu has a test of its own. What stands for it here needs a workspace, too.
-namespace mien::kernels {
-
-std::int64_t matrix_product_workspace(std::int64_t rows, std::int64_t columns, std::int64_t) { return rows * columns; }
-
-template <>
-void matrix_product<float>(std::int64_t rows, std::int64_t columns, std::int64_t depth, const MatrixFactor<float>& left,
-                           const MatrixFactor<float>& right, const ProductResult<float>& result, ProductPrecision,
-                           float* workspace, cudaStream_t) {
-  const auto number = [](const MatrixFactor<float>& factor, std::int64_t row, std::int64_t column) {
-    return factor.transposed ? factor.data[column * factor.stride + row] : factor.data[row * factor.stride + column];
-  };
-  for (std::int64_t i = 0; i < rows; ++i)
-    for (std::int64_t j = 0; j < columns; ++j) {
-      float sum = result.start[i * result.start_stride + j];
-      for (std::int64_t k = 0; k < depth; ++k) sum += number(left, i, k) * number(right, k, j);
-      workspace[i * columns + j] = sum;
-    }
-  for (std::int64_t i = 0; i < rows; ++i)
-    for (std::int64_t j = 0; j < columns; ++j) result.out[i * result.stride + j] = workspace[i * columns + j];
-}
-
-}  // namespace mien::kernels
-
-#include "lstm.cu"
+#include "mien/backend/cuda/kernels/lstm.hpp"
 
 #include "emulator/parity.hpp"
 #include "mien/backend/cpu/lstm.hpp"

@@ -1,4 +1,4 @@
-#include "matrix_product.cu"
+#include "mien/backend/cuda/kernels/matrix_product.hpp"
 
 #include "emulator/product_rounding.hpp"
 #include "mien/backend/cpu/matrix_product.hpp"

@@ -1,4 +1,4 @@
-#include "optimiser_step.cu"
+#include "mien/backend/cuda/kernels/optimiser_step.hpp"
 
 #include "emulator/parity.hpp"
 #include "mien/backend/cpu/optimiser_step.hpp"

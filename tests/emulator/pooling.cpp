@@ -1,4 +1,4 @@
-#include "pooling.cu"
+#include "mien/backend/cuda/kernels/pooling.hpp"
 
 #include "emulator/parity.hpp"
 #include "mien/ops/pooling.hpp"

@@ -1,4 +1,4 @@
-#include "regression_loss.cu"
+#include "mien/backend/cuda/kernels/regression_loss.hpp"
 
 #include "emulator/parity.hpp"
 #include "mien/ops/regression_loss.hpp"

@@ -1,4 +1,4 @@
-#include "softmax.cu"
+#include "mien/backend/cuda/kernels/softmax.hpp"
 
 #include "emulator/parity.hpp"
 #include "mien/ops/softmax.hpp"

@@ -1,4 +1,4 @@
-#include "super_image.cu"
+#include "mien/backend/cuda/kernels/super_image.hpp"
 
 #include "emulator/parity.hpp"
 #include "mien/ops/super_image_convolution.hpp"

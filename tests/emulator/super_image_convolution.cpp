@@ -1,5 +1,4 @@
-#include "super_image_convolution.cu"
-#include "convolution.cu"
+#include "mien/backend/cuda/kernels/super_image_convolution.hpp"
 
 #include "emulator/parity.hpp"
 #include "mien/ops/super_image_convolution.hpp"
