@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "mien/core/device_memory.hpp"
+#include "mien/core/number.hpp"
 #include "mien/core/shape.hpp"
 #include "mien/core/threads.hpp"
 

@@ -15,6 +15,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "mien/core/number.hpp"
 #include "mien/core/shape.hpp"
 
 namespace mien::io {
@@ -76,22 +77,6 @@ constexpr std::string_view element_name(ElementType type) {
 constexpr bool is_floating_point(ElementType type) {
   return type == ElementType::float16 || type == ElementType::bfloat16 || type == ElementType::float32 ||
          type == ElementType::float64;
-}
-
-/// IEEE 754 binary16 to single precision, exact.
-inline float half_to_float(std::uint16_t bits) {
-  const auto exponent = static_cast<int>((bits >> 10) & 0x1f);
-  const auto mantissa = static_cast<float>(bits & 0x3ff);
-  const float sign = (bits & 0x8000) != 0 ? -1.0f : 1.0f;
-  if (exponent == 31)
-    return mantissa == 0 ? sign * std::numeric_limits<float>::infinity() : std::numeric_limits<float>::quiet_NaN();
-  if (exponent == 0) return sign * std::ldexp(mantissa, -24);
-  return sign * std::ldexp(mantissa + 1024.0f, exponent - 25);
-}
-
-/// The upper half of a single-precision number, exact.
-inline float bfloat16_to_float(std::uint16_t bits) {
-  return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
 }
 
 namespace detail {
@@ -176,8 +161,9 @@ Index convert_elements(ElementType type, const std::byte* from, Index count, T* 
   if constexpr (std::is_floating_point_v<T>) {
     if (type == ElementType::float32) return run(float{});
     if (type == ElementType::float64) return run(double{});
-    if (type == ElementType::float16) return convert_run<T, std::uint16_t>(from, count, to, half_to_float);
-    if (type == ElementType::bfloat16) return convert_run<T, std::uint16_t>(from, count, to, bfloat16_to_float);
+    const auto to_float = [](auto value) { return static_cast<float>(value); };
+    if (type == ElementType::float16) return convert_run<T, float16>(from, count, to, to_float);
+    if (type == ElementType::bfloat16) return convert_run<T, bfloat16>(from, count, to, to_float);
   }
   return 0;
 }
