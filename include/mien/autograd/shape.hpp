@@ -19,7 +19,8 @@ Variable<T, Device> concatenate(std::span<const Variable<T, Device>> parts, Inde
   for (const auto& part : parts) values.push_back(part.value());
   Tensor<T, Device> result = ops::concatenate(std::span<const Tensor<T, Device>>(values), axis);
   for (const auto& part : parts) extents.push_back(part.size(axis));
-  return record(std::move(result), parts, [axis, extents](const Tensor<T, Device>& upstream, auto& inputs) {
+  const std::vector<detail::GraphInput> sources(parts.begin(), parts.end());
+  return record(std::move(result), sources, [axis, extents](const Tensor<T, Device>& upstream, auto& inputs) {
     Index begin = 0;
     for (std::size_t i = 0; i < extents.size(); ++i) {
       inputs.add(i, upstream.slice(axis, begin, begin + extents[i]));

@@ -9,6 +9,7 @@
 ///
 /// A closure holds only the tensors that its gradient needs; all others are freed as soon as the caller drops them.
 
+#include <concepts>
 #include <functional>
 #include <initializer_list>
 #include <memory>
@@ -22,7 +23,6 @@
 
 namespace mien {
 
-template <class T, class Device>
 class Gradients;
 
 namespace detail {
@@ -32,27 +32,22 @@ inline bool& recording() {
   return on;
 }
 
-/// What is known of one variable's gradient, and how to pass it on to the variables it was computed from.
-template <class T, class Device>
-struct GradientNode {
-  using Backward = std::function<void(const Tensor<T, Device>& upstream, Gradients<T, Device>& inputs)>;
-
+/// A variable in the graph that leads from a result to its leaves, whatever the type of its numbers.
+struct GraphNode {
   Shape shape;
-  Tensor<T, Device> gradient;
   bool keeps_gradient = false;
   bool released = false;
-  std::vector<std::shared_ptr<GradientNode>> inputs;  // null where no gradient is wanted
-  Backward backward;
+  std::vector<std::shared_ptr<GraphNode>> inputs;  // null where no gradient is wanted
 
-  GradientNode() = default;
-  GradientNode(const GradientNode&) = delete;
-  GradientNode& operator=(const GradientNode&) = delete;
+  GraphNode() = default;
+  GraphNode(const GraphNode&) = delete;
+  GraphNode& operator=(const GraphNode&) = delete;
 
   /// Long chains end one by one, not by recursion that could exhaust the stack.
-  ~GradientNode() {
-    std::vector<std::shared_ptr<GradientNode>> ending = std::move(inputs);
+  virtual ~GraphNode() {
+    std::vector<std::shared_ptr<GraphNode>> ending = std::move(inputs);
     while (!ending.empty()) {
-      const std::shared_ptr<GradientNode> node = std::move(ending.back());
+      const std::shared_ptr<GraphNode> node = std::move(ending.back());
       ending.pop_back();
       if (node && node.use_count() == 1) {
         for (auto& input : node->inputs) ending.push_back(std::move(input));
@@ -60,6 +55,22 @@ struct GradientNode {
       }
     }
   }
+
+  virtual bool is_leaf() const = 0;
+  virtual void clear_gradient() = 0;
+  /// Passes the gradient, if one has come, on to the inputs.
+  virtual void pass_on() = 0;
+  /// Frees what the closure holds.
+  virtual void release() = 0;
+};
+
+/// With what is known of the variable's gradient, and how to pass it on.
+template <class T, class Device>
+struct GradientNode final : GraphNode {
+  using Backward = std::function<void(const Tensor<T, Device>& upstream, Gradients& inputs)>;
+
+  Tensor<T, Device> gradient;
+  Backward backward;
 
   void add(Tensor<T, Device> term) {
     ops::require_equal_shapes("gradient", shape, term.shape());
@@ -72,15 +83,23 @@ struct GradientNode {
       ops::add_into(gradient, term);
     }
   }
+
+  bool is_leaf() const override { return backward == nullptr; }
+  void clear_gradient() override { gradient = {}; }
+  void pass_on() override;
+  void release() override {
+    backward = nullptr;
+    inputs.clear();
+    released = true;
+  }
 };
 
 }  // namespace detail
 
 /// Where a closure puts the gradients of its function's inputs.
-template <class T, class Device = Cpu>
 class Gradients {
  public:
-  explicit Gradients(std::span<const std::shared_ptr<detail::GradientNode<T, Device>>> inputs) : inputs_(inputs) {}
+  explicit Gradients(std::span<const std::shared_ptr<detail::GraphNode>> inputs) : inputs_(inputs) {}
 
   /// Whether anybody wants the gradient of input `i`; work for the others can be left out. Throws IndexError if the
   /// function was recorded with fewer inputs.
@@ -89,14 +108,25 @@ class Gradients {
     return inputs_[i] != nullptr;
   }
 
-  /// Adds to the gradient of input `i`, if wanted.
+  /// Adds to the gradient of input `i`, if wanted. Throws ValueError if that input is of another type.
+  template <class T, class Device>
   void add(std::size_t i, Tensor<T, Device> term) {
-    if (needed(i)) inputs_[i]->add(std::move(term));
+    if (!needed(i)) return;
+    auto* const node = dynamic_cast<detail::GradientNode<T, Device>*>(inputs_[i].get());
+    if (node == nullptr) throw ValueError(detail::text("Gradients: input ", i, " holds numbers of another type"));
+    node->add(std::move(term));
   }
 
  private:
-  std::span<const std::shared_ptr<detail::GradientNode<T, Device>>> inputs_;
+  std::span<const std::shared_ptr<detail::GraphNode>> inputs_;
 };
+
+template <class T, class Device>
+void detail::GradientNode<T, Device>::pass_on() {
+  if (!backward || !gradient.defined()) return;
+  Gradients to(inputs);
+  backward(gradient, to);
+}
 
 /// While one lives, functions of variables on this thread record nothing and cost what the plain operation costs.
 class NoGradient {
@@ -113,6 +143,9 @@ class NoGradient {
 /// A handle: copies share value and gradient.
 template <class T, class Device = Cpu>
 class Variable {
+  static_assert(!std::same_as<Device, Cpu> || std::same_as<T, Accumulated<T>>,
+                "numbers of 16 bits compute on the GPU alone");
+
  public:
   using Element = T;
   using Node = detail::GradientNode<T, Device>;
@@ -167,23 +200,35 @@ bool wants_gradient(const Variables&... variables) {
   return detail::recording() && (variables.requires_gradient() || ...);
 }
 
-/// The result of a function, with the closure that turns the gradient of `value` into those of `inputs`:
-/// `backward(const Tensor& upstream, Gradients& inputs)`.
+namespace detail {
+
+/// A variable of any type as a function's input.
+struct GraphInput {
+  template <class T, class Device>
+  GraphInput(const Variable<T, Device>& variable) : node(variable.node()) {}
+
+  std::shared_ptr<GraphNode> node;
+};
+
+}  // namespace detail
+
+/// The result of a function, with the closure that turns the gradient of `value` into those of `inputs`, which may be
+/// of several types: `backward(const Tensor& upstream, Gradients& inputs)`.
 template <class T, class Device, class Backward>
-Variable<T, Device> record(Tensor<T, Device> value, std::span<const Variable<T, Device>> inputs, Backward&& backward) {
+Variable<T, Device> record(Tensor<T, Device> value, std::span<const detail::GraphInput> inputs, Backward&& backward) {
   bool wanted = false;
-  for (const auto& input : inputs) wanted = wanted || wants_gradient(input);
-  if (!wanted) return Variable<T, Device>(std::move(value));
+  for (const auto& input : inputs) wanted = wanted || input.node != nullptr;
+  if (!wanted || !detail::recording()) return Variable<T, Device>(std::move(value));
   auto node = std::make_shared<detail::GradientNode<T, Device>>();
   node->shape = value.shape();
-  for (const auto& input : inputs) node->inputs.push_back(input.node());
+  for (const auto& input : inputs) node->inputs.push_back(input.node);
   node->backward = std::forward<Backward>(backward);
   return Variable<T, Device>(std::move(value), std::move(node));
 }
 template <class T, class Device, class Backward>
-Variable<T, Device> record(Tensor<T, Device> value, std::initializer_list<Variable<T, Device>> inputs,
+Variable<T, Device> record(Tensor<T, Device> value, std::initializer_list<detail::GraphInput> inputs,
                            Backward&& backward) {
-  return record(std::move(value), std::span<const Variable<T, Device>>(inputs.begin(), inputs.size()),
+  return record(std::move(value), std::span<const detail::GraphInput>(inputs.begin(), inputs.size()),
                 std::forward<Backward>(backward));
 }
 
@@ -195,14 +240,13 @@ struct BackwardOptions {
 namespace detail {
 
 /// Nodes that lead to `root`, every node before the nodes it was computed from.
-template <class Node>
-std::vector<std::shared_ptr<Node>> order_of_backward(const std::shared_ptr<Node>& root) {
+inline std::vector<std::shared_ptr<GraphNode>> order_of_backward(const std::shared_ptr<GraphNode>& root) {
   struct Visit {
-    std::shared_ptr<Node> node;
+    std::shared_ptr<GraphNode> node;
     std::size_t next_input;
   };
-  std::vector<std::shared_ptr<Node>> order;
-  std::unordered_set<const Node*> seen{root.get()};
+  std::vector<std::shared_ptr<GraphNode>> order;
+  std::unordered_set<const GraphNode*> seen{root.get()};
   std::vector<Visit> path{{root, 0}};
   while (!path.empty()) {
     Visit& visit = path.back();
@@ -223,7 +267,8 @@ std::vector<std::shared_ptr<Node>> order_of_backward(const std::shared_ptr<Node>
 /// there is no such leaf or the graph was released, ShapeError unless `upstream` has the shape of `result`; nothing is
 /// changed then.
 template <class T, class Device>
-void backward(const Variable<T, Device>& result, const Tensor<T, Device>& upstream, const BackwardOptions& options = {}) {
+void backward(const Variable<T, Device>& result, const Tensor<T, Device>& upstream,
+              const BackwardOptions& options = {}) {
   if (!result.requires_gradient())
     throw ValueError(detail::text("backward: variable ", result.shape(), " depends on nothing that wants a gradient"));
   ops::require_equal_shapes("backward: result and upstream gradient", result.shape(), upstream.shape());
@@ -235,19 +280,12 @@ void backward(const Variable<T, Device>& result, const Tensor<T, Device>& upstre
                                     " was released by an earlier call; retain_graph keeps it"));
   // What an earlier call left between the leaves must not be passed on again.
   for (const auto& node : order)
-    if (node->backward) node->gradient = Tensor<T, Device>();
+    if (!node->is_leaf()) node->clear_gradient();
   result.node()->add(upstream);
   for (const auto& node : order) {
-    if (node->backward && node->gradient.defined()) {
-      Gradients<T, Device> inputs(node->inputs);
-      node->backward(node->gradient, inputs);
-    }
-    if (!node->keeps_gradient) node->gradient = Tensor<T, Device>();
-    if (node->backward && !options.retain_graph) {
-      node->backward = nullptr;
-      node->inputs.clear();
-      node->released = true;
-    }
+    node->pass_on();
+    if (!node->keeps_gradient) node->clear_gradient();
+    if (!node->is_leaf() && !options.retain_graph) node->release();
   }
 }
 
@@ -255,7 +293,8 @@ void backward(const Variable<T, Device>& result, const Tensor<T, Device>& upstre
 template <class T, class Device>
 void backward(const Variable<T, Device>& loss, const BackwardOptions& options = {}) {
   if (loss.value().elements() != 1)
-    throw ShapeError(detail::text("backward: loss ", loss.shape(), " does not have exactly one element; give its upstream gradient"));
+    throw ShapeError(detail::text("backward: loss ", loss.shape(),
+                                  " does not have exactly one element; give its upstream gradient"));
   backward(loss, Tensor<T, Device>(loss.shape(), T{1}), options);
 }
 
