@@ -1,5 +1,5 @@
 // Values by channel put over the rows of [rows, channels] or of every entry of [batch, positions, channels], and sums
-// over those rows.
+// over those rows. Maps are of any type, values and sums of floats.
 //
 //     x + bias     x scale + shift     x weights     values factor          sums of x and of a b
 //
@@ -40,11 +40,11 @@ struct ChannelGrid {
 
 /// Maps x and out [batch, rows, channels], and values for the channels of each entry [batch, channels]. What a function
 /// does not use is null and counts as zeros.
-template <class Numbers>
+template <class Numbers, class Values>
 struct ChannelMaps {
   const Numbers* x;
-  const Numbers* first;
-  const Numbers* second;
+  const Values* first;
+  const Values* second;
   Numbers* out;
 };
 
@@ -57,7 +57,8 @@ __device__ inline Numbers load_if_there(const Numbers* data, Index place) {
 /// out = function(x, first, second). A thread reads all of its rows before it writes one, since out may be x.
 template <class T, int width, class Function>
 __global__ void __launch_bounds__(ChannelGrid<width>::threads, 1)
-    combine_with_channels(Function function, ChannelMaps<Pack<T, width>> maps, ChannelGrid<width> grid) {
+    combine_with_channels(Function function, ChannelMaps<Pack<T, width>, Pack<float, width>> maps,
+                          ChannelGrid<width> grid) {
   constexpr int count = ChannelGrid<width>::rows_per_thread;
   const int thread = static_cast<int>(threadIdx.x);
   const int down = thread / grid.across;
@@ -81,8 +82,7 @@ __global__ void __launch_bounds__(ChannelGrid<width>::threads, 1)
     Pack<T, width> results;
     MIEN_UNROLL(width)
     for (int i = 0; i < width; ++i)
-      results.numbers[i] = from_float<T>(
-          function(to_float(rows[k].numbers[i]), to_float(first.numbers[i]), to_float(second.numbers[i])));
+      results.numbers[i] = from_float<T>(function(to_float(rows[k].numbers[i]), first.numbers[i], second.numbers[i]));
     maps.out[place + k * step] = results;
   }
 }
@@ -125,29 +125,29 @@ struct SumOfChannel {
   }
 };
 
-template <class T>
 struct StoreChannelSum {
   Index columns;
-  T* sums;
+  float* sums;
 
   __device__ void operator()(Index entry, Index column, const ChannelSum& sum) const {
-    sums[entry * columns + column] = from_float<T>(sum.value);
+    sums[entry * columns + column] = sum.value;
   }
 };
 
 template <int width, class T, class Function>
-void launch_combination(const char* name, const Function& function, const ChannelMaps<T>& maps, Index batch, Index rows,
-                        Index channels, cudaStream_t stream) {
+void launch_combination(const char* name, const Function& function, const ChannelMaps<T, float>& maps, Index batch,
+                        Index rows, Index channels, cudaStream_t stream) {
   using Numbers = Pack<T, width>;
-  const auto in_packs = [](const T* data) { return reinterpret_cast<const Numbers*>(data); };
-  const ChannelMaps<Numbers> packs = {in_packs(maps.x), in_packs(maps.first), in_packs(maps.second),
-                                      reinterpret_cast<Numbers*>(maps.out)};
+  using Values = Pack<float, width>;
+  const ChannelMaps<Numbers, Values> packs = {
+      reinterpret_cast<const Numbers*>(maps.x), reinterpret_cast<const Values*>(maps.first),
+      reinterpret_cast<const Values*>(maps.second), reinterpret_cast<Numbers*>(maps.out)};
   const ChannelGrid<width> grid(batch, rows, channels);
   launch(name, combine_with_channels<T, width, Function>, grid.blocks(), grid.threads, stream, function, packs, grid);
 }
 
 template <class T, class Function>
-void combine(const char* name, const Function& function, const ChannelMaps<T>& maps, Index batch, Index rows,
+void combine(const char* name, const Function& function, const ChannelMaps<T, float>& maps, Index batch, Index rows,
              Index channels, cudaStream_t stream) {
   constexpr int width = widest_pack<T>;
   if (channels % width == 0 && holds_packs<width>(maps.x) && holds_packs<width>(maps.first) &&
@@ -166,48 +166,49 @@ ColumnGrid sums_grid(Index batch, Index rows, Index channels) {
 
 template <bool products, class T>
 void sum_all_rows(const char* name, const T* a, const T* b, Index batch, Index rows, Index channels, float* workspace,
-                  T* out, cudaStream_t stream) {
+                  float* out, cudaStream_t stream) {
   reduce_all_columns(name, SumOfChannel<T, products>{a, b, channels}, sums_grid(batch, rows, channels),
-                     reinterpret_cast<ChannelSum*>(workspace), StoreChannelSum<T>{channels, out}, stream);
+                     reinterpret_cast<ChannelSum*>(workspace), StoreChannelSum{channels, out}, stream);
 }
 
 }  // namespace
 
 template <class T>
-void add_bias(const T* x, const T* bias, Index rows, Index channels, T* out, cudaStream_t stream) {
-  combine("add_bias", AddBias{}, ChannelMaps<T>{x, bias, nullptr, out}, 1, rows, channels, stream);
+void add_bias(const T* x, const float* bias, Index rows, Index channels, T* out, cudaStream_t stream) {
+  combine("add_bias", AddBias{}, ChannelMaps<T, float>{x, bias, nullptr, out}, 1, rows, channels, stream);
 }
 
 template <class T>
-void scale_shift(const T* x, const T* scale, const T* shift, Index rows, Index channels, T* out, cudaStream_t stream) {
-  combine("scale_shift", ScaleShift{}, ChannelMaps<T>{x, scale, shift, out}, 1, rows, channels, stream);
+void scale_shift(const T* x, const float* scale, const float* shift, Index rows, Index channels, T* out,
+                 cudaStream_t stream) {
+  combine("scale_shift", ScaleShift{}, ChannelMaps<T, float>{x, scale, shift, out}, 1, rows, channels, stream);
 }
 
 Index sum_rows_workspace(Index rows, Index channels) { return scale_channels_workspace(1, rows, channels); }
 
 template <class T>
-void sum_rows(const T* x, Index rows, Index channels, float* workspace, T* out, cudaStream_t stream) {
+void sum_rows(const T* x, Index rows, Index channels, float* workspace, float* out, cudaStream_t stream) {
   sum_all_rows<false, T>("sum_rows", x, nullptr, 1, rows, channels, workspace, out, stream);
 }
 
 template <class T>
-void sum_row_products(const T* a, const T* b, Index rows, Index channels, float* workspace, T* out,
+void sum_row_products(const T* a, const T* b, Index rows, Index channels, float* workspace, float* out,
                       cudaStream_t stream) {
   sum_all_rows<true>("sum_row_products", a, b, 1, rows, channels, workspace, out, stream);
 }
 
 template <class T>
-void spread_over_positions(const T* values, float factor, Index batch, Index positions, Index channels, T* out,
+void spread_over_positions(const float* values, float factor, Index batch, Index positions, Index channels, T* out,
                            cudaStream_t stream) {
-  combine("spread_over_positions", Spread{factor}, ChannelMaps<T>{nullptr, values, nullptr, out}, batch, positions,
-          channels, stream);
+  combine("spread_over_positions", Spread{factor}, ChannelMaps<T, float>{nullptr, values, nullptr, out}, batch,
+          positions, channels, stream);
 }
 
 template <class T>
-void scale_channels(const T* x, const T* weights, Index batch, Index positions, Index channels, T* out,
+void scale_channels(const T* x, const float* weights, Index batch, Index positions, Index channels, T* out,
                     cudaStream_t stream) {
-  combine("scale_channels", ScaleChannels{}, ChannelMaps<T>{x, weights, nullptr, out}, batch, positions, channels,
-          stream);
+  combine("scale_channels", ScaleChannels{}, ChannelMaps<T, float>{x, weights, nullptr, out}, batch, positions,
+          channels, stream);
 }
 
 Index scale_channels_workspace(Index batch, Index positions, Index channels) {
@@ -216,18 +217,19 @@ Index scale_channels_workspace(Index batch, Index positions, Index channels) {
 
 template <class T>
 void scale_channels_weight_gradient(const T* x, const T* upstream, Index batch, Index positions, Index channels,
-                                    float* workspace, T* out, cudaStream_t stream) {
+                                    float* workspace, float* out, cudaStream_t stream) {
   sum_all_rows<true>("scale_channels_weight_gradient", x, upstream, batch, positions, channels, workspace, out, stream);
 }
 
-#define MIEN_FOR(T)                                                                               \
-  template void add_bias<T>(const T*, const T*, Index, Index, T*, cudaStream_t);                  \
-  template void scale_shift<T>(const T*, const T*, const T*, Index, Index, T*, cudaStream_t);     \
-  template void sum_rows<T>(const T*, Index, Index, float*, T*, cudaStream_t);                    \
-  template void sum_row_products<T>(const T*, const T*, Index, Index, float*, T*, cudaStream_t);  \
-  template void spread_over_positions<T>(const T*, float, Index, Index, Index, T*, cudaStream_t); \
-  template void scale_channels<T>(const T*, const T*, Index, Index, Index, T*, cudaStream_t);     \
-  template void scale_channels_weight_gradient<T>(const T*, const T*, Index, Index, Index, float*, T*, cudaStream_t);
+#define MIEN_FOR(T)                                                                                        \
+  template void add_bias<T>(const T*, const float*, Index, Index, T*, cudaStream_t);                       \
+  template void scale_shift<T>(const T*, const float*, const float*, Index, Index, T*, cudaStream_t);      \
+  template void sum_rows<T>(const T*, Index, Index, float*, float*, cudaStream_t);                         \
+  template void sum_row_products<T>(const T*, const T*, Index, Index, float*, float*, cudaStream_t);       \
+  template void spread_over_positions<T>(const float*, float, Index, Index, Index, T*, cudaStream_t);      \
+  template void scale_channels<T>(const T*, const float*, Index, Index, Index, T*, cudaStream_t);          \
+  template void scale_channels_weight_gradient<T>(const T*, const T*, Index, Index, Index, float*, float*, \
+                                                  cudaStream_t);
 MIEN_FOR(float)
 MIEN_FOR(__nv_bfloat16)
 MIEN_FOR(__half)

@@ -168,14 +168,13 @@ struct SumOfColumn {
   }
 };
 
-template <class T>
 struct StoreMean {
   float share;
   Index channels;
-  T* means;
+  float* means;
 
   __device__ void operator()(Index image, Index channel, const PositionSum& sum) const {
-    means[image * channels + channel] = from_float<T>(sum.value * share);
+    means[image * channels + channel] = sum.value * share;
   }
 };
 
@@ -267,11 +266,11 @@ Index mean_of_positions_workspace(Index images, Index positions, Index channels)
 }
 
 template <class T>
-void mean_of_positions(const T* x, Index images, Index positions, Index channels, float* workspace, T* means,
+void mean_of_positions(const T* x, Index images, Index positions, Index channels, float* workspace, float* means,
                        cudaStream_t stream) {
   reduce_all_columns("mean_of_positions", SumOfColumn<T>{x, channels}, positions_grid(images, positions, channels),
                      reinterpret_cast<PositionSum*>(workspace),
-                     StoreMean<T>{1 / static_cast<float>(positions), channels, means}, stream);
+                     StoreMean{1 / static_cast<float>(positions), channels, means}, stream);
 }
 
 #define MIEN_FOR(T)                                                                                                    \
@@ -283,7 +282,7 @@ void mean_of_positions(const T* x, Index images, Index positions, Index channels
   template void adaptive_average_pool<T>(const T*, const AdaptiveWindow&, T*, cudaStream_t);                           \
   template void average_pool_gradient<T>(const T*, const SlidingWindow&, bool, T*, cudaStream_t);                      \
   template void adaptive_average_pool_gradient<T>(const T*, const AdaptiveWindow&, T*, cudaStream_t);                  \
-  template void mean_of_positions<T>(const T*, Index, Index, Index, float*, T*, cudaStream_t);
+  template void mean_of_positions<T>(const T*, Index, Index, Index, float*, float*, cudaStream_t);
 MIEN_FOR(float)
 MIEN_FOR(__nv_bfloat16)
 MIEN_FOR(__half)

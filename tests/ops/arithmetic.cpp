@@ -57,7 +57,7 @@ TEST_CASE_TEMPLATE("what goes by channels, for any number of them", T, float, do
       const auto other = values.select(0, 0).clone();
       const auto biased = ops::add_bias(x, by_channel);
       const auto scaled = ops::scale_channels(x, values);
-      const auto spread = ops::spread_over_positions(values, x.shape(), T(2));
+      const auto spread = ops::spread_over_positions<T>(values, x.shape(), T(2));
       const auto shifted = ops::scale_shift(x, by_channel, other);
       const auto means = ops::mean_of_positions(x);
       const auto products = ops::scale_channels_weight_gradient(x, y);

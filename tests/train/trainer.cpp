@@ -278,6 +278,50 @@ TEST_CASE("gradients that overflow stop training too, before they reach the weig
   for (const float weight : program.weights()) CHECK(std::isfinite(weight));
 }
 
+TEST_CASE("a scaled loss trains to the same bits, and its scale is in the checkpoint") {
+  const TemporaryFolder folder;
+  Program plain({.epochs = epochs});
+  plain.run();
+  Program scaled({.epochs = epochs, .loss_scale = optim::LossScaleOptions{.initial = 1024}});
+  scaled.run();
+  CHECK(scaled.weights() == plain.weights());
+
+  // The first scales overflow: those batches are left out, and told.
+  std::ostringstream words;
+  TrainerOptions options{.epochs = epochs, .work_dir = folder.path(), .restore_best = false};
+  options.loss_scale = optim::LossScaleOptions{.initial = 0x1p127, .backoff = 0x1p-16};
+  options.progress.stream = &words;
+  Program whole(options);
+  whole.run();
+  CHECK(contains(words.str(), "batches left out: "));
+  const auto whole_file = io::read_file(whole.trainer.checkpoints().last_file());
+  for (const float weight : whole.weights()) CHECK(std::isfinite(weight));
+
+  const TemporaryFolder cut_folder;
+  options.work_dir = cut_folder.path();
+  options.resume = true;
+  Index batches = 0;
+  options.stop_requested = [&] { return ++batches == 7; };
+  Program first(options);
+  first.run();
+  options.stop_requested = {};
+  Program second(options, 99);
+  second.run();
+  CHECK(io::read_file(second.trainer.checkpoints().last_file()) == whole_file);
+}
+
+TEST_CASE("gradients that no loss scale makes finite stop training") {
+  Program program({.epochs = 9, .loss_scale = optim::LossScaleOptions{.initial = 4, .backoff = 0.01}});
+  const std::string message = message_of<Error>([&] {
+    program.trainer.fit(make_loader(31, 5), make_loader(15, 6), [&](const Batch& batch) {
+      const Variable<float> logits = program.network(batch.points);
+      const Variable<float> loss = cross_entropy(logits, batch.labels);
+      return BatchOutput<float>{scale(scale(loss - loss.detach(), 3e38F), 3e38F), logits.value(), batch.labels};
+    });
+  });
+  CHECK(contains(message, "not finite at a loss scale of"));
+}
+
 TEST_CASE("training ends early when nothing improves, and says which epoch was best") {
   Network network;
   optim::Adam<float> adam(network.parameters(), {.learning_rate = 0});

@@ -18,7 +18,15 @@ template <class T, class Device>
 Variable<T, Device> operator-(const Variable<T, Device>& a, const Variable<T, Device>& b) {
   return record(ops::subtract(a.value(), b.value()), {a, b}, [](const Tensor<T, Device>& upstream, auto& inputs) {
     inputs.add(0, upstream);
-    if (inputs.needed(1)) inputs.add(1, ops::scale(upstream, T{-1}));
+    if (inputs.needed(1)) inputs.add(1, ops::scale(upstream, Accumulated<T>{-1}));
+  });
+}
+
+/// The same numbers as another type, as in `cast<bfloat16>(x)`; their gradient comes back as the first.
+template <class To, class From, class Device>
+Variable<To, Device> cast(const Variable<From, Device>& x) {
+  return record(x.value().template cast<To>(), {x}, [](const Tensor<To, Device>& upstream, auto& inputs) {
+    inputs.add(0, upstream.template cast<From>());
   });
 }
 
@@ -34,7 +42,7 @@ Variable<T, Device> operator*(const Variable<T, Device>& a, const Variable<T, De
 
 /// factor * x.
 template <class T, class Device>
-Variable<T, Device> scale(const Variable<T, Device>& x, std::type_identity_t<T> factor) {
+Variable<T, Device> scale(const Variable<T, Device>& x, Accumulated<T> factor) {
   return record(ops::scale(x.value(), factor), {x}, [factor](const Tensor<T, Device>& upstream, auto& inputs) {
     inputs.add(0, ops::scale(upstream, factor));
   });
@@ -42,7 +50,7 @@ Variable<T, Device> scale(const Variable<T, Device>& x, std::type_identity_t<T> 
 
 /// x [..., C] + bias [C].
 template <class T, class Device>
-Variable<T, Device> add_bias(const Variable<T, Device>& x, const Variable<T, Device>& bias) {
+Variable<T, Device> add_bias(const Variable<T, Device>& x, const Variable<Accumulated<T>, Device>& bias) {
   return record(ops::add_bias(x.value(), bias.value()), {x, bias}, [](const Tensor<T, Device>& upstream, auto& inputs) {
     inputs.add(0, upstream);
     if (inputs.needed(1)) inputs.add(1, ops::sum_rows(upstream));
@@ -51,17 +59,18 @@ Variable<T, Device> add_bias(const Variable<T, Device>& x, const Variable<T, Dev
 
 /// The mean over all positions between batch and channels: [B, ..., C] -> [B, C]. Global average pooling.
 template <class T, class Device>
-Variable<T, Device> mean_of_positions(const Variable<T, Device>& x) {
+Variable<Accumulated<T>, Device> mean_of_positions(const Variable<T, Device>& x) {
   const Shape shape = x.shape();
-  return record(ops::mean_of_positions(x.value()), {x}, [shape](const Tensor<T, Device>& upstream, auto& inputs) {
-    const Index positions = upstream.empty() ? 1 : shape.elements() / upstream.elements();
-    inputs.add(0, ops::spread_over_positions(upstream, shape, T{1} / static_cast<T>(positions)));
-  });
+  return record(
+      ops::mean_of_positions(x.value()), {x}, [shape](const Tensor<Accumulated<T>, Device>& upstream, auto& inputs) {
+        const Index positions = upstream.empty() ? 1 : shape.elements() / upstream.elements();
+        inputs.add(0, ops::spread_over_positions<T>(upstream, shape, 1 / static_cast<Accumulated<T>>(positions)));
+      });
 }
 
 /// x [B, ..., C] times weights [B, C] at every position.
 template <class T, class Device>
-Variable<T, Device> scale_channels(const Variable<T, Device>& x, const Variable<T, Device>& weights) {
+Variable<T, Device> scale_channels(const Variable<T, Device>& x, const Variable<Accumulated<T>, Device>& weights) {
   return record(ops::scale_channels(x.value(), weights.value()), {x, weights},
                 [map = x.value(), factors = weights.value()](const Tensor<T, Device>& upstream, auto& inputs) {
                   if (inputs.needed(0)) inputs.add(0, ops::scale_channels(upstream, factors));
@@ -71,12 +80,12 @@ Variable<T, Device> scale_channels(const Variable<T, Device>& x, const Variable<
 
 /// The sum of all elements: [1].
 template <class T, class Device>
-Variable<T, Device> sum(const Variable<T, Device>& x) {
+Variable<Accumulated<T>, Device> sum(const Variable<T, Device>& x) {
   const Shape shape = x.shape();
   return record(ops::sum_rows(x.value().contiguous().view({-1, 1})), {x},
-                [shape](const Tensor<T, Device>& upstream, auto& inputs) {
-                  const Tensor<T, Device> one = upstream.view({1, 1});
-                  inputs.add(0, ops::spread_over_positions(one, {1, shape.elements(), 1}, T{1}).view(shape));
+                [shape](const Tensor<Accumulated<T>, Device>& upstream, auto& inputs) {
+                  const Tensor<Accumulated<T>, Device> one = upstream.view({1, 1});
+                  inputs.add(0, ops::spread_over_positions<T>(one, {1, shape.elements(), 1}, 1).view(shape));
                 });
 }
 

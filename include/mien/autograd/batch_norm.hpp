@@ -13,15 +13,17 @@ using ops::BatchNormEpilogue;
 ///
 ///     batch_norm(x, moments, weight, bias, 1e-5F, true, {.residual = shortcut, .relu = true});
 template <class T, class Device>
-Variable<T, Device> batch_norm(const Variable<T, Device>& x, const ops::Moments<T, Device>& moments,
-                               const Variable<T, Device>& weight, const Variable<T, Device>& bias, T epsilon,
+Variable<T, Device> batch_norm(const Variable<T, Device>& x, const ops::Moments<Accumulated<T>, Device>& moments,
+                               const Variable<Accumulated<T>, Device>& weight,
+                               const Variable<Accumulated<T>, Device>& bias, Accumulated<T> epsilon,
                                bool batch_statistics, const BatchNormEpilogue<Variable<T, Device>>& epilogue = {}) {
   const Variable<T, Device>& residual = epilogue.residual;
   const bool has_residual = residual.value().defined();
   const Tensor<T, Device> y = ops::batch_norm(x.value(), moments, weight.value(), bias.value(), epsilon,
                                               {.residual = residual.value(), .relu = epilogue.relu});
   ops::BatchNormReluInputs<T, Device> relu;
-  if (epilogue.relu) (has_residual ? relu.y : relu.bias) = has_residual ? y : bias.value();
+  if (epilogue.relu && has_residual) relu.y = y;
+  if (epilogue.relu && !has_residual) relu.bias = bias.value();
   return record(y, {x, weight, bias, residual},
                 [map = x.value(), moments, factor = weight.value(), epsilon, batch_statistics, relu, has_residual](
                     const Tensor<T, Device>& upstream, auto& inputs) {

@@ -10,7 +10,8 @@ namespace mien {
 using ops::ChannelWiseConvolutionOptions;
 
 template <class T, class Device>
-Variable<T, Device> channel_wise_convolution(const Variable<T, Device>& x, const Variable<T, Device>& weight,
+Variable<T, Device> channel_wise_convolution(const Variable<T, Device>& x,
+                                             const Variable<Accumulated<T>, Device>& weight,
                                              const ChannelWiseConvolutionOptions& options = {}) {
   return record(ops::channel_wise_convolution(x.value(), weight.value(), options), {x, weight},
                 [map = x.value(), kernel = weight.value(), options](const Tensor<T, Device>& upstream, auto& inputs) {

@@ -10,7 +10,7 @@ namespace mien {
 using ops::ConvolutionOptions;
 
 template <class T, class Device>
-Variable<T, Device> convolution(const Variable<T, Device>& x, const Variable<T, Device>& weight,
+Variable<T, Device> convolution(const Variable<T, Device>& x, const Variable<Accumulated<T>, Device>& weight,
                                 const ConvolutionOptions& options = {}) {
   return record(ops::convolution(x.value(), weight.value(), options), {x, weight},
                 [map = x.value(), kernel = weight.value(), options](const Tensor<T, Device>& upstream, auto& inputs) {

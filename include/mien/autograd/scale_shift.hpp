@@ -8,12 +8,13 @@
 namespace mien {
 
 template <class T, class Device>
-Variable<T, Device> scale_shift(const Variable<T, Device>& x, const Variable<T, Device>& scale,
-                                const Variable<T, Device>& shift) {
+Variable<T, Device> scale_shift(const Variable<T, Device>& x, const Variable<Accumulated<T>, Device>& scale,
+                                const Variable<Accumulated<T>, Device>& shift) {
   return record(ops::scale_shift(x.value(), scale.value(), shift.value()), {x, scale, shift},
                 [map = x.value(), factors = scale.value()](const Tensor<T, Device>& upstream, auto& inputs) {
                   if (inputs.needed(0))
-                    inputs.add(0, ops::scale_shift(upstream, factors, Tensor<T, Device>::zeros(factors.shape())));
+                    inputs.add(
+                        0, ops::scale_shift(upstream, factors, Tensor<Accumulated<T>, Device>::zeros(factors.shape())));
                   if (inputs.needed(1)) inputs.add(1, ops::scale_shift_scale_gradient(map, upstream));
                   if (inputs.needed(2)) inputs.add(2, ops::sum_rows(upstream));
                 });

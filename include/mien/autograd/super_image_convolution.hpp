@@ -35,7 +35,7 @@ struct SuperImageOptions {
 template <class T, class Device = Cpu>
 struct SuperImageResult {
   Variable<T, Device> y;  ///< [B, T, H, W, O]
-  Tensor<T, Device>
+  Tensor<Accumulated<T>, Device>
       alpha;  ///< the weights of height and width, [B, 2, O], or [B, 2, 1] where all channels have the same
 };
 
@@ -46,7 +46,7 @@ template <class T, class Device>
 Tensor<T, Device> alpha_by_channel(const Tensor<T, Device>& alpha, Index view, Index channels) {
   const Tensor<T, Device> one = alpha.select(1, view);
   if (one.size(1) == channels) return one;
-  return ops::spread_over_positions(one, {one.size(0), channels, 1}, T{1}).view({one.size(0), channels});
+  return ops::spread_over_positions<T>(one, {one.size(0), channels, 1}, T{1}).view({one.size(0), channels});
 }
 
 template <class T, class Device>
@@ -70,11 +70,10 @@ ops::SuperImageWeights<T, Device> super_image_weights(const Tensor<T, Device>& a
 /// channels, [2, 2 O], fusion_bias [2 O] or [2]: alpha = softmax over views of (mean Y_h, mean Y_w) W^T + b. Else both
 /// are ignored. A kernel that was prepared before may come with its weight.
 template <class T, class Device>
-SuperImageResult<T, Device> super_image_convolution(const Variable<T, Device>& x, const Variable<T, Device>& weight,
-                                                    const Variable<T, Device>& fusion_weight,
-                                                    const Variable<T, Device>& fusion_bias,
-                                                    const SuperImageOptions& options = {},
-                                                    const backend::PreparedKernel<T, Device>* prepared = nullptr) {
+SuperImageResult<T, Device> super_image_convolution(
+    const Variable<T, Device>& x, const Variable<Accumulated<T>, Device>& weight,
+    const Variable<Accumulated<T>, Device>& fusion_weight, const Variable<Accumulated<T>, Device>& fusion_bias,
+    const SuperImageOptions& options = {}, const backend::PreparedKernel<Accumulated<T>, Device>* prepared = nullptr) {
   const ViewFusion fusion = options.fusion;
   ops::detail::check_super_image_convolution(x.shape(), weight.shape());
   const Index batch = x.size(0);
@@ -90,13 +89,13 @@ SuperImageResult<T, Device> super_image_convolution(const Variable<T, Device>& x
                  if (inputs.needed(1))
                    inputs.add(1, ops::convolution_weight_gradient(map, upstream, kernel.shape(), window));
                });
-    return {y, detail::fixed_alpha<T, Device>(fusion, batch)};
+    return {y, detail::fixed_alpha<Accumulated<T>, Device>(fusion, batch)};
   }
 
   auto parts = std::make_shared<ops::SuperImageParts<T, Device>>(
       ops::super_image_parts(x.value(), weight.value(), options.layout, prepared));
-  Tensor<T, Device> means;
-  Tensor<T, Device> alpha;
+  Tensor<Accumulated<T>, Device> means;
+  Tensor<Accumulated<T>, Device> alpha;
   if (has_learned_weights(fusion)) {
     const Index granules = fusion == ViewFusion::channel ? channels : 1;
     if (fusion_weight.shape() != Shape{2 * granules, 2 * channels})
@@ -105,7 +104,7 @@ SuperImageResult<T, Device> super_image_convolution(const Variable<T, Device>& x
     means = ops::super_image_means(*parts);
     alpha = ops::softmax_over_views(ops::linear(means, fusion_weight.value(), fusion_bias.value()));
   } else {
-    alpha = detail::fixed_alpha<T, Device>(fusion, batch);
+    alpha = detail::fixed_alpha<Accumulated<T>, Device>(fusion, batch);
   }
   Tensor<T, Device> mixed = ops::super_image_mix(*parts, detail::super_image_weights(alpha, channels, fusion));
   // Only the gradient of learned weights looks at the parts again.
@@ -113,10 +112,10 @@ SuperImageResult<T, Device> super_image_convolution(const Variable<T, Device>& x
 
   auto gradient = [parts, map = x.value(), kernel = weight.value(), fusion_kernel = fusion_weight.value(), means, alpha,
                    options](const Tensor<T, Device>& upstream, auto& inputs) {
-    Tensor<T, Device> means_gradient;
+    Tensor<Accumulated<T>, Device> means_gradient;
     if (has_learned_weights(options.fusion)) {
       const auto [height, width] = ops::super_image_alpha_gradient(*parts, upstream);
-      const Tensor<T, Device> logits = ops::softmax_over_views_gradient(alpha, height, width);
+      const Tensor<Accumulated<T>, Device> logits = ops::softmax_over_views_gradient(alpha, height, width);
       means_gradient = ops::linear_input_gradient(logits, fusion_kernel);
       if (inputs.needed(2)) inputs.add(2, ops::linear_weight_gradient(means, logits));
       if (inputs.needed(3)) inputs.add(3, ops::sum_rows(logits));

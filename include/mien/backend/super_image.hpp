@@ -24,7 +24,7 @@ struct SuperImageWeights {
 template <class T, class Device = Cpu>
 struct SuperImageMixGradient {
   Tensor<T, Device> frames;
-  Tensor<T, Device> lines;
+  Tensor<Accumulated<T>, Device> lines;
 };
 
 }  // namespace mien::backend

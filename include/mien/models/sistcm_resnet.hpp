@@ -57,7 +57,10 @@ struct Downsample : nn::Module<Downsample<T, Device>, T, Device> {
   Downsample(Index in, Index out, Index stride)
       : conv({.in = in, .out = out, .kernel = 1, .stride = stride}), norm(out) {}
 
-  Variable<T, Device> operator()(const Variable<T, Device>& x) { return nn::normalised_convolution(conv, norm, x); }
+  template <MapOf<T> Map>
+  Variable<Map, Device> operator()(const Variable<Map, Device>& x) {
+    return nn::normalised_convolution(conv, norm, x);
+  }
 
   void visit(auto&& child) {
     child("0", conv);
@@ -80,8 +83,9 @@ struct SistcmBlock : nn::Module<SistcmBlock<T, Device>, T, Device> {
     if (options.stride != 1 || options.in != options.out) downsample.emplace(options.in, options.out, options.stride);
   }
 
-  Variable<T, Device> operator()(const Variable<T, Device>& x) {
-    const Variable<T, Device> y = nn::normalised_convolution(conv1, bn1, x, {.relu = true});
+  template <MapOf<T> Map>
+  Variable<Map, Device> operator()(const Variable<Map, Device>& x) {
+    const Variable<Map, Device> y = nn::normalised_convolution(conv1, bn1, x, {.relu = true});
     return nn::normalised_convolution(conv2, bn2, y, {.residual = downsample ? (*downsample)(x) : x, .relu = true});
   }
 
@@ -107,7 +111,8 @@ struct ClipEmotion {
 };
 
 /// Clips [B, T, H, W, C], or videos of K clips each [B, K, T, H, W, C], to features and emotion logits of every clip.
-/// Parameter names are torchvision's for a ResNet-18; the fusion layers are "layerS.B.conv2.fc". Frames of any size.
+/// Parameter names are torchvision's for a ResNet-18; the fusion layers are "layerS.B.conv2.fc". Frames of any size;
+/// their type is that of all maps, 16 bits on the GPU for speed, beside features and logits of type T.
 template <class T, class Device = Cpu>
 class SistcmResNet18 : public nn::Module<SistcmResNet18<T, Device>, T, Device> {
  public:
@@ -130,15 +135,16 @@ class SistcmResNet18 : public nn::Module<SistcmResNet18<T, Device>, T, Device> {
     }
   }
 
-  ClipEmotion<T, Device> operator()(const Variable<T, Device>& frames) {
+  template <MapOf<T> Map>
+  ClipEmotion<T, Device> operator()(const Variable<Map, Device>& frames) {
     const Shape shape = frames.shape();
     if (shape.rank() != 5 && shape.rank() != 6)
       throw ShapeError(
           detail::text("SistcmResNet18: frames ", shape, " are neither [B, T, H, W, C] nor [B, K, T, H, W, C]"));
     const bool videos = shape.rank() == 6;
-    const Variable<T, Device> clips =
+    const Variable<Map, Device> clips =
         videos ? reshape(frames, {shape[0] * shape[1], shape[2], shape[3], shape[4], shape[5]}) : frames;
-    Variable<T, Device> x = nn::normalised_convolution(conv1, bn1, clips, {.relu = true});
+    Variable<Map, Device> x = nn::normalised_convolution(conv1, bn1, clips, {.relu = true});
     x = max_pool(x, stem_ == Stem::imagenet ? PoolingOptions{.kernel = 3, .stride = 2, .padding = 1}
                                             : PoolingOptions{.kernel = 2, .stride = 2});
     for (auto& stage : stages) x = stage(x);
@@ -147,6 +153,11 @@ class SistcmResNet18 : public nn::Module<SistcmResNet18<T, Device>, T, Device> {
     if (!videos) return {features, logits};
     return {reshape(features, {shape[0], shape[1], features.size(1)}),
             reshape(logits, {shape[0], shape[1], logits.size(1)})};
+  }
+
+  template <MapOf<T> Map>
+  ClipEmotion<T, Device> operator()(const Tensor<Map, Device>& frames) {
+    return (*this)(Variable<Map, Device>(frames));
   }
 
   /// The views' weights in the last call, for each of the eight blocks in order: [clips, 2, O or 1], height first.

@@ -20,7 +20,8 @@ class JointAttention : public Module<JointAttention<T, Device>, T, Device> {
       : weight(uniform_parameter<T, Device>({joints, joints}, glorot_bound(joints, joints))),
         bias(uniform_parameter<T, Device>({joints}, glorot_bound(joints, joints))) {}
 
-  Variable<T, Device> operator()(const Variable<T, Device>& x) {
+  template <MapOf<T> Map>
+  Variable<Map, Device> operator()(const Variable<Map, Device>& x) {
     const Variable<T, Device> weights = sigmoid(linear(mean_of_positions(x), weight, bias));
     weights_ = weights.value();
     return scale_channels(x, weights);
@@ -54,7 +55,8 @@ class SqueezeExcitation : public Module<SqueezeExcitation<T, Device>, T, Device>
   explicit SqueezeExcitation(const SqueezeExcitationOptions& options)
       : fc1({.in = options.channels, .out = hidden(options)}), fc2({.in = hidden(options), .out = options.channels}) {}
 
-  Variable<T, Device> operator()(const Variable<T, Device>& x) {
+  template <MapOf<T> Map>
+  Variable<Map, Device> operator()(const Variable<Map, Device>& x) {
     return scale_channels(x, sigmoid(fc2(relu(fc1(mean_of_positions(x))))));
   }
 

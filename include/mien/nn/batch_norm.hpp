@@ -27,8 +27,9 @@ class BatchNorm : public Module<BatchNorm<T, Device>, T, Device> {
         running_var({channels}, T{1}),
         options_(options) {}
 
-  Variable<T, Device> operator()(const Variable<T, Device>& x,
-                                 const BatchNormEpilogue<Variable<T, Device>>& epilogue = {}) {
+  template <MapOf<T> Map>
+  Variable<Map, Device> operator()(const Variable<Map, Device>& x,
+                                   const BatchNormEpilogue<Variable<Map, Device>>& epilogue = {}) {
     const T epsilon = static_cast<T>(options_.epsilon);
     if (!this->is_training()) return batch_norm(x, {running_mean, running_var}, weight, bias, epsilon, false, epilogue);
     ops::require_channels("BatchNorm", x.shape(), weight.shape());

@@ -23,7 +23,8 @@ class ChannelWiseConvolution : public Module<ChannelWiseConvolution<T, Device>, 
                                             fan_in_bound(options.kernel.height * options.kernel.width))),
         options_{options.stride, options.padding} {}
 
-  Variable<T, Device> operator()(const Variable<T, Device>& x) const {
+  template <MapOf<T> Map>
+  Variable<Map, Device> operator()(const Variable<Map, Device>& x) const {
     return channel_wise_convolution(x, weight, options_);
   }
 

@@ -33,14 +33,16 @@ class Convolution : public Module<Convolution<T, Device>, T, Device> {
     if (options.bias) bias = constant_parameter<T, Device>({options.out}, 0);
   }
 
-  Variable<T, Device> operator()(const Variable<T, Device>& x) const {
-    if (!wants_gradient(x, weight, bias)) return Variable<T, Device>(apply(x.value()));
-    const Variable<T, Device> y = convolution(x, weight, options_);
+  template <MapOf<T> Map>
+  Variable<Map, Device> operator()(const Variable<Map, Device>& x) const {
+    if (!wants_gradient(x, weight, bias)) return Variable<Map, Device>(apply(x.value()));
+    const Variable<Map, Device> y = convolution(x, weight, options_);
     return bias.value().defined() ? add_bias(y, bias) : y;
   }
 
   /// The same without gradient, with an epilogue in the same pass.
-  Tensor<T, Device> apply(const Tensor<T, Device>& x, ops::ConvolutionEpilogue<T, Device> epilogue = {}) const {
+  template <MapOf<T> Map>
+  Tensor<Map, Device> apply(const Tensor<Map, Device>& x, ops::ConvolutionEpilogue<Map, Device> epilogue = {}) const {
     if (bias.value().defined()) {
       const Tensor<T, Device> own =
           epilogue.scale.defined() ? ops::multiply(bias.value(), epilogue.scale) : bias.value();

@@ -15,7 +15,8 @@ class Dropout : public Module<Dropout<T, Device>, T, Device> {
     ops::require_dropout_probability(probability);
   }
 
-  Variable<T, Device> operator()(const Variable<T, Device>& x) const {
+  template <MapOf<T> Map>
+  Variable<Map, Device> operator()(const Variable<Map, Device>& x) const {
     return this->is_training() && probability_ > 0 ? dropout(x, probability_) : x;
   }
 

@@ -137,8 +137,6 @@ class Module {
 template <class Layer>
 class Sequence : public Module<Sequence<Layer>, typename Layer::Element, typename Layer::Device> {
  public:
-  using Map = Variable<typename Layer::Element, typename Layer::Device>;
-
   Sequence() = default;
   explicit Sequence(std::vector<Layer> layers) : layers_(std::move(layers)) {}
 
@@ -150,7 +148,8 @@ class Sequence : public Module<Sequence<Layer>, typename Layer::Element, typenam
     return layers_[i];
   }
 
-  Map operator()(Map x) {
+  template <MapOf<typename Layer::Element> Map>
+  Variable<Map, typename Layer::Device> operator()(Variable<Map, typename Layer::Device> x) {
     for (Layer& layer : layers_) x = layer(x);
     return x;
   }

@@ -32,8 +32,9 @@ class SuperImageConvolution : public Module<SuperImageConvolution<T, Device>, T,
     fc.bias.value().fill(T{0});
   }
 
-  Variable<T, Device> operator()(const Variable<T, Device>& x) {
-    SuperImageResult<T, Device> result =
+  template <MapOf<T> Map>
+  Variable<Map, Device> operator()(const Variable<Map, Device>& x) {
+    SuperImageResult<Map, Device> result =
         super_image_convolution(x, weight, fc.weight, fc.bias, options_, prepared_.get());
     alpha_ = result.alpha;
     return std::move(result.y);
@@ -43,7 +44,8 @@ class SuperImageConvolution : public Module<SuperImageConvolution<T, Device>, T,
   const Tensor<T, Device>& alpha() const { return alpha_; }
 
   /// The same without gradient, with an epilogue in the same pass: only of a per-frame convolution.
-  Tensor<T, Device> apply(const Tensor<T, Device>& x, const ops::ConvolutionEpilogue<T, Device>& epilogue) {
+  template <MapOf<T> Map>
+  Tensor<Map, Device> apply(const Tensor<Map, Device>& x, const ops::ConvolutionEpilogue<Map, Device>& epilogue) {
     if (!takes_epilogue()) throw ValueError("SuperImageConvolution: views that are mixed take no epilogue");
     alpha_ = mien::detail::fixed_alpha<T, Device>(options_.fusion, x.size(0));
     return ops::convolution(x, weight.value(), ops::detail::super_image_window, epilogue, prepared_.get());

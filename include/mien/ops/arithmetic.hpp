@@ -64,7 +64,7 @@ Tensor<T, Device> multiply(const Tensor<T, Device>& a, const Tensor<T, Device>& 
 
 /// factor * x.
 template <class T, class Device>
-Tensor<T, Device> scale(const Tensor<T, Device>& x, T factor) {
+Tensor<T, Device> scale(const Tensor<T, Device>& x, Accumulated<T> factor) {
   Tensor<T, Device> out(x.shape());
   backend::scale(x.contiguous(), factor, out);
   return out;
@@ -72,7 +72,7 @@ Tensor<T, Device> scale(const Tensor<T, Device>& x, T factor) {
 
 /// x [..., C] + bias [C].
 template <class T, class Device>
-Tensor<T, Device> add_bias(const Tensor<T, Device>& x, const Tensor<T, Device>& bias) {
+Tensor<T, Device> add_bias(const Tensor<T, Device>& x, const Tensor<Accumulated<T>, Device>& bias) {
   require_channels("add_bias", x.shape(), bias.shape());
   Tensor<T, Device> out(x.shape());
   backend::add_bias(x.contiguous(), bias.contiguous(), out);
@@ -81,25 +81,26 @@ Tensor<T, Device> add_bias(const Tensor<T, Device>& x, const Tensor<T, Device>& 
 
 /// x [..., C] summed over everything but its channels: [C].
 template <class T, class Device>
-Tensor<T, Device> sum_rows(const Tensor<T, Device>& x) {
-  Tensor<T, Device> out(Shape{x.size(-1)});
+Tensor<Accumulated<T>, Device> sum_rows(const Tensor<T, Device>& x) {
+  Tensor<Accumulated<T>, Device> out(Shape{x.size(-1)});
   backend::sum_rows(x.contiguous(), out);
   return out;
 }
 
 /// x [B, ..., C] averaged over all positions between batch and channels: [B, C]. There must be a position.
 template <class T, class Device>
-Tensor<T, Device> mean_of_positions(const Tensor<T, Device>& x) {
+Tensor<Accumulated<T>, Device> mean_of_positions(const Tensor<T, Device>& x) {
   const bool has_positions = x.rank() >= 2 && (!x.empty() || x.size(0) == 0 || x.size(-1) == 0);
   if (!has_positions) throw ShapeError(detail::text("mean_of_positions: nothing to average in ", x.shape()));
-  Tensor<T, Device> out({x.size(0), x.size(-1)});
+  Tensor<Accumulated<T>, Device> out({x.size(0), x.size(-1)});
   backend::mean_of_positions(x.contiguous(), out);
   return out;
 }
 
-/// values [B, C] times `factor` at every position of a map of the given shape [B, ..., C].
+/// values [B, C] times `factor` at every position of a map of the given shape [B, ..., C], which is of type T.
 template <class T, class Device>
-Tensor<T, Device> spread_over_positions(const Tensor<T, Device>& values, const Shape& shape, T factor) {
+Tensor<T, Device> spread_over_positions(const Tensor<Accumulated<T>, Device>& values, const Shape& shape,
+                                        Accumulated<T> factor) {
   require_batch_channels("spread_over_positions", shape, values.shape());
   Tensor<T, Device> out(shape);
   backend::spread_over_positions(values.contiguous(), factor, out);
@@ -108,7 +109,7 @@ Tensor<T, Device> spread_over_positions(const Tensor<T, Device>& values, const S
 
 /// x [B, ..., C] times weights [B, C] at every position.
 template <class T, class Device>
-Tensor<T, Device> scale_channels(const Tensor<T, Device>& x, const Tensor<T, Device>& weights) {
+Tensor<T, Device> scale_channels(const Tensor<T, Device>& x, const Tensor<Accumulated<T>, Device>& weights) {
   require_batch_channels("scale_channels", x.shape(), weights.shape());
   Tensor<T, Device> out(x.shape());
   backend::scale_channels(x.contiguous(), weights.contiguous(), out);
@@ -117,11 +118,12 @@ Tensor<T, Device> scale_channels(const Tensor<T, Device>& x, const Tensor<T, Dev
 
 /// The gradient of `scale_channels` for its weights: sum over positions of x * upstream, [B, C].
 template <class T, class Device>
-Tensor<T, Device> scale_channels_weight_gradient(const Tensor<T, Device>& x, const Tensor<T, Device>& upstream) {
+Tensor<Accumulated<T>, Device> scale_channels_weight_gradient(const Tensor<T, Device>& x,
+                                                              const Tensor<T, Device>& upstream) {
   require_equal_shapes("scale_channels_weight_gradient", x.shape(), upstream.shape());
   if (x.rank() < 2)
     throw ShapeError(detail::text("scale_channels_weight_gradient: input ", x.shape(), " is not [B, ..., C]"));
-  Tensor<T, Device> out({x.size(0), x.size(-1)});
+  Tensor<Accumulated<T>, Device> out({x.size(0), x.size(-1)});
   backend::scale_channels_weight_gradient(x.contiguous(), upstream.contiguous(), out);
   return out;
 }

@@ -19,12 +19,13 @@ struct Moments {
 
 /// The batch's own statistics. One value a channel has no variance: ValueError.
 template <class T, class Device>
-Moments<T, Device> channel_moments(const Tensor<T, Device>& x) {
+Moments<Accumulated<T>, Device> channel_moments(const Tensor<T, Device>& x) {
   const Index channels = x.rank() == 0 ? 0 : x.size(-1);
   if (channels == 0 || x.elements() / channels < 2)
     throw ValueError(
         detail::text("batch_norm: training needs more than one value for each channel, input ", x.shape()));
-  Moments<T, Device> moments{Tensor<T, Device>({channels}), Tensor<T, Device>({channels})};
+  using Vector = Tensor<Accumulated<T>, Device>;
+  Moments<Accumulated<T>, Device> moments{Vector({channels}), Vector({channels})};
   backend::channel_moments(x.contiguous(), moments.mean, moments.variance);
   return moments;
 }
@@ -61,9 +62,9 @@ BatchNormFactors<T, Device> batch_norm_factors(const Moments<T, Device>& moments
 }
 
 template <class T, class Device>
-Tensor<T, Device> batch_norm(const Tensor<T, Device>& x, const Moments<T, Device>& moments,
-                             const Tensor<T, Device>& weight, const Tensor<T, Device>& bias, T epsilon,
-                             const BatchNormEpilogue<Tensor<T, Device>>& epilogue = {}) {
+Tensor<T, Device> batch_norm(const Tensor<T, Device>& x, const Moments<Accumulated<T>, Device>& moments,
+                             const Tensor<Accumulated<T>, Device>& weight, const Tensor<Accumulated<T>, Device>& bias,
+                             Accumulated<T> epsilon, const BatchNormEpilogue<Tensor<T, Device>>& epilogue = {}) {
   check_batch_norm(x.shape(), moments, weight);
   require_channels("batch_norm: bias", x.shape(), bias.shape());
   if (epilogue.residual.defined())
@@ -77,8 +78,8 @@ Tensor<T, Device> batch_norm(const Tensor<T, Device>& x, const Moments<T, Device
 template <class T, class Device = Cpu>
 struct BatchNormGradients {
   Tensor<T, Device> x;
-  Tensor<T, Device> weight;
-  Tensor<T, Device> bias;
+  Tensor<Accumulated<T>, Device> weight;
+  Tensor<Accumulated<T>, Device> bias;
   Tensor<T, Device> residual;  ///< after a ReLU whose y was given
 };
 
@@ -86,15 +87,16 @@ struct BatchNormGradients {
 /// the bias, with which x tells what y was, so that one map less has to be read. Neither: there was no ReLU.
 template <class T, class Device = Cpu>
 struct BatchNormReluInputs {
-  Tensor<T, Device> bias = {};
+  Tensor<Accumulated<T>, Device> bias = {};
   Tensor<T, Device> y = {};
 };
 
 /// With `batch_statistics` the moments are the batch's own and depend on x; else they are constants.
 template <class T, class Device>
 BatchNormGradients<T, Device> batch_norm_gradients(const Tensor<T, Device>& x, const Tensor<T, Device>& upstream,
-                                                   const Moments<T, Device>& moments, const Tensor<T, Device>& weight,
-                                                   T epsilon, bool batch_statistics,
+                                                   const Moments<Accumulated<T>, Device>& moments,
+                                                   const Tensor<Accumulated<T>, Device>& weight, Accumulated<T> epsilon,
+                                                   bool batch_statistics,
                                                    const BatchNormReluInputs<T, Device>& relu = {}) {
   require_equal_shapes("batch_norm_gradients", x.shape(), upstream.shape());
   check_batch_norm(x.shape(), moments, weight);
@@ -107,13 +109,13 @@ BatchNormGradients<T, Device> batch_norm_gradients(const Tensor<T, Device>& x, c
   if (mask == BatchNormMask::input) require_channels("batch_norm: bias", x.shape(), relu.bias.shape());
   const Tensor<T, Device> map = x.contiguous();
   const Tensor<T, Device> y = relu.y.contiguous();
-  const Tensor<T, Device> mean = moments.mean.contiguous();
-  const Tensor<T, Device> variance = moments.variance.contiguous();
-  const Tensor<T, Device> bias = mask == BatchNormMask::input ? relu.bias : Tensor<T, Device>::zeros(weight.shape());
+  using Vector = Tensor<Accumulated<T>, Device>;
+  const Vector mean = moments.mean.contiguous();
+  const Vector variance = moments.variance.contiguous();
+  const Vector bias = mask == BatchNormMask::input ? relu.bias : Vector::zeros(weight.shape());
   const auto [factors, shifts] = batch_norm_factors(moments, weight, bias, epsilon);
   const Tensor<T, Device> up = upstream.contiguous();
-  BatchNormGradients<T, Device> out{
-      Tensor<T, Device>(x.shape()), Tensor<T, Device>(weight.shape()), Tensor<T, Device>(weight.shape()), {}};
+  BatchNormGradients<T, Device> out{Tensor<T, Device>(x.shape()), Vector(weight.shape()), Vector(weight.shape()), {}};
   if (mask == BatchNormMask::output) out.residual = Tensor<T, Device>(x.shape());
   backend::batch_norm_gradients<T>({map, up, mean, variance, factors, shifts, epsilon, mask, y}, batch_statistics,
                                    {out.bias, out.weight, out.residual, out.x});

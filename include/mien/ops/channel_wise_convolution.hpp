@@ -36,7 +36,7 @@ inline backend::ConvolutionWindow channel_wise_window(const Shape& weight,
 }  // namespace detail
 
 template <class T, class Device>
-Tensor<T, Device> channel_wise_convolution(const Tensor<T, Device>& x, const Tensor<T, Device>& weight,
+Tensor<T, Device> channel_wise_convolution(const Tensor<T, Device>& x, const Tensor<Accumulated<T>, Device>& weight,
                                            const ChannelWiseConvolutionOptions& options = {}) {
   Tensor<T, Device> y(detail::channel_wise_output(x.shape(), weight.shape(), options));
   backend::channel_wise_convolution(x.contiguous(), weight.contiguous(),
@@ -47,7 +47,7 @@ Tensor<T, Device> channel_wise_convolution(const Tensor<T, Device>& x, const Ten
 /// The gradient for x, of the given shape.
 template <class T, class Device>
 Tensor<T, Device> channel_wise_convolution_input_gradient(const Tensor<T, Device>& upstream,
-                                                          const Tensor<T, Device>& weight, const Shape& x,
+                                                          const Tensor<Accumulated<T>, Device>& weight, const Shape& x,
                                                           const ChannelWiseConvolutionOptions& options = {}) {
   require_equal_shapes("channel_wise_convolution_input_gradient", upstream.shape(),
                        detail::channel_wise_output(x, weight.shape(), options));
@@ -59,12 +59,12 @@ Tensor<T, Device> channel_wise_convolution_input_gradient(const Tensor<T, Device
 
 /// The gradient for a weight of the given shape.
 template <class T, class Device>
-Tensor<T, Device> channel_wise_convolution_weight_gradient(const Tensor<T, Device>& x,
-                                                           const Tensor<T, Device>& upstream, const Shape& weight,
-                                                           const ChannelWiseConvolutionOptions& options = {}) {
+Tensor<Accumulated<T>, Device> channel_wise_convolution_weight_gradient(
+    const Tensor<T, Device>& x, const Tensor<T, Device>& upstream, const Shape& weight,
+    const ChannelWiseConvolutionOptions& options = {}) {
   require_equal_shapes("channel_wise_convolution_weight_gradient", upstream.shape(),
                        detail::channel_wise_output(x.shape(), weight, options));
-  Tensor<T, Device> gradient(weight);
+  Tensor<Accumulated<T>, Device> gradient(weight);
   backend::channel_wise_convolution_weight_gradient(x.contiguous(), upstream.contiguous(),
                                                     detail::channel_wise_window(weight, options), gradient);
   return gradient;

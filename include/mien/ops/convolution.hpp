@@ -87,24 +87,24 @@ ConvolutionAlgorithm convolution_algorithm(const Shape& x, const Shape& weight, 
 /// where it is given.
 template <class T, class Device = Cpu>
 struct ConvolutionEpilogue {
-  Tensor<T, Device> scale = {};     ///< [O]
-  Tensor<T, Device> bias = {};      ///< [O]
-  Tensor<T, Device> residual = {};  ///< of the shape of y
+  Tensor<Accumulated<T>, Device> scale = {};  ///< [O]
+  Tensor<Accumulated<T>, Device> bias = {};   ///< [O]
+  Tensor<T, Device> residual = {};            ///< of the shape of y
   bool relu = false;
 };
 
 /// A kernel that was prepared before may come with its weight.
 template <class T, class Device>
-Tensor<T, Device> convolution(const Tensor<T, Device>& x, const Tensor<T, Device>& weight,
+Tensor<T, Device> convolution(const Tensor<T, Device>& x, const Tensor<Accumulated<T>, Device>& weight,
                               const ConvolutionOptions& options = {},
                               const ConvolutionEpilogue<T, Device>& epilogue = {},
-                              const backend::PreparedKernel<T, Device>* prepared = nullptr) {
+                              const backend::PreparedKernel<Accumulated<T>, Device>* prepared = nullptr) {
   Tensor<T, Device> y(detail::convolution_output(x.shape(), weight.shape(), options));
-  for (const Tensor<T, Device>* vector : {&epilogue.scale, &epilogue.bias})
+  for (const Tensor<Accumulated<T>, Device>* vector : {&epilogue.scale, &epilogue.bias})
     if (vector->defined()) require_equal_shapes("convolution: scale or bias", {weight.size(3)}, vector->shape());
   if (epilogue.residual.defined()) require_equal_shapes("convolution: residual", y.shape(), epilogue.residual.shape());
-  const Tensor<T, Device> scale = epilogue.scale.contiguous();
-  const Tensor<T, Device> bias = epilogue.bias.contiguous();
+  const Tensor<Accumulated<T>, Device> scale = epilogue.scale.contiguous();
+  const Tensor<Accumulated<T>, Device> bias = epilogue.bias.contiguous();
   const Tensor<T, Device> residual = epilogue.residual.contiguous();
   backend::convolution(x.contiguous(), weight.contiguous(), prepared,
                        detail::convolution_window(weight.shape(), options),
@@ -114,8 +114,9 @@ Tensor<T, Device> convolution(const Tensor<T, Device>& x, const Tensor<T, Device
 
 /// The gradient for x, of the given shape.
 template <class T, class Device>
-Tensor<T, Device> convolution_input_gradient(const Tensor<T, Device>& upstream, const Tensor<T, Device>& weight,
-                                             const Shape& x, const ConvolutionOptions& options = {}) {
+Tensor<T, Device> convolution_input_gradient(const Tensor<T, Device>& upstream,
+                                             const Tensor<Accumulated<T>, Device>& weight, const Shape& x,
+                                             const ConvolutionOptions& options = {}) {
   require_equal_shapes("convolution_input_gradient", upstream.shape(),
                        detail::convolution_output(x, weight.shape(), options));
   Tensor<T, Device> gradient(x);
@@ -126,11 +127,12 @@ Tensor<T, Device> convolution_input_gradient(const Tensor<T, Device>& upstream, 
 
 /// The gradient for a weight of the given shape.
 template <class T, class Device>
-Tensor<T, Device> convolution_weight_gradient(const Tensor<T, Device>& x, const Tensor<T, Device>& upstream,
-                                              const Shape& weight, const ConvolutionOptions& options = {}) {
+Tensor<Accumulated<T>, Device> convolution_weight_gradient(const Tensor<T, Device>& x,
+                                                           const Tensor<T, Device>& upstream, const Shape& weight,
+                                                           const ConvolutionOptions& options = {}) {
   require_equal_shapes("convolution_weight_gradient", upstream.shape(),
                        detail::convolution_output(x.shape(), weight, options));
-  Tensor<T, Device> gradient(weight);
+  Tensor<Accumulated<T>, Device> gradient(weight);
   backend::convolution_weight_gradient(x.contiguous(), upstream.contiguous(),
                                        detail::convolution_window(weight, options), gradient);
   return gradient;

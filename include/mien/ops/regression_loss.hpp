@@ -85,7 +85,7 @@ Tensor<T, Device> ccc_loss_gradient(const Tensor<T, Device>& prediction, const T
   require_equal_shapes("ccc_loss_gradient: upstream", {1}, upstream.shape());
   const Index outputs = prediction.size(-1);
   const auto share =
-      spread_over_positions(upstream.view({1, 1}), {1, outputs, 1}, T{-1} / static_cast<T>(outputs)).view({outputs});
+      spread_over_positions<T>(upstream.view({1, 1}), {1, outputs, 1}, T{-1} / static_cast<T>(outputs)).view({outputs});
   Tensor<T, Device> out(prediction.shape());
   backend::concordance_gradient(rows_of(prediction), rows_of(target), mask.contiguous(), share, out);
   return out;

@@ -14,8 +14,8 @@ namespace mien::ops {
 
 /// Throws ShapeError unless scale and shift have a value for each channel of x.
 template <class T, class Device>
-Tensor<T, Device> scale_shift(const Tensor<T, Device>& x, const Tensor<T, Device>& scale,
-                              const Tensor<T, Device>& shift) {
+Tensor<T, Device> scale_shift(const Tensor<T, Device>& x, const Tensor<Accumulated<T>, Device>& scale,
+                              const Tensor<Accumulated<T>, Device>& shift) {
   require_channels("scale_shift: scale", x.shape(), scale.shape());
   require_channels("scale_shift: shift", x.shape(), shift.shape());
   Tensor<T, Device> out(x.shape());
@@ -25,9 +25,10 @@ Tensor<T, Device> scale_shift(const Tensor<T, Device>& x, const Tensor<T, Device
 
 /// The gradient for the scale: the sum of x upstream over all leading axes, [C].
 template <class T, class Device>
-Tensor<T, Device> scale_shift_scale_gradient(const Tensor<T, Device>& x, const Tensor<T, Device>& upstream) {
+Tensor<Accumulated<T>, Device> scale_shift_scale_gradient(const Tensor<T, Device>& x,
+                                                          const Tensor<T, Device>& upstream) {
   require_equal_shapes("scale_shift_scale_gradient", x.shape(), upstream.shape());
-  Tensor<T, Device> out(Shape{x.size(-1)});
+  Tensor<Accumulated<T>, Device> out(Shape{x.size(-1)});
   backend::scale_shift_scale_gradient(x.contiguous(), upstream.contiguous(), out);
   return out;
 }

@@ -55,7 +55,7 @@ template <class T, class Device = Cpu>
 struct SuperImageParts {
   SuperImageLayout layout = SuperImageLayout::stacked;
   Tensor<T, Device> frames;
-  Tensor<T, Device> lines;
+  Tensor<Accumulated<T>, Device> lines;
   Tensor<T, Device> height;
   Tensor<T, Device> width;
 
@@ -64,18 +64,18 @@ struct SuperImageParts {
 
 /// A kernel that was prepared before may come with its weight.
 template <class T, class Device>
-SuperImageParts<T, Device> super_image_parts(const Tensor<T, Device>& x, const Tensor<T, Device>& weight,
-                                             SuperImageLayout layout,
-                                             const backend::PreparedKernel<T, Device>* prepared = nullptr) {
+SuperImageParts<T, Device> super_image_parts(
+    const Tensor<T, Device>& x, const Tensor<Accumulated<T>, Device>& weight, SuperImageLayout layout,
+    const backend::PreparedKernel<Accumulated<T>, Device>* prepared = nullptr) {
   detail::check_super_image_convolution(x.shape(), weight.shape());
   SuperImageParts<T, Device> parts;
   parts.layout = layout;
   const Tensor<T, Device> clip = x.contiguous();
-  const Tensor<T, Device> kernel = weight.contiguous();
+  const Tensor<Accumulated<T>, Device> kernel = weight.contiguous();
   const Shape output = x.shape().with(-1, weight.size(3));
   if (layout == SuperImageLayout::stacked) {
     parts.frames = Tensor<T, Device>(output);
-    parts.lines = Tensor<T, Device>({backend::seam_elements(output)});
+    parts.lines = Tensor<Accumulated<T>, Device>({backend::seam_elements(output)});
     backend::seam_convolution(clip, kernel, prepared, parts.frames, parts.lines);
     return parts;
   }
@@ -89,10 +89,10 @@ SuperImageParts<T, Device> super_image_parts(const Tensor<T, Device>& x, const T
 
 /// The means of Y_h and Y_w over T, H, W, one after the other: [B, 2 O].
 template <class T, class Device>
-Tensor<T, Device> super_image_means(const SuperImageParts<T, Device>& parts) {
+Tensor<Accumulated<T>, Device> super_image_means(const SuperImageParts<T, Device>& parts) {
   const Shape shape = parts.shape();
   const Index outputs = shape[-1];
-  Tensor<T, Device> means({shape[0], 2 * outputs});
+  Tensor<Accumulated<T>, Device> means({shape[0], 2 * outputs});
   if (parts.layout == SuperImageLayout::interleaved) {
     means.slice(1, 0, outputs).copy_from(mean_of_positions(parts.height));
     means.slice(1, outputs, 2 * outputs).copy_from(mean_of_positions(parts.width));
@@ -106,7 +106,8 @@ using backend::SuperImageWeights;
 
 /// alpha_h Y_h + alpha_w Y_w: [B, T, H, W, O]. The stacked layout writes it over `parts.frames`.
 template <class T, class Device>
-Tensor<T, Device> super_image_mix(SuperImageParts<T, Device>& parts, const SuperImageWeights<T, Device>& alpha) {
+Tensor<T, Device> super_image_mix(SuperImageParts<T, Device>& parts,
+                                  const SuperImageWeights<Accumulated<T>, Device>& alpha) {
   require_batch_channels("super_image_mix: alpha of height", parts.shape(), alpha.height.shape());
   require_batch_channels("super_image_mix: alpha of width", parts.shape(), alpha.width.shape());
   if (parts.layout == SuperImageLayout::interleaved)
@@ -119,16 +120,16 @@ Tensor<T, Device> super_image_mix(SuperImageParts<T, Device>& parts, const Super
 /// The gradients for alpha_h and alpha_w, [B, O] each, up to a term that both have in common: where the weights sum to
 /// one, as those of a softmax do, it cancels.
 template <class T, class Device>
-std::pair<Tensor<T, Device>, Tensor<T, Device>> super_image_alpha_gradient(const SuperImageParts<T, Device>& parts,
-                                                                           const Tensor<T, Device>& upstream) {
+std::pair<Tensor<Accumulated<T>, Device>, Tensor<Accumulated<T>, Device>> super_image_alpha_gradient(
+    const SuperImageParts<T, Device>& parts, const Tensor<T, Device>& upstream) {
   if (parts.layout == SuperImageLayout::interleaved)
     return {scale_channels_weight_gradient(parts.height, upstream),
             scale_channels_weight_gradient(parts.width, upstream)};
   const Shape shape = upstream.shape();
   if (shape.rank() != 5 || parts.lines.elements() != backend::seam_elements(shape))
     throw ShapeError(detail::text("super_image_alpha_gradient: upstream ", shape, " is not of these parts"));
-  Tensor<T, Device> height({shape[0], shape[4]});
-  Tensor<T, Device> width({shape[0], shape[4]});
+  Tensor<Accumulated<T>, Device> height({shape[0], shape[4]});
+  Tensor<Accumulated<T>, Device> width({shape[0], shape[4]});
   backend::super_image_alpha_gradient(upstream.contiguous(), parts.lines, height, width);
   return {height, width};
 }
@@ -137,33 +138,34 @@ std::pair<Tensor<T, Device>, Tensor<T, Device>> super_image_alpha_gradient(const
 template <class T, class Device = Cpu>
 struct SuperImageGradients {
   Tensor<T, Device> x;
-  Tensor<T, Device> weight;
+  Tensor<Accumulated<T>, Device> weight;
 };
 
 /// The interleaved layout's: a gradient for each view, and its convolution's.
 template <class T, class Device>
-SuperImageGradients<T, Device> interleaved_gradients(const Tensor<T, Device>& x, const Tensor<T, Device>& weight,
+SuperImageGradients<T, Device> interleaved_gradients(const Tensor<T, Device>& x,
+                                                     const Tensor<Accumulated<T>, Device>& weight,
                                                      const Tensor<T, Device>& upstream,
-                                                     const SuperImageWeights<T, Device>& alpha,
-                                                     const Tensor<T, Device>& shifts, bool input_wanted,
+                                                     const SuperImageWeights<Accumulated<T>, Device>& alpha,
+                                                     const Tensor<Accumulated<T>, Device>& shifts, bool input_wanted,
                                                      bool weight_wanted) {
   const Tensor<T, Device> clip = x.contiguous();
-  const Tensor<T, Device> kernel = weight.contiguous();
-  const auto accumulate = [](Tensor<T, Device>& sum, Tensor<T, Device> term) {
+  const Tensor<Accumulated<T>, Device> kernel = weight.contiguous();
+  const auto accumulate = []<class U>(Tensor<U, Device>& sum, Tensor<U, Device> term) {
     sum = sum.defined() ? add(sum, term) : std::move(term);
   };
   SuperImageGradients<T, Device> gradients;
   for (const bool height_view : {true, false}) {
     Tensor<T, Device> view = scale_channels(upstream, height_view ? alpha.height : alpha.width);
     if (shifts.defined())
-      view = add(view, spread_over_positions(shifts.select(1, height_view ? 0 : 1), upstream.shape(), T{1}));
+      view = add(view, spread_over_positions<T>(shifts.select(1, height_view ? 0 : 1), upstream.shape(), 1));
     if (input_wanted) {
       Tensor<T, Device> term(x.shape());
       backend::interleaved_input_gradient(view, kernel, height_view, term);
       accumulate(gradients.x, std::move(term));
     }
     if (weight_wanted) {
-      Tensor<T, Device> term(weight.shape());
+      Tensor<Accumulated<T>, Device> term(weight.shape());
       backend::interleaved_weight_gradient(clip, view, height_view, term);
       accumulate(gradients.weight, std::move(term));
     }
@@ -173,11 +175,12 @@ SuperImageGradients<T, Device> interleaved_gradients(const Tensor<T, Device>& x,
 
 /// From the gradient of y = mix(parts, alpha) and that of the means [B, 2 O], which may be undefined.
 template <class T, class Device>
-SuperImageGradients<T, Device> super_image_gradients(const Tensor<T, Device>& x, const Tensor<T, Device>& weight,
+SuperImageGradients<T, Device> super_image_gradients(const Tensor<T, Device>& x,
+                                                     const Tensor<Accumulated<T>, Device>& weight,
                                                      const Tensor<T, Device>& upstream,
-                                                     const SuperImageWeights<T, Device>& alpha,
-                                                     const Tensor<T, Device>& means_gradient, SuperImageLayout layout,
-                                                     bool input_wanted, bool weight_wanted) {
+                                                     const SuperImageWeights<Accumulated<T>, Device>& alpha,
+                                                     const Tensor<Accumulated<T>, Device>& means_gradient,
+                                                     SuperImageLayout layout, bool input_wanted, bool weight_wanted) {
   detail::check_super_image_convolution(x.shape(), weight.shape());
   const Index outputs = weight.size(3);
   require_equal_shapes("super_image_gradients: upstream", x.shape().with(-1, outputs), upstream.shape());
@@ -187,10 +190,10 @@ SuperImageGradients<T, Device> super_image_gradients(const Tensor<T, Device>& x,
     require_equal_shapes("super_image_gradients: means", {x.size(0), 2 * outputs}, means_gradient.shape());
   const Tensor<T, Device> up = upstream.contiguous();
   // What arrives through the means is the same for every position of a clip.
-  Tensor<T, Device> shifts;
+  Tensor<Accumulated<T>, Device> shifts;
   if (means_gradient.defined())
-    shifts =
-        scale(means_gradient, T{1} / static_cast<T>(x.size(1) * x.size(2) * x.size(3))).view({x.size(0), 2, outputs});
+    shifts = scale(means_gradient, 1 / static_cast<Accumulated<T>>(x.size(1) * x.size(2) * x.size(3)))
+                 .view({x.size(0), 2, outputs});
   if (layout == SuperImageLayout::interleaved)
     return interleaved_gradients(x, weight, up, alpha, shifts, input_wanted, weight_wanted);
 
@@ -202,7 +205,7 @@ SuperImageGradients<T, Device> super_image_gradients(const Tensor<T, Device>& x,
     backend::seam_input_gradient(mixed, weight.contiguous(), gradients.x);
   }
   if (weight_wanted) {
-    gradients.weight = Tensor<T, Device>(weight.shape());
+    gradients.weight = Tensor<Accumulated<T>, Device>(weight.shape());
     backend::seam_weight_gradient(x.contiguous(), mixed, gradients.weight);
   }
   return gradients;
@@ -210,15 +213,15 @@ SuperImageGradients<T, Device> super_image_gradients(const Tensor<T, Device>& x,
 
 /// alpha_h Y_h + alpha_w Y_w for given weights alpha [B, 2, O], height first.
 template <class T, class Device>
-Tensor<T, Device> super_image_convolution(const Tensor<T, Device>& x, const Tensor<T, Device>& weight,
-                                          const Tensor<T, Device>& alpha,
+Tensor<T, Device> super_image_convolution(const Tensor<T, Device>& x, const Tensor<Accumulated<T>, Device>& weight,
+                                          const Tensor<Accumulated<T>, Device>& alpha,
                                           SuperImageLayout layout = SuperImageLayout::stacked) {
   detail::check_super_image_convolution(x.shape(), weight.shape());
   if (alpha.shape() != Shape{x.size(0), 2, weight.size(3)})
     throw ShapeError(detail::text("super_image_convolution: alpha ", alpha.shape(), " for input ", x.shape(),
                                   " and weight ", weight.shape(), " must be [B, 2, O]"));
   SuperImageParts<T, Device> parts = super_image_parts(x, weight, layout);
-  SuperImageWeights<T, Device> weights{alpha.select(1, 0).contiguous(), alpha.select(1, 1).contiguous()};
+  SuperImageWeights<Accumulated<T>, Device> weights{alpha.select(1, 0).contiguous(), alpha.select(1, 1).contiguous()};
   if (layout == SuperImageLayout::stacked)
     parts.frames = scale_channels(parts.frames, add(weights.height, weights.width));
   return super_image_mix(parts, weights);

@@ -30,6 +30,7 @@
 
 #include "mien/autograd/variable.hpp"
 #include "mien/optim/gradient_clipping.hpp"
+#include "mien/optim/loss_scale.hpp"
 #include "mien/train/checkpoint.hpp"
 #include "mien/train/metrics.hpp"
 #include "mien/train/progress.hpp"
@@ -70,6 +71,8 @@ struct TrainerOptions {
   Index early_stop_patience = 0;
   /// Greatest norm of all gradients together; 0 leaves them as they are.
   double gradient_clip = 0;
+  /// Loss scaling, for maps of type `float16`. A batch whose gradients are not finite is then left out, and counted.
+  std::optional<optim::LossScaleOptions> loss_scale = {};
   /// Batches between two checkpoints within an epoch; 0 saves after epochs alone.
   Index checkpoint_batches = 0;
   /// Puts the best epoch's weights into the models when training is over.
@@ -139,6 +142,10 @@ class Trainer {
     checkpoints_.add_generator("random", default_generator());
     checkpoints_.set("trainer seed", std::to_string(options_.seed));
     checkpoints_.set("trainer gradient clip", detail::exact_digits(options_.gradient_clip));
+    if (options_.loss_scale) {
+      loss_scale_.emplace(*options_.loss_scale);
+      checkpoints_.add_schedule("loss scale", *loss_scale_);
+    }
     checkpoints_.set("trainer criterion", std::string(detail::criterion_name(options_.criterion)));
   }
   Trainer(const Trainer&) = delete;
@@ -326,17 +333,12 @@ class Trainer {
     optimiser_.zero_grad();
     const BatchOutput<T, Device> output = step(batch);
     const auto loss = static_cast<double>(output.loss.item());
-    if (!std::isfinite(loss)) fail("loss", loss, batch, state);
+    if (!std::isfinite(loss)) fail(detail::text("the loss is ", loss), batch, state);
     const std::vector<Index> predictions = metrics::predicted_classes(output.logits.contiguous().template to<Cpu>());
     if (predictions.size() != output.labels.size())
       throw ShapeError(
           detail::text("Trainer: logits ", output.logits.shape(), " for ", output.labels.size(), " labels"));
-    backward(output.loss);
-    const nn::ParameterList<T, Device> parameters = optimiser_.parameters();
-    const double norm = options_.gradient_clip > 0 ? optim::clip_gradient_norm(parameters, options_.gradient_clip)
-                                                   : optim::gradient_norm(parameters);
-    if (!std::isfinite(norm)) fail("norm of the gradients", norm, batch, state);
-    optimiser_.step();
+    if (differentiate(output.loss, batch, state)) optimiser_.step();
     const auto samples = static_cast<double>(output.labels.size());
     state.sums["loss"] += loss * samples;
     state.sums["samples"] += samples;
@@ -344,13 +346,35 @@ class Trainer {
     for (std::size_t i = 0; i < predictions.size(); ++i) correct += predictions[i] == output.labels[i] ? 1 : 0;
   }
 
+  /// Leaves the gradients of a loss, clipped, in the parameters. False if this batch has to be left out.
   template <class Batch>
-  [[noreturn]] void fail(const char* what, double value, const Batch& batch, const TrainingState& state) const {
+  bool differentiate(const Variable<T, Device>& loss, const Batch& batch, TrainingState& state) {
+    // A scale that still overflows this low is not what makes the gradients infinite.
+    constexpr double least_scale = 0x1p-14;
+    const nn::ParameterList<T, Device> parameters = optimiser_.parameters();
+    if (loss_scale_) {
+      loss_scale_->backward(loss);
+      if (!loss_scale_->unscale(parameters)) {
+        if (loss_scale_->value() < least_scale)
+          fail(detail::text("gradients are not finite at a loss scale of ", loss_scale_->value()), batch, state);
+        ++state.sums["left out"];
+        return false;
+      }
+    } else {
+      backward(loss);
+    }
+    const double norm = options_.gradient_clip > 0 ? optim::clip_gradient_norm(parameters, options_.gradient_clip)
+                                                   : optim::gradient_norm(parameters);
+    if (!std::isfinite(norm)) fail(detail::text("the norm of the gradients is ", norm), batch, state);
+    return true;
+  }
+
+  template <class Batch>
+  [[noreturn]] void fail(const std::string& what, const Batch& batch, const TrainingState& state) const {
     std::error_code ignored;
     const bool saved = !options_.work_dir.empty() && std::filesystem::exists(checkpoints_.last_file(), ignored);
-    throw Error(detail::text("training: the ", what, " is ", value, " in epoch ", state.epoch + 1, ", batch ",
-                             state.batch + 1, detail::samples_of(batch), ", at learning rate ",
-                             optimiser_.learning_rate(),
+    throw Error(detail::text("training: ", what, " in epoch ", state.epoch + 1, ", batch ", state.batch + 1,
+                             detail::samples_of(batch), ", at learning rate ", optimiser_.learning_rate(),
                              saved ? "; the last good checkpoint is " + checkpoints_.last_file().string() : ""));
   }
 
@@ -389,6 +413,7 @@ class Trainer {
     const double metric = measure(evaluation);
     const double train_loss = mean_of(state, "loss");
     const double train_accuracy = mean_of(state, "correct");
+    const double left_out = state.sums["left out"];
     const bool better = is_better(metric, state);
     state.epoch += 1;
     state.batch = 0;
@@ -421,6 +446,7 @@ class Trainer {
         train_loss, 100 * train_accuracy, evaluation.loss, 100 * evaluation.confusion.accuracy(),
         100 * evaluation.confusion.mean_recall(), rate, pace.seconds, 100 * pace.waited_share);
     progress.line(detail::text("epoch ", state.epoch, "/", options_.epochs, "  ", std::string_view(numbers),
+                               left_out > 0 ? detail::text("  batches left out: ", left_out) : "",
                                better ? "  best" : ""));
     if (options_.on_epoch) options_.on_epoch(state, evaluation);
   }
@@ -428,6 +454,7 @@ class Trainer {
   optim::Optimiser<T, Device>& optimiser_;
   TrainerOptions options_;
   Checkpoints checkpoints_;
+  std::optional<optim::LossScale> loss_scale_;
   std::vector<std::function<void(bool)>> modes_;
   ScheduleStep schedule_step_ = ScheduleStep::epoch;
   std::function<void(double)> advance_schedule_;

@@ -140,11 +140,11 @@ template <class T, class Device = Cpu>
 struct BatchNormGradientInputs {
   const Tensor<T, Device>& x;
   const Tensor<T, Device>& upstream;
-  const Tensor<T, Device>& mean;
-  const Tensor<T, Device>& variance;
-  const Tensor<T, Device>& factors;
-  const Tensor<T, Device>& shifts;
-  T epsilon;
+  const Tensor<Accumulated<T>, Device>& mean;
+  const Tensor<Accumulated<T>, Device>& variance;
+  const Tensor<Accumulated<T>, Device>& factors;
+  const Tensor<Accumulated<T>, Device>& shifts;
+  Accumulated<T> epsilon;
   BatchNormMask mask;
   const Tensor<T, Device>& y;  ///< where the mask needs it
 };
@@ -152,8 +152,8 @@ struct BatchNormGradientInputs {
 /// Where gradients go: [C] the first two; `masked`, of the shape of x, with a mask from y only.
 template <class T, class Device = Cpu>
 struct BatchNormGradientTargets {
-  Tensor<T, Device>& bias;
-  Tensor<T, Device>& weight;
+  Tensor<Accumulated<T>, Device>& bias;
+  Tensor<Accumulated<T>, Device>& weight;
   Tensor<T, Device>& masked;
   Tensor<T, Device>& x;
 };

@@ -4,15 +4,16 @@
 
 #include "mien/backend/cpu/arithmetic.hpp"
 #include "mien/backend/cpu/image_grid.hpp"
+#include "mien/core/number.hpp"
 
 namespace mien::backend {
 
 /// y = relu(convolution * scale[output] + bias[output] + residual), each part where it is asked for. A NaN stays a NaN.
 template <class T>
 struct ConvolutionEpilogue {
-  const T* scale = nullptr;     ///< [outputs]
-  const T* bias = nullptr;      ///< [outputs]
-  const T* residual = nullptr;  ///< a map that is laid out exactly as y is
+  const Accumulated<T>* scale = nullptr;  ///< [outputs]
+  const Accumulated<T>* bias = nullptr;   ///< [outputs]
+  const T* residual = nullptr;            ///< a map that is laid out exactly as y is
   bool relu = false;
 
   bool is_empty() const { return scale == nullptr && bias == nullptr && residual == nullptr && !relu; }

@@ -5,40 +5,44 @@
 
 namespace mien::backend {
 
-template <cuda::Number T>
+template <cuda::MapNumber T>
 void relu(const Tensor<T, Cuda>& x, Tensor<T, Cuda>& out) {
-  kernels::relu(x.data(), out.elements(), out.data(), cuda::current_stream().get());
+  kernels::relu(cuda::data(x), out.elements(), cuda::data(out), cuda::current_stream().get());
 }
-template <cuda::Number T>
+template <cuda::MapNumber T>
 void relu_gradient(const Tensor<T, Cuda>& y, const Tensor<T, Cuda>& upstream, Tensor<T, Cuda>& out) {
-  kernels::relu_gradient(y.data(), upstream.data(), out.elements(), out.data(), cuda::current_stream().get());
+  kernels::relu_gradient(cuda::data(y), cuda::data(upstream), out.elements(), cuda::data(out),
+                         cuda::current_stream().get());
 }
 
-template <cuda::Number T>
+template <cuda::MapNumber T>
 void sigmoid(const Tensor<T, Cuda>& x, Tensor<T, Cuda>& out) {
-  kernels::sigmoid(x.data(), out.elements(), out.data(), cuda::current_stream().get());
+  kernels::sigmoid(cuda::data(x), out.elements(), cuda::data(out), cuda::current_stream().get());
 }
-template <cuda::Number T>
+template <cuda::MapNumber T>
 void sigmoid_gradient(const Tensor<T, Cuda>& y, const Tensor<T, Cuda>& upstream, Tensor<T, Cuda>& out) {
-  kernels::sigmoid_gradient(y.data(), upstream.data(), out.elements(), out.data(), cuda::current_stream().get());
+  kernels::sigmoid_gradient(cuda::data(y), cuda::data(upstream), out.elements(), cuda::data(out),
+                            cuda::current_stream().get());
 }
 
-template <cuda::Number T>
+template <cuda::MapNumber T>
 void tanh(const Tensor<T, Cuda>& x, Tensor<T, Cuda>& out) {
-  kernels::tanh(x.data(), out.elements(), out.data(), cuda::current_stream().get());
+  kernels::tanh(cuda::data(x), out.elements(), cuda::data(out), cuda::current_stream().get());
 }
-template <cuda::Number T>
+template <cuda::MapNumber T>
 void tanh_gradient(const Tensor<T, Cuda>& y, const Tensor<T, Cuda>& upstream, Tensor<T, Cuda>& out) {
-  kernels::tanh_gradient(y.data(), upstream.data(), out.elements(), out.data(), cuda::current_stream().get());
+  kernels::tanh_gradient(cuda::data(y), cuda::data(upstream), out.elements(), cuda::data(out),
+                         cuda::current_stream().get());
 }
 
-template <cuda::Number T>
+template <cuda::MapNumber T>
 void gelu(const Tensor<T, Cuda>& x, Tensor<T, Cuda>& out) {
-  kernels::gelu(x.data(), out.elements(), out.data(), cuda::current_stream().get());
+  kernels::gelu(cuda::data(x), out.elements(), cuda::data(out), cuda::current_stream().get());
 }
-template <cuda::Number T>
+template <cuda::MapNumber T>
 void gelu_gradient(const Tensor<T, Cuda>& x, const Tensor<T, Cuda>& upstream, Tensor<T, Cuda>& out) {
-  kernels::gelu_gradient(x.data(), upstream.data(), out.elements(), out.data(), cuda::current_stream().get());
+  kernels::gelu_gradient(cuda::data(x), cuda::data(upstream), out.elements(), cuda::data(out),
+                         cuda::current_stream().get());
 }
 
 }  // namespace mien::backend

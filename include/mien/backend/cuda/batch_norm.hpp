@@ -6,12 +6,13 @@
 
 namespace mien::backend {
 
-template <cuda::Number T>
-void channel_moments(const Tensor<T, Cuda>& x, Tensor<T, Cuda>& mean, Tensor<T, Cuda>& variance) {
+template <cuda::MapNumber T>
+void channel_moments(const Tensor<T, Cuda>& x, Tensor<Accumulated<T>, Cuda>& mean,
+                     Tensor<Accumulated<T>, Cuda>& variance) {
   const Index channels = mean.elements();
   const Index rows = rows_of_channels(x.elements(), channels);
   auto workspace = cuda::workspace(kernels::batch_norm_workspace(rows, channels));
-  kernels::channel_moments(x.data(), rows, channels, workspace.data(), mean.data(), variance.data(),
+  kernels::channel_moments(cuda::data(x), rows, channels, workspace.data(), mean.data(), variance.data(),
                            cuda::current_stream().get());
 }
 
@@ -22,12 +23,13 @@ void batch_norm_factors(const Tensor<T, Cuda>& mean, const Tensor<T, Cuda>& vari
                               factors.data(), shifts.data(), cuda::current_stream().get());
 }
 
-template <cuda::Number T>
-void normalise(const Tensor<T, Cuda>& x, const Tensor<T, Cuda>& factors, const Tensor<T, Cuda>& shifts,
-               const Tensor<T, Cuda>& residual, bool relu, Tensor<T, Cuda>& y) {
+template <cuda::MapNumber T>
+void normalise(const Tensor<T, Cuda>& x, const Tensor<Accumulated<T>, Cuda>& factors,
+               const Tensor<Accumulated<T>, Cuda>& shifts, const Tensor<T, Cuda>& residual, bool relu,
+               Tensor<T, Cuda>& y) {
   const Index channels = factors.elements();
-  kernels::normalise(x.data(), rows_of_channels(x.elements(), channels), channels, factors.data(), shifts.data(),
-                     residual.data(), relu, y.data(), cuda::current_stream().get());
+  kernels::normalise(cuda::data(x), rows_of_channels(x.elements(), channels), channels, factors.data(), shifts.data(),
+                     cuda::data(residual), relu, cuda::data(y), cuda::current_stream().get());
 }
 
 template <cuda::Number T>
@@ -37,31 +39,31 @@ void update_running_moments(const Tensor<T, Cuda>& mean, const Tensor<T, Cuda>& 
                                   running_variance.data(), cuda::current_stream().get());
 }
 
-template <cuda::Number T>
+template <cuda::MapNumber T>
 void batch_norm_gradients(const BatchNormGradientInputs<T, Cuda>& in, bool batch_statistics,
                           const BatchNormGradientTargets<T, Cuda>& out) {
   const Index channels = in.mean.elements();
-  kernels::BatchNormGradientMap<T> map{.rows = rows_of_channels(in.x.elements(), channels),
-                                       .columns = channels,
-                                       .x = in.x.data(),
-                                       .upstream = in.upstream.data(),
-                                       .y = in.y.data(),
-                                       .mean = in.mean.data(),
-                                       .variance = in.variance.data(),
-                                       .epsilon = in.epsilon,
-                                       .factors = in.factors.data(),
-                                       .shifts = in.shifts.data(),
-                                       .mask = static_cast<kernels::ReluMask>(in.mask)};
+  kernels::BatchNormGradientMap<cuda::KernelNumber<T>> map{.rows = rows_of_channels(in.x.elements(), channels),
+                                                           .columns = channels,
+                                                           .x = cuda::data(in.x),
+                                                           .upstream = cuda::data(in.upstream),
+                                                           .y = cuda::data(in.y),
+                                                           .mean = in.mean.data(),
+                                                           .variance = in.variance.data(),
+                                                           .epsilon = in.epsilon,
+                                                           .factors = in.factors.data(),
+                                                           .shifts = in.shifts.data(),
+                                                           .mask = static_cast<kernels::ReluMask>(in.mask)};
   auto workspace = cuda::workspace(kernels::batch_norm_workspace(map.rows, channels));
   Tensor<float, Cuda> input_factors({channels});
   Tensor<float, Cuda> input_shifts({channels});
   const cudaStream_t stream = cuda::current_stream().get();
-  kernels::batch_norm_gradient_sums<T>(map, workspace.data(), out.masked.data(),
-                                       {out.bias.data(), out.weight.data(), input_factors.data(), input_shifts.data()},
-                                       stream);
-  if (in.mask == BatchNormMask::output) map.upstream = out.masked.data();
+  kernels::batch_norm_gradient_sums<cuda::KernelNumber<T>>(
+      map, workspace.data(), cuda::data(out.masked),
+      {out.bias.data(), out.weight.data(), input_factors.data(), input_shifts.data()}, stream);
+  if (in.mask == BatchNormMask::output) map.upstream = cuda::data(out.masked);
   kernels::batch_norm_input_gradient(map, batch_statistics ? input_factors.data() : nullptr,
-                                     batch_statistics ? input_shifts.data() : nullptr, out.x.data(), stream);
+                                     batch_statistics ? input_shifts.data() : nullptr, cuda::data(out.x), stream);
 }
 
 }  // namespace mien::backend

@@ -6,27 +6,30 @@
 
 namespace mien::backend {
 
-template <cuda::Number T>
-void channel_wise_convolution(const Tensor<T, Cuda>& x, const Tensor<T, Cuda>& weight, const ConvolutionWindow& window,
-                              Tensor<T, Cuda>& y) {
-  kernels::channel_wise_convolution(x.data(), weight.data(), sliding_window(x.shape(), y.shape(), window), y.data(),
-                                    cuda::current_stream().get());
+template <cuda::MapNumber T>
+void channel_wise_convolution(const Tensor<T, Cuda>& x, const Tensor<Accumulated<T>, Cuda>& weight,
+                              const ConvolutionWindow& window, Tensor<T, Cuda>& y) {
+  const Tensor<T, Cuda> kernel = cuda::parameter_for<T>(weight);
+  kernels::channel_wise_convolution(cuda::data(x), cuda::data(kernel), sliding_window(x.shape(), y.shape(), window),
+                                    cuda::data(y), cuda::current_stream().get());
 }
 
-template <cuda::Number T>
-void channel_wise_convolution_input_gradient(const Tensor<T, Cuda>& upstream, const Tensor<T, Cuda>& weight,
+template <cuda::MapNumber T>
+void channel_wise_convolution_input_gradient(const Tensor<T, Cuda>& upstream,
+                                             const Tensor<Accumulated<T>, Cuda>& weight,
                                              const ConvolutionWindow& window, Tensor<T, Cuda>& gradient) {
-  kernels::channel_wise_convolution_input_gradient(upstream.data(), weight.data(),
+  const Tensor<T, Cuda> kernel = cuda::parameter_for<T>(weight);
+  kernels::channel_wise_convolution_input_gradient(cuda::data(upstream), cuda::data(kernel),
                                                    sliding_window(gradient.shape(), upstream.shape(), window),
-                                                   gradient.data(), cuda::current_stream().get());
+                                                   cuda::data(gradient), cuda::current_stream().get());
 }
 
-template <cuda::Number T>
+template <cuda::MapNumber T>
 void channel_wise_convolution_weight_gradient(const Tensor<T, Cuda>& x, const Tensor<T, Cuda>& upstream,
-                                              const ConvolutionWindow& window, Tensor<T, Cuda>& gradient) {
+                                              const ConvolutionWindow& window, Tensor<Accumulated<T>, Cuda>& gradient) {
   const auto sliding = sliding_window(x.shape(), upstream.shape(), window);
   auto workspace = cuda::workspace(kernels::channel_wise_convolution_workspace(sliding));
-  kernels::channel_wise_convolution_weight_gradient(x.data(), upstream.data(), sliding, workspace.data(),
+  kernels::channel_wise_convolution_weight_gradient(cuda::data(x), cuda::data(upstream), sliding, workspace.data(),
                                                     gradient.data(), cuda::current_stream().get());
 }
 

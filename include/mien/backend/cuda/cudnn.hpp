@@ -7,9 +7,10 @@
 /// transposed before a convolution and their gradients after it, which is little beside it.
 ///
 /// These are cuDNN's calls for single operations, which version 9 keeps but recommends no more. They multiply maps of
-/// float as they are or as tf32, not as bfloat16: where that is allowed, they take tf32. And they cannot finish results
-/// as `kernels::ConvolutionFinish` says: there is no scale for outputs, and no promise that a relu keeps a NaN. That is
-/// done afterwards, by at most three more passes over the map.
+/// float as they are or as tf32, not as bfloat16: where that is allowed, they take tf32. Gradients for the weights of
+/// maps of 16 bits are rounded to 16 bits once, which those of the library's own kernels are not. And they cannot
+/// finish results as `kernels::ConvolutionFinish` says: there is no scale for outputs, and no promise that a relu keeps
+/// a NaN. That is done afterwards, by at most three more passes over the map.
 
 #include <cudnn.h>
 
@@ -101,16 +102,27 @@ struct Problem {
   int stride_height, stride_width;
   int padding_height, padding_width;
   cudnnMathType_t math;
+  cudnnDataType_t type;  ///< of maps and weights; sums are float
 
   auto operator<=>(const Problem&) const = default;
 };
 
-/// TENSOR_OP_MATH allows tf32 for maps of float; the ALLOW_CONVERSION beside it would allow half too.
-inline cudnnMathType_t math_type(kernels::ProductPrecision precision) {
-  return precision == kernels::ProductPrecision::float32 ? CUDNN_FMA_MATH : CUDNN_TENSOR_OP_MATH;
+template <cuda::MapNumber T>
+constexpr cudnnDataType_t data_type() {
+  if constexpr (std::same_as<T, bfloat16>) return CUDNN_DATA_BFLOAT16;
+  if constexpr (std::same_as<T, float16>) return CUDNN_DATA_HALF;
+  return CUDNN_DATA_FLOAT;
 }
 
-inline Problem problem(const kernels::Convolution& shape, Pass pass) {
+/// TENSOR_OP_MATH allows tf32 for maps of float; the ALLOW_CONVERSION beside it would allow half too.
+template <cuda::MapNumber T>
+cudnnMathType_t math_type(kernels::ProductPrecision precision) {
+  const bool exact = std::same_as<T, float> && precision == kernels::ProductPrecision::float32;
+  return exact ? CUDNN_FMA_MATH : CUDNN_TENSOR_OP_MATH;
+}
+
+template <cuda::MapNumber T>
+Problem problem(const kernels::Convolution& shape, Pass pass) {
   const kernels::SlidingWindow& window = shape.window;
   return {pass,
           static_cast<int>(window.images),
@@ -127,17 +139,18 @@ inline Problem problem(const kernels::Convolution& shape, Pass pass) {
           window.stride_width,
           window.padding_height,
           window.padding_width,
-          math_type(shape.precision)};
+          math_type<T>(shape.precision),
+          data_type<T>()};
 }
 
 /// A problem in cuDNN's words, and the memory that it needs for it.
 class Plan {
  public:
   Plan(cudnnHandle_t handle, const Problem& problem) {
-    describe_map(input_, problem.images, problem.height, problem.width, problem.channels);
-    describe_map(output_, problem.images, problem.output_height, problem.output_width, problem.outputs);
+    describe_map(input_, problem.type, problem.images, problem.height, problem.width, problem.channels);
+    describe_map(output_, problem.type, problem.images, problem.output_height, problem.output_width, problem.outputs);
     require("cudnnSetFilter4dDescriptor",
-            cudnnSetFilter4dDescriptor(weight(), CUDNN_DATA_FLOAT, CUDNN_TENSOR_NHWC, problem.outputs,
+            cudnnSetFilter4dDescriptor(weight(), problem.type, CUDNN_TENSOR_NHWC, problem.outputs,
                                        problem.channels / problem.groups, problem.kernel_height, problem.kernel_width));
     require(
         "cudnnSetConvolution2dDescriptor",
@@ -161,9 +174,9 @@ class Plan {
  private:
   using Map = Owned<cudnnTensorDescriptor_t, cudnnCreateTensorDescriptor, cudnnDestroyTensorDescriptor>;
 
-  static void describe_map(const Map& map, int images, int height, int width, int channels) {
-    require("cudnnSetTensor4dDescriptor", cudnnSetTensor4dDescriptor(map.get(), CUDNN_TENSOR_NHWC, CUDNN_DATA_FLOAT,
-                                                                     images, channels, height, width));
+  static void describe_map(const Map& map, cudnnDataType_t type, int images, int height, int width, int channels) {
+    require("cudnnSetTensor4dDescriptor",
+            cudnnSetTensor4dDescriptor(map.get(), CUDNN_TENSOR_NHWC, type, images, channels, height, width));
   }
 
   void find_workspace(cudnnHandle_t handle, Pass pass) {
@@ -254,38 +267,43 @@ inline bool is_countable(const kernels::Convolution& shape) {
 }
 
 /// Null where cuDNN does not do this pass.
-inline const Plan* find_plan(const kernels::Convolution& shape, Pass pass) {
+template <cuda::MapNumber T>
+const Plan* find_plan(const kernels::Convolution& shape, Pass pass) {
   const kernels::SlidingWindow& window = shape.window;
   if (!is_countable(shape) || !is_map(shape.input, window.images, window.height, window.width, window.channels) ||
       !is_map(shape.output, window.images, window.output_height, window.output_width, shape.outputs))
     return nullptr;
-  const Plan& plan = context().plan(problem(shape, pass));
+  const Plan& plan = context().plan(problem<T>(shape, pass));
   return plan.is_supported() ? &plan : nullptr;
 }
 
-inline const Plan& plan(const kernels::Convolution& shape, Pass pass) {
-  const Plan* found = find_plan(shape, pass);
+template <cuda::MapNumber T>
+const Plan& plan(const kernels::Convolution& shape, Pass pass) {
+  const Plan* found = find_plan<T>(shape, pass);
   if (found == nullptr) throw ValueError("cudnn: a convolution that cuDNN does not do; ask cudnn::supports first");
   return *found;
 }
 
 /// A matrix [rows, columns] as [columns, rows].
-inline void transpose(const float* from, std::int64_t rows, std::int64_t columns, float* to) {
-  kernels::copy_strided(from, to, {2, {columns, rows}, {1, columns}, {rows, 1}}, sizeof(float),
+template <class T>
+void transpose(const T* from, std::int64_t rows, std::int64_t columns, T* to) {
+  kernels::copy_strided(from, to, {2, {columns, rows}, {1, columns}, {rows, 1}}, sizeof(T),
                         cuda::current_stream().get());
 }
 
 /// Weights [kernel height, kernel width, C / groups, O] as filters [O, kernel height, kernel width, C / groups].
-inline Tensor<float, Cuda> filters(const float* weight, const kernels::Convolution& shape) {
-  auto out = cuda::workspace(weight_rows(shape) * shape.outputs);
+template <class T>
+Tensor<T, Cuda> filters(const T* weight, const kernels::Convolution& shape) {
+  Tensor<T, Cuda> out({weight_rows(shape) * shape.outputs});
   transpose(weight, weight_rows(shape), shape.outputs, out.data());
   return out;
 }
 
 /// y = relu(sums scale + bias + residual), each part where it is asked for; where there is no residual, the sums are in
 /// y already.
-inline void finish_map(const kernels::ConvolutionFinish<float>& finish, std::int64_t pixels, std::int64_t outputs,
-                       float* sums, float* y) {
+template <class Number>
+void finish_map(const kernels::ConvolutionFinish<Number>& finish, std::int64_t pixels, std::int64_t outputs,
+                Number* sums, Number* y) {
   const cudaStream_t stream = cuda::current_stream().get();
   if (finish.scale != nullptr && finish.bias != nullptr) {
     kernels::scale_shift(sums, finish.scale, finish.bias, pixels, outputs, sums, stream);
@@ -301,31 +319,35 @@ inline void finish_map(const kernels::ConvolutionFinish<float>& finish, std::int
 }  // namespace detail
 
 /// Whether cuDNN does this pass of such a convolution: on maps without gaps that it has an algorithm for.
-inline bool supports(const kernels::Convolution& shape, Pass pass) { return detail::find_plan(shape, pass) != nullptr; }
+template <cuda::MapNumber T>
+bool supports(const kernels::Convolution& shape, Pass pass) {
+  return detail::find_plan<T>(shape, pass) != nullptr;
+}
 
 /// What `kernels::convolution` computes, in the current stream. Throws ValueError unless `supports(shape, Pass::map)`.
-inline void convolution(const float* x, const float* weight, const kernels::Convolution& shape,
-                        const kernels::ConvolutionFinish<float>& finish, float* y) {
-  const detail::Plan& plan = detail::plan(shape, Pass::map);
+template <cuda::MapNumber T>
+void convolution(const T* x, const T* weight, const kernels::Convolution& shape,
+                 const kernels::ConvolutionFinish<cuda::KernelNumber<T>>& finish, T* y) {
+  const detail::Plan& plan = detail::plan<T>(shape, Pass::map);
   const std::int64_t pixels = shape.window.images * shape.window.output_height * shape.window.output_width;
   const auto filters = detail::filters(weight, shape);
   auto workspace = plan.workspace();
   // Sums must not be written over a residual that is still to be read.
-  const bool is_added_in_place = finish.residual == y;
-  auto beside = is_added_in_place ? cuda::workspace(pixels * shape.outputs) : Tensor<float, Cuda>();
-  float* const sums = is_added_in_place ? beside.data() : y;
+  const bool is_added_in_place = finish.residual == cuda::kernel_numbers(y);
+  auto beside = is_added_in_place ? Tensor<T, Cuda>({pixels * shape.outputs}) : Tensor<T, Cuda>();
+  T* const sums = is_added_in_place ? beside.data() : y;
   require("cudnnConvolutionForward",
           cudnnConvolutionForward(detail::context().handle(), &detail::one, plan.input(), x, plan.weight(),
                                   filters.data(), plan.window(), detail::map_algorithm, workspace.data(),
                                   plan.workspace_bytes(), &detail::zero, plan.output(), sums));
-  detail::finish_map(finish, pixels, shape.outputs, sums, y);
+  detail::finish_map(finish, pixels, shape.outputs, cuda::kernel_numbers(sums), cuda::kernel_numbers(y));
 }
 
 /// What `kernels::convolution_input_gradient` computes, in the current stream. Throws ValueError unless
 /// `supports(shape, Pass::input_gradient)`.
-inline void convolution_input_gradient(const float* upstream, const float* weight, const kernels::Convolution& shape,
-                                       float* gradient) {
-  const detail::Plan& plan = detail::plan(shape, Pass::input_gradient);
+template <cuda::MapNumber T>
+void convolution_input_gradient(const T* upstream, const T* weight, const kernels::Convolution& shape, T* gradient) {
+  const detail::Plan& plan = detail::plan<T>(shape, Pass::input_gradient);
   const auto filters = detail::filters(weight, shape);
   auto workspace = plan.workspace();
   require(
@@ -337,16 +359,23 @@ inline void convolution_input_gradient(const float* upstream, const float* weigh
 
 /// What `kernels::convolution_weight_gradient` computes, in the current stream and with memory of its own. Throws
 /// ValueError unless `supports(shape, Pass::weight_gradient)`.
-inline void convolution_weight_gradient(const float* x, const float* upstream, const kernels::Convolution& shape,
-                                        float* gradient) {
-  const detail::Plan& plan = detail::plan(shape, Pass::weight_gradient);
-  auto filters = cuda::workspace(detail::weight_rows(shape) * shape.outputs);
+template <cuda::MapNumber T>
+void convolution_weight_gradient(const T* x, const T* upstream, const kernels::Convolution& shape, float* gradient) {
+  const detail::Plan& plan = detail::plan<T>(shape, Pass::weight_gradient);
+  Tensor<T, Cuda> filters({detail::weight_rows(shape) * shape.outputs});
   auto workspace = plan.workspace();
   require("cudnnConvolutionBackwardFilter",
           cudnnConvolutionBackwardFilter(detail::context().handle(), &detail::one, plan.input(), x, plan.output(),
                                          upstream, plan.window(), detail::weight_gradient_algorithm, workspace.data(),
                                          plan.workspace_bytes(), &detail::zero, plan.weight(), filters.data()));
-  detail::transpose(filters.data(), shape.outputs, detail::weight_rows(shape), gradient);
+  const auto store = [&](const Tensor<float, Cuda>& sums) {
+    detail::transpose(sums.data(), shape.outputs, detail::weight_rows(shape), gradient);
+  };
+  if constexpr (std::same_as<T, float>) {
+    store(filters);
+  } else {
+    store(filters.template cast<float>());
+  }
 }
 
 }  // namespace cudnn

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "mien/backend/cuda/kernel_number.hpp"
 #include "mien/backend/cuda/kernels/copy.hpp"
 #include "mien/backend/cuda/library.hpp"
 #include "mien/backend/cuda/stream.hpp"
@@ -73,9 +74,10 @@ struct DeviceMemory<Cuda> {
 
   template <class From, class To>
   static void cast(const From* from, To* to, Index elements) {
-    static_assert(std::same_as<To, float> && (std::same_as<From, float> || std::same_as<From, std::uint8_t>),
-                  "on the GPU bytes are converted to float, and nothing else");
-    kernels::cast(from, elements, to, cuda::current_stream().get());
+    static_assert(std::same_as<Accumulated<To>, float> &&
+                      (std::same_as<Accumulated<From>, float> || std::same_as<From, std::uint8_t>),
+                  "on the GPU numbers of 32 and 16 bits are converted to each other, bytes to them, and nothing else");
+    kernels::cast(cuda::kernel_numbers(from), elements, cuda::kernel_numbers(to), cuda::current_stream().get());
   }
 
  private:

@@ -6,10 +6,10 @@
 
 namespace mien::backend {
 
-template <cuda::Number T>
+template <cuda::MapNumber T>
 void dropout(const Tensor<T, Cuda>& x, double probability, const Generator::State& state, Tensor<T, Cuda>& out) {
   cuda::require_not_recording("dropout");
-  kernels::dropout(x.data(), probability, state.seed, state.counter, state.stream, out.elements(), out.data(),
+  kernels::dropout(cuda::data(x), probability, state.seed, state.counter, state.stream, out.elements(), cuda::data(out),
                    cuda::current_stream().get());
 }
 

@@ -20,53 +20,55 @@ inline kernels::AdaptiveWindow kernel_window(const Shape& x, const Shape& y, con
   return {image_count(x), x[-3], x[-2], x[-1], y[-3], y[-2]};
 }
 
-template <cuda::Number T>
+template <cuda::MapNumber T>
 void max_pool(const Tensor<T, Cuda>& x, const SlidingWindows& windows, Tensor<T, Cuda>& y,
               Tensor<std::int32_t, Cuda>& source) {
-  kernels::max_pool(x.data(), kernel_window(x.shape(), y.shape(), windows), y.data(), source.data(),
+  kernels::max_pool(cuda::data(x), kernel_window(x.shape(), y.shape(), windows), cuda::data(y), source.data(),
                     cuda::current_stream().get());
 }
-template <cuda::Number T>
+template <cuda::MapNumber T>
 void max_pool(const Tensor<T, Cuda>& x, const AdaptiveWindows& windows, Tensor<T, Cuda>& y,
               Tensor<std::int32_t, Cuda>& source) {
-  kernels::adaptive_max_pool(x.data(), kernel_window(x.shape(), y.shape(), windows), y.data(), source.data(),
+  kernels::adaptive_max_pool(cuda::data(x), kernel_window(x.shape(), y.shape(), windows), cuda::data(y), source.data(),
                              cuda::current_stream().get());
 }
 
-template <cuda::Number T>
+template <cuda::MapNumber T>
 void max_pool_gradient(const Tensor<T, Cuda>& upstream, const Tensor<std::int32_t, Cuda>& source,
                        const SlidingWindows& windows, Tensor<T, Cuda>& gradient) {
-  kernels::max_pool_gradient(upstream.data(), source.data(), kernel_window(gradient.shape(), upstream.shape(), windows),
-                             gradient.data(), cuda::current_stream().get());
+  kernels::max_pool_gradient(cuda::data(upstream), source.data(),
+                             kernel_window(gradient.shape(), upstream.shape(), windows), cuda::data(gradient),
+                             cuda::current_stream().get());
 }
-template <cuda::Number T>
+template <cuda::MapNumber T>
 void max_pool_gradient(const Tensor<T, Cuda>& upstream, const Tensor<std::int32_t, Cuda>& source,
                        const AdaptiveWindows& windows, Tensor<T, Cuda>& gradient) {
-  kernels::adaptive_max_pool_gradient(upstream.data(), source.data(),
-                                      kernel_window(gradient.shape(), upstream.shape(), windows), gradient.data(),
+  kernels::adaptive_max_pool_gradient(cuda::data(upstream), source.data(),
+                                      kernel_window(gradient.shape(), upstream.shape(), windows), cuda::data(gradient),
                                       cuda::current_stream().get());
 }
 
-template <cuda::Number T>
+template <cuda::MapNumber T>
 void average_pool(const Tensor<T, Cuda>& x, const SlidingWindows& windows, Tensor<T, Cuda>& y) {
-  kernels::average_pool(x.data(), kernel_window(x.shape(), y.shape(), windows), windows.count_padding, y.data(),
-                        cuda::current_stream().get());
+  kernels::average_pool(cuda::data(x), kernel_window(x.shape(), y.shape(), windows), windows.count_padding,
+                        cuda::data(y), cuda::current_stream().get());
 }
-template <cuda::Number T>
+template <cuda::MapNumber T>
 void average_pool(const Tensor<T, Cuda>& x, const AdaptiveWindows& windows, Tensor<T, Cuda>& y) {
-  kernels::adaptive_average_pool(x.data(), kernel_window(x.shape(), y.shape(), windows), y.data(),
+  kernels::adaptive_average_pool(cuda::data(x), kernel_window(x.shape(), y.shape(), windows), cuda::data(y),
                                  cuda::current_stream().get());
 }
 
-template <cuda::Number T>
+template <cuda::MapNumber T>
 void average_pool_gradient(const Tensor<T, Cuda>& upstream, const SlidingWindows& windows, Tensor<T, Cuda>& gradient) {
-  kernels::average_pool_gradient(upstream.data(), kernel_window(gradient.shape(), upstream.shape(), windows),
-                                 windows.count_padding, gradient.data(), cuda::current_stream().get());
+  kernels::average_pool_gradient(cuda::data(upstream), kernel_window(gradient.shape(), upstream.shape(), windows),
+                                 windows.count_padding, cuda::data(gradient), cuda::current_stream().get());
 }
-template <cuda::Number T>
+template <cuda::MapNumber T>
 void average_pool_gradient(const Tensor<T, Cuda>& upstream, const AdaptiveWindows& windows, Tensor<T, Cuda>& gradient) {
-  kernels::adaptive_average_pool_gradient(upstream.data(), kernel_window(gradient.shape(), upstream.shape(), windows),
-                                          gradient.data(), cuda::current_stream().get());
+  kernels::adaptive_average_pool_gradient(cuda::data(upstream),
+                                          kernel_window(gradient.shape(), upstream.shape(), windows),
+                                          cuda::data(gradient), cuda::current_stream().get());
 }
 
 }  // namespace mien::backend

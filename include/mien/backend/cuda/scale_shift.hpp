@@ -6,20 +6,21 @@
 
 namespace mien::backend {
 
-template <cuda::Number T>
-void scale_shift(const Tensor<T, Cuda>& x, const Tensor<T, Cuda>& scale, const Tensor<T, Cuda>& shift,
-                 Tensor<T, Cuda>& out) {
+template <cuda::MapNumber T>
+void scale_shift(const Tensor<T, Cuda>& x, const Tensor<Accumulated<T>, Cuda>& scale,
+                 const Tensor<Accumulated<T>, Cuda>& shift, Tensor<T, Cuda>& out) {
   const Index channels = scale.elements();
-  kernels::scale_shift(x.data(), scale.data(), shift.data(), rows_of_channels(x.elements(), channels), channels,
-                       out.data(), cuda::current_stream().get());
+  kernels::scale_shift(cuda::data(x), scale.data(), shift.data(), rows_of_channels(x.elements(), channels), channels,
+                       cuda::data(out), cuda::current_stream().get());
 }
 
-template <cuda::Number T>
-void scale_shift_scale_gradient(const Tensor<T, Cuda>& x, const Tensor<T, Cuda>& upstream, Tensor<T, Cuda>& out) {
+template <cuda::MapNumber T>
+void scale_shift_scale_gradient(const Tensor<T, Cuda>& x, const Tensor<T, Cuda>& upstream,
+                                Tensor<Accumulated<T>, Cuda>& out) {
   const Index channels = out.elements();
   const Index rows = rows_of_channels(x.elements(), channels);
   auto workspace = cuda::workspace(kernels::sum_rows_workspace(rows, channels));
-  kernels::sum_row_products(x.data(), upstream.data(), rows, channels, workspace.data(), out.data(),
+  kernels::sum_row_products(cuda::data(x), cuda::data(upstream), rows, channels, workspace.data(), out.data(),
                             cuda::current_stream().get());
 }
 

@@ -38,83 +38,91 @@ inline kernels::Convolution interleaved_convolution_shape(const Shape& x, const 
           .precision = product_precision()};
 }
 
-template <cuda::Number T>
-void seam_convolution(const Tensor<T, Cuda>& clip, const Tensor<T, Cuda>& weight, const PreparedKernel<T, Cuda>*,
-                      Tensor<T, Cuda>& frames, Tensor<T, Cuda>& lines) {
-  convolution<T>(clip, weight, frame_convolution(clip.shape(), frames.shape()), {}, frames);
-  kernels::super_image_seams(clip.data(), weight.data(), super_image_sizes(clip.shape(), clip.size(4), frames.size(4)),
-                             lines.data(), cuda::current_stream().get());
-}
-
-template <cuda::Number T>
-void super_image_means(const Tensor<T, Cuda>& frames, const Tensor<T, Cuda>& lines, Tensor<T, Cuda>& means) {
-  const auto sizes = super_image_sizes(frames.shape(), 0, frames.size(4));
-  auto workspace = cuda::workspace(kernels::super_image_workspace(sizes));
-  kernels::super_image_means(frames.data(), lines.data(), sizes, workspace.data(), means.data(),
+template <cuda::MapNumber T>
+void seam_convolution(const Tensor<T, Cuda>& clip, const Tensor<Accumulated<T>, Cuda>& weight,
+                      const PreparedKernel<Accumulated<T>, Cuda>* prepared, Tensor<T, Cuda>& frames,
+                      Tensor<Accumulated<T>, Cuda>& lines) {
+  const Tensor<T, Cuda> kernel = kernel_for<T>(weight, prepared);
+  convolution<T>(clip, kernel, frame_convolution(clip.shape(), frames.shape()), {}, frames);
+  kernels::super_image_seams(cuda::data(clip), cuda::data(kernel),
+                             super_image_sizes(clip.shape(), clip.size(4), frames.size(4)), lines.data(),
                              cuda::current_stream().get());
 }
 
-template <cuda::Number T>
-void super_image_mix(const Tensor<T, Cuda>& lines, const SuperImageWeights<T, Cuda>& alpha, Tensor<T, Cuda>& y) {
-  kernels::super_image_mix(y.data(), lines.data(), {alpha.height.data(), alpha.width.data(), alpha.frames},
-                           super_image_sizes(y.shape(), 0, y.size(4)), y.data(), cuda::current_stream().get());
+template <cuda::MapNumber T>
+void super_image_means(const Tensor<T, Cuda>& frames, const Tensor<Accumulated<T>, Cuda>& lines,
+                       Tensor<Accumulated<T>, Cuda>& means) {
+  const auto sizes = super_image_sizes(frames.shape(), 0, frames.size(4));
+  auto workspace = cuda::workspace(kernels::super_image_workspace(sizes));
+  kernels::super_image_means(cuda::data(frames), lines.data(), sizes, workspace.data(), means.data(),
+                             cuda::current_stream().get());
 }
 
-template <cuda::Number T>
-void super_image_alpha_gradient(const Tensor<T, Cuda>& upstream, const Tensor<T, Cuda>& lines, Tensor<T, Cuda>& height,
-                                Tensor<T, Cuda>& width) {
+template <cuda::MapNumber T>
+void super_image_mix(const Tensor<Accumulated<T>, Cuda>& lines, const SuperImageWeights<Accumulated<T>, Cuda>& alpha,
+                     Tensor<T, Cuda>& y) {
+  kernels::super_image_mix(cuda::data(y), lines.data(), {alpha.height.data(), alpha.width.data(), alpha.frames},
+                           super_image_sizes(y.shape(), 0, y.size(4)), cuda::data(y), cuda::current_stream().get());
+}
+
+template <cuda::MapNumber T>
+void super_image_alpha_gradient(const Tensor<T, Cuda>& upstream, const Tensor<Accumulated<T>, Cuda>& lines,
+                                Tensor<Accumulated<T>, Cuda>& height, Tensor<Accumulated<T>, Cuda>& width) {
   const auto sizes = super_image_sizes(upstream.shape(), 0, upstream.size(4));
   auto workspace = cuda::workspace(kernels::super_image_workspace(sizes));
-  kernels::super_image_alpha_gradient(upstream.data(), lines.data(), sizes, workspace.data(), height.data(),
+  kernels::super_image_alpha_gradient(cuda::data(upstream), lines.data(), sizes, workspace.data(), height.data(),
                                       width.data(), cuda::current_stream().get());
 }
 
-template <cuda::Number T>
+template <cuda::MapNumber T>
 SuperImageMixGradient<T, Cuda> super_image_mix_gradient(const Tensor<T, Cuda>& upstream,
-                                                        const SuperImageWeights<T, Cuda>& alpha,
-                                                        const Tensor<T, Cuda>& shifts) {
+                                                        const SuperImageWeights<Accumulated<T>, Cuda>& alpha,
+                                                        const Tensor<Accumulated<T>, Cuda>& shifts) {
   SuperImageMixGradient<T, Cuda> out{Tensor<T, Cuda>(upstream.shape()),
-                                     Tensor<T, Cuda>({seam_elements(upstream.shape())})};
-  kernels::super_image_mix_gradient(upstream.data(), {alpha.height.data(), alpha.width.data(), alpha.frames},
+                                     Tensor<Accumulated<T>, Cuda>({seam_elements(upstream.shape())})};
+  kernels::super_image_mix_gradient(cuda::data(upstream), {alpha.height.data(), alpha.width.data(), alpha.frames},
                                     shifts.data(), super_image_sizes(upstream.shape(), 0, upstream.size(4)),
-                                    out.frames.data(), out.lines.data(), cuda::current_stream().get());
+                                    cuda::data(out.frames), out.lines.data(), cuda::current_stream().get());
   return out;
 }
 
-template <cuda::Number T>
-void seam_input_gradient(const SuperImageMixGradient<T, Cuda>& mixed, const Tensor<T, Cuda>& weight,
+template <cuda::MapNumber T>
+void seam_input_gradient(const SuperImageMixGradient<T, Cuda>& mixed, const Tensor<Accumulated<T>, Cuda>& weight,
                          Tensor<T, Cuda>& gradient) {
   const Shape& upstream = mixed.frames.shape();
-  convolution_input_gradient(mixed.frames, weight, frame_convolution(gradient.shape(), upstream), gradient);
-  kernels::add_seam_input_gradient(mixed.lines.data(), weight.data(),
-                                   super_image_sizes(upstream, gradient.size(4), upstream[4]), gradient.data(),
+  const Tensor<T, Cuda> kernel = kernel_for<T>(weight);
+  convolution_input_gradient(mixed.frames, kernel, frame_convolution(gradient.shape(), upstream), gradient);
+  kernels::add_seam_input_gradient(mixed.lines.data(), cuda::data(kernel),
+                                   super_image_sizes(upstream, gradient.size(4), upstream[4]), cuda::data(gradient),
                                    cuda::current_stream().get());
 }
 
-template <cuda::Number T>
+template <cuda::MapNumber T>
 void seam_weight_gradient(const Tensor<T, Cuda>& clip, const SuperImageMixGradient<T, Cuda>& mixed,
-                          Tensor<T, Cuda>& gradient) {
+                          Tensor<Accumulated<T>, Cuda>& gradient) {
   const Shape& upstream = mixed.frames.shape();
   convolution_weight_gradient(clip, mixed.frames, frame_convolution(clip.shape(), upstream), gradient);
-  kernels::add_seam_weight_gradient(clip.data(), mixed.lines.data(),
+  kernels::add_seam_weight_gradient(cuda::data(clip), mixed.lines.data(),
                                     super_image_sizes(upstream, clip.size(4), upstream[4]), gradient.data(),
                                     cuda::current_stream().get());
 }
 
-template <cuda::Number T>
-void interleaved_convolution(const Tensor<T, Cuda>& clip, const Tensor<T, Cuda>& weight, const PreparedKernel<T, Cuda>*,
-                             bool height_view, Tensor<T, Cuda>& y) {
-  convolution<T>(clip, weight, interleaved_convolution_shape(clip.shape(), y.shape(), height_view), {}, y);
+template <cuda::MapNumber T>
+void interleaved_convolution(const Tensor<T, Cuda>& clip, const Tensor<Accumulated<T>, Cuda>& weight,
+                             const PreparedKernel<Accumulated<T>, Cuda>* prepared, bool height_view,
+                             Tensor<T, Cuda>& y) {
+  convolution<T>(clip, kernel_for<T>(weight, prepared),
+                 interleaved_convolution_shape(clip.shape(), y.shape(), height_view), {}, y);
 }
-template <cuda::Number T>
-void interleaved_input_gradient(const Tensor<T, Cuda>& upstream, const Tensor<T, Cuda>& weight, bool height_view,
-                                Tensor<T, Cuda>& gradient) {
-  convolution_input_gradient(upstream, weight,
+template <cuda::MapNumber T>
+void interleaved_input_gradient(const Tensor<T, Cuda>& upstream, const Tensor<Accumulated<T>, Cuda>& weight,
+                                bool height_view, Tensor<T, Cuda>& gradient) {
+  convolution_input_gradient(upstream, kernel_for<T>(weight),
                              interleaved_convolution_shape(gradient.shape(), upstream.shape(), height_view), gradient);
 }
-template <cuda::Number T>
+template <cuda::MapNumber T>
 void interleaved_weight_gradient(const Tensor<T, Cuda>& clip, const Tensor<T, Cuda>& upstream, bool height_view,
-                                 Tensor<T, Cuda>& gradient) {
+                                 Tensor<Accumulated<T>, Cuda>& gradient) {
   convolution_weight_gradient(clip, upstream,
                               interleaved_convolution_shape(clip.shape(), upstream.shape(), height_view), gradient);
 }

@@ -13,11 +13,11 @@ namespace mien::kernels {
 
 /// x + bias.
 template <class T>
-void add_bias(const T* x, const T* bias, std::int64_t rows, std::int64_t channels, T* out, cudaStream_t stream);
+void add_bias(const T* x, const float* bias, std::int64_t rows, std::int64_t channels, T* out, cudaStream_t stream);
 
 /// x scale + shift.
 template <class T>
-void scale_shift(const T* x, const T* scale, const T* shift, std::int64_t rows, std::int64_t channels, T* out,
+void scale_shift(const T* x, const float* scale, const float* shift, std::int64_t rows, std::int64_t channels, T* out,
                  cudaStream_t stream);
 
 /// Floats that the two sums over rows need for themselves.
@@ -25,21 +25,21 @@ std::int64_t sum_rows_workspace(std::int64_t rows, std::int64_t channels);
 
 /// out [channels] = the sum of x over all rows.
 template <class T>
-void sum_rows(const T* x, std::int64_t rows, std::int64_t channels, float* workspace, T* out, cudaStream_t stream);
+void sum_rows(const T* x, std::int64_t rows, std::int64_t channels, float* workspace, float* out, cudaStream_t stream);
 
 /// The same of a b: the gradient of `scale_shift` for its scale.
 template <class T>
-void sum_row_products(const T* a, const T* b, std::int64_t rows, std::int64_t channels, float* workspace, T* out,
+void sum_row_products(const T* a, const T* b, std::int64_t rows, std::int64_t channels, float* workspace, float* out,
                       cudaStream_t stream);
 
 /// out [batch, positions, channels] = values [batch, channels] times factor.
 template <class T>
-void spread_over_positions(const T* values, float factor, std::int64_t batch, std::int64_t positions,
+void spread_over_positions(const float* values, float factor, std::int64_t batch, std::int64_t positions,
                            std::int64_t channels, T* out, cudaStream_t stream);
 
 /// x [batch, positions, channels] times weights [batch, channels].
 template <class T>
-void scale_channels(const T* x, const T* weights, std::int64_t batch, std::int64_t positions, std::int64_t channels,
+void scale_channels(const T* x, const float* weights, std::int64_t batch, std::int64_t positions, std::int64_t channels,
                     T* out, cudaStream_t stream);
 
 /// Floats that `scale_channels_weight_gradient` needs for itself.
@@ -48,6 +48,6 @@ std::int64_t scale_channels_workspace(std::int64_t batch, std::int64_t positions
 /// out [batch, channels] = the sum of x upstream over all positions.
 template <class T>
 void scale_channels_weight_gradient(const T* x, const T* upstream, std::int64_t batch, std::int64_t positions,
-                                    std::int64_t channels, float* workspace, T* out, cudaStream_t stream);
+                                    std::int64_t channels, float* workspace, float* out, cudaStream_t stream);
 
 }  // namespace mien::kernels

@@ -54,6 +54,6 @@ std::int64_t mean_of_positions_workspace(std::int64_t images, std::int64_t posit
 /// The means of x [images, positions, channels] over all positions.
 template <class T>
 void mean_of_positions(const T* x, std::int64_t images, std::int64_t positions, std::int64_t channels, float* workspace,
-                       T* means, cudaStream_t stream);
+                       float* means, cudaStream_t stream);
 
 }  // namespace mien::kernels
