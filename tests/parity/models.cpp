@@ -1,13 +1,18 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <map>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "mien/autograd/cross_entropy.hpp"
 #include "mien/autograd/multi_stage_loss.hpp"
 #include "mien/autograd/softmax.hpp"
 #include "mien/backend/cuda/graph.hpp"
 #include "mien/core/precision.hpp"
+#include "mien/gesture/representation.hpp"
+#include "mien/io/joint_table.hpp"
 #include "mien/models/accm.hpp"
 #include "mien/models/sistcm_resnet.hpp"
 #include "mien/models/two_stream_lstm.hpp"
@@ -120,6 +125,42 @@ TEST_CASE("a network starts with the same parameters on every device") {
 
 TEST_CASE("ACCM is trained on the GPU to what it is on the CPU") {
   check_same(trained_accm<float, Cuda>(), trained_accm<double, Cpu>(), 1e-3);
+}
+
+TEST_CASE("ACCM has the same losses on the GPU as on the CPU while it learns recordings of people") {
+  const auto recordings = io::read_joint_recordings(MIEN_SOURCE_DIR "/examples/data/joints_social");
+  std::map<std::string, Index> classes;
+  std::vector<Index> labels;
+  std::vector<Tensor<float>> maps;
+  for (std::size_t i = 0; i < recordings.size(); i += 40) {
+    labels.push_back(classes.emplace(recordings[i].label, static_cast<Index>(classes.size())).first->second);
+    maps.push_back(gesture::represent(recordings[i].sequence.joints, {.size = 12, .square_root = true}));
+    maps.back() = maps.back().view({1, 12, 12, 25});
+  }
+  REQUIRE(classes.size() > 3);
+  const Tensor<float> batch = ops::concatenate(std::span<const Tensor<float>>(maps), 0);
+  const auto losses = [&]<class T, class Device>() {
+    default_generator() = Generator(21);
+    models::Accm<T, Device> model({.classes = static_cast<Index>(classes.size()), .width = 16});
+    optim::AdamW<T, Device> adam(model.parameters(), {.learning_rate = 3e-3});
+    const Variable<T, Device> x(batch.cast<T>().template to<Device>());
+    std::vector<double> out;
+    for (int step = 0; step < 8; ++step) {
+      adam.zero_grad();
+      const auto loss = cross_entropy(model(x), labels);
+      backward(loss);
+      adam.step();
+      out.push_back(static_cast<double>(loss.item()));
+    }
+    return out;
+  };
+  const auto expected = losses.template operator()<double, Cpu>();
+  const auto found = losses.template operator()<float, Cuda>();
+  CHECK(expected.back() < 0.85 * expected.front());
+  for (std::size_t step = 0; step < expected.size(); ++step) {
+    CAPTURE(step);
+    CHECK(found[step] == doctest::Approx(expected[step]).epsilon(1e-4));
+  }
 }
 
 TEST_CASE("the face branch is trained on the GPU to what it is on the CPU") {
