@@ -104,7 +104,7 @@ TEST_CASE("parity: no kernel is without a case") {
       {"count_wrong_labels", "emulator/cross_entropy.cpp"},
       {"fill_strided", "parity/device.cpp"},
       {"from_super_image", "parity/super_images.cpp"},
-      {"fuse_decisions", "emulator/fusion.cpp"},
+      {"fuse_decisions", "parity/fusion.cpp"},
       {"lstm_step", "emulator/lstm.cpp"},
       {"lstm_step_gradient", "emulator/lstm.cpp"},
       {"prepare_clips", "parity/preparation.cpp"},
