@@ -187,6 +187,7 @@
 #include "mien/backend/cuda/optimiser_step.hpp"
 #include "mien/backend/cuda/pooling.hpp"
 #include "mien/backend/cuda/precision.hpp"
+#include "mien/backend/cuda/prefetch.hpp"
 #include "mien/backend/cuda/regression_loss.hpp"
 #include "mien/backend/cuda/scale_shift.hpp"
 #include "mien/backend/cuda/softmax.hpp"

@@ -20,8 +20,8 @@ constexpr DecisionRule all_rules[] = {DecisionRule::maximum, DecisionRule::avera
 using Modalities = std::vector<models::ModalityProbabilities<float>>;
 using ModalitiesOnDevice = std::vector<models::ModalityProbabilities<float, Cuda>>;
 
-Tensor<float> probabilities(Index samples, Index classes, std::uint64_t seed) {
-  return ops::softmax(testing::random<float>({samples, classes}, seed));
+Tensor<float> probabilities(const Shape& shape, std::uint64_t seed) {
+  return ops::softmax(testing::random<float>(shape, seed));
 }
 
 /// Missing at the host and on the GPU alike, and with gaps in memory there.
@@ -42,9 +42,9 @@ ModalitiesOnDevice on_device(const Modalities& modalities) {
 }  // namespace
 
 TEST_CASE("decisions are fused on the GPU as on the CPU, with the same modalities used") {
-  for (const auto& [samples, classes] : {std::pair<Index, Index>{1, 1}, {31, 7}, {9, 65}, {0, 7}}) {
-    Modalities modalities{probabilities(samples, classes, 1), std::nullopt, probabilities(samples, classes, 2),
-                          probabilities(samples, classes, 3)};
+  for (const Shape& shape : {Shape{1, 1}, Shape{31, 7}, Shape{9, 65}, Shape{0, 7}}) {
+    const Index samples = shape[0];
+    Modalities modalities{probabilities(shape, 1), std::nullopt, probabilities(shape, 2), probabilities(shape, 3)};
     for (Index b = 0; b < samples; ++b) {
       modalities[2].present.push_back(b % 3 != 0);
       modalities[3].present.push_back(b % 2 != 0);
@@ -53,7 +53,7 @@ TEST_CASE("decisions are fused on the GPU as on the CPU, with the same modalitie
     }
     for (const DecisionRule rule : all_rules)
       for (const double first : {0.0, 0.3}) {
-        CAPTURE(classes);
+        CAPTURE(shape.to_string());
         CAPTURE(static_cast<int>(rule));
         const models::DecisionFusionOptions options{.rule = rule, .weights = {first, 1, 0.5, 0.7}, .k = 2};
         const auto expected = models::fuse_decisions(modalities, options);
@@ -67,8 +67,8 @@ TEST_CASE("decisions are fused on the GPU as on the CPU, with the same modalitie
 
 TEST_CASE("decisions that cannot be fused are refused on the GPU, and wrong numbers make no score") {
   using Probabilities = Tensor<float, Cuda>;
-  const Probabilities face = probabilities(2, 3, 1).to<Cuda>();
-  const Probabilities body = probabilities(2, 3, 2).to<Cuda>();
+  const Probabilities face = probabilities({2, 3}, 1).to<Cuda>();
+  const Probabilities body = probabilities({2, 3}, 2).to<Cuda>();
   const auto refused = [](const ModalitiesOnDevice& modalities, const models::DecisionFusionOptions& options = {}) {
     models::fuse_decisions(modalities, options);
   };
@@ -85,7 +85,7 @@ TEST_CASE("decisions that cannot be fused are refused on the GPU, and wrong numb
   CHECK_THROWS_WITH_AS(refused(ModalitiesOnDevice(9, face)), "fuse_decisions: more than 8 modalities on the GPU",
                        ValueError);
 
-  Tensor<float> wrong = probabilities(2, 3, 3);
+  Tensor<float> wrong = probabilities({2, 3}, 3);
   wrong(1, 2) = -1;
   const Tensor<float> scores = models::fuse_decisions<float, Cuda>({face, wrong.to<Cuda>()}).scores.to<Cpu>();
   for (Index c = 0; c < 3; ++c) {
@@ -96,12 +96,12 @@ TEST_CASE("decisions that cannot be fused are refused on the GPU, and wrong numb
 
 TEST_CASE("decisions can be fused in a graph") {
   Tensor<float, Cuda> face({2, 3}, 1.0F);
-  const Tensor<float> body = probabilities(2, 3, 1);
+  const Tensor<float> body = probabilities({2, 3}, 1);
   Tensor<float, Cuda> scores;
   const cuda::Graph graph([&] {
     scores = models::fuse_decisions<float, Cuda>({face, {body.to<Cuda>(), {true, false}}}).scores;
   });
-  const Tensor<float> next = probabilities(2, 3, 2);
+  const Tensor<float> next = probabilities({2, 3}, 2);
   face.copy_from(next.to<Cuda>());
   graph.launch();
   CHECK(largest_difference(scores.to<Cpu>(), models::fuse_decisions<float>({next, {body, {true, false}}}).scores) <

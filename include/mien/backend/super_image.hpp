@@ -2,9 +2,9 @@
 
 /// What the backends share of super images; see ops/super_image_convolution.hpp for the method.
 ///
-/// What the seams of stacked ones add lies in lines, one piece of memory without gaps: [B, T - 1, W, O] for the tops of
-/// all frames but the first, the same for the bottoms of all but the last, then [B, T - 1, H, O] for their left and right
-/// columns.
+/// What the seams of stacked ones add lies in lines, one piece of memory without gaps: [B, T - 1, W, O] for the tops
+/// of all frames but the first, the same for the bottoms of all but the last, then [B, T - 1, H, O] for their left and
+/// right columns.
 
 #include "mien/core/tensor.hpp"
 
