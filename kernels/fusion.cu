@@ -8,9 +8,9 @@
 //
 // Launch: views take a thread a pair of weights, or, for a pair that all channels share, a warp that sums them; a
 // decision takes a warp a sample, eight a block, whose lanes have classes in turn.
-// Bytes: a pair reads and writes four numbers; a decision reads every modality two or three times, from the cache after
-// the first. Flops: some ten a number, and for `top_k` one for each pair of classes; decisions are added in double as
-// on the CPU. For a batch's few rows all are bound by their launch.
+// Bytes: a pair reads and writes four numbers; a decision reads every modality three or four times, from the cache
+// after the first. Flops: some ten a number, and for `top_k` one for each pair of classes; decisions are added in
+// double as on the CPU. For a batch's few rows all are bound by their launch.
 
 #include "mien/backend/cuda/kernels/fusion.hpp"
 #include "portable.hpp"
@@ -92,6 +92,13 @@ class Voters {
 
   __device__ bool any() const { return any_; }
 
+  /// Whether what they say of a class is neither negative nor infinite nor not-a-number.
+  __device__ bool are_valid(Index c) const {
+    bool valid = true;
+    for (int m = 0; m < all_.modalities; ++m) valid = valid && (!has(m) || is_valid(probability(m, c)));
+    return valid;
+  }
+
   /// The greatest probability of a class, the sum of all, or of their logarithms.
   __device__ double combined(Index c) const {
     double result = 0;
@@ -129,6 +136,7 @@ class Voters {
   static constexpr double least = 1e-12;
 
   __device__ bool has(int m) const { return all_.of[m].present == nullptr || all_.of[m].present[sample_] != 0; }
+  static __device__ bool is_valid(double p) { return p >= 0 && p < INFINITY; }
   __device__ double probability(int m, Index c) const {
     return to_float(all_.of[m].probabilities[sample_ * all_.classes + c]);
   }
@@ -155,6 +163,9 @@ __global__ void __launch_bounds__(fusion_threads, 1) fuse_samples(DecisionFusion
   if (sample >= all.samples) return;
   const int lane = lane_of_thread();
   const Voters<T> voters(all, sample);
+  bool valid = voters.any();
+  for (Index c = lane; c < all.classes; c += warp_threads) valid = valid && voters.are_valid(c);
+  valid = __any_sync(whole_warp, valid ? 0 : 1) == 0;
   double greatest = -INFINITY;
   if (all.rule == DecisionRule::product || all.rule == DecisionRule::top_k) {
     for (Index c = lane; c < all.classes; c += warp_threads) greatest = fmax(greatest, voters.combined(c));
@@ -165,7 +176,7 @@ __global__ void __launch_bounds__(fusion_threads, 1) fuse_samples(DecisionFusion
   total = sum_of_warp(total);
   for (Index c = lane; c < all.classes; c += warp_threads) {
     double score = NAN;
-    if (voters.any())
+    if (valid)
       score = total > 0 ? score_of(voters, all.rule, greatest, c) / total : 1 / static_cast<double>(all.classes);
     scores[sample * all.classes + c] = from_float<T>(static_cast<float>(score));
   }

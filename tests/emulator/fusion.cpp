@@ -143,3 +143,16 @@ TEST_CASE("a sample without any modality, and more modalities than there is room
   modalities.on_device.modalities = 9;
   CHECK_THROWS_AS(kernels::fuse_decisions(modalities.on_device, scores.data(), nullptr), Error);
 }
+
+TEST_CASE("a probability that is none makes its sample's scores not-a-number, on a device") {
+  for (const auto rule : all_rules)
+    for (const float wrong : {-0.5F, INFINITY, std::nanf("")}) {
+      Modalities<float> modalities(2, 4, 65);
+      modalities.on_device.rule = static_cast<kernels::DecisionRule>(rule);
+      modalities.on_device.k = 2;
+      modalities.numbers[0]->data()[2 * 65 + 40] = wrong;
+      DeviceArray<float> scores(4 * 65);
+      kernels::fuse_decisions(modalities.on_device, scores.data(), nullptr);
+      for (Index i = 0; i < 4 * 65; ++i) CHECK(std::isnan(scores.data()[i]) == (i / 65 == 2));
+    }
+}

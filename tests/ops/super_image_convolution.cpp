@@ -146,32 +146,6 @@ TEST_CASE("a clip's result does not depend on the clips beside it") {
   }
 }
 
-TEST_CASE("super images are built as the layouts say, and taken apart again") {
-  // Element (t, h, w) of the clip is 100 t + 10 h + w.
-  Tensor<float> clip({1, 2, 2, 3, 1});
-  for (Index t = 0; t < 2; ++t)
-    for (Index h = 0; h < 2; ++h)
-      for (Index w = 0; w < 3; ++w) clip(0, t, h, w, 0) = static_cast<float>(100 * t + 10 * h + w);
-  const auto row = [](const Tensor<float>& image, Index i) {
-    std::vector<float> out;
-    for (Index j = 0; j < image.size(2); ++j) out.push_back(image(0, i, j, 0));
-    return out;
-  };
-  const auto stacked_width = ops::to_super_image(clip, false, SuperImageLayout::stacked);
-  CHECK(row(stacked_width, 1) == std::vector<float>{10, 11, 12, 110, 111, 112});
-  const auto interleaved_width = ops::to_super_image(clip, false, SuperImageLayout::interleaved);
-  CHECK(row(interleaved_width, 1) == std::vector<float>{10, 110, 11, 111, 12, 112});
-  const auto stacked_height = ops::to_super_image(clip, true, SuperImageLayout::stacked);
-  CHECK(row(stacked_height, 2) == std::vector<float>{100, 101, 102});
-  const auto interleaved_height = ops::to_super_image(clip, true, SuperImageLayout::interleaved);
-  CHECK(row(interleaved_height, 1) == std::vector<float>{100, 101, 102});
-  CHECK(row(interleaved_height, 2) == std::vector<float>{10, 11, 12});
-  for (const SuperImageLayout layout : layouts)
-    for (const bool height : {true, false})
-      CHECK(largest_difference(ops::from_super_image(ops::to_super_image(clip, height, layout), 2, height, layout),
-                               clip) == 0);
-}
-
 TEST_CASE("weights of the views with gaps are read as their copies would be, and others refused") {
   const auto x = random<double>({2, 3, 4, 5, 2}, 21);
   const auto weight = random<double>({3, 3, 2, 3}, 22);

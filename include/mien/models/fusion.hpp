@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <numeric>
 #include <optional>
 #include <span>
@@ -17,6 +18,10 @@
 #include "mien/autograd/shape.hpp"
 #include "mien/nn/dropout.hpp"
 #include "mien/nn/linear.hpp"
+#if defined(MIEN_WITH_CUDA)
+#include "mien/backend/cuda/kernels/fusion.hpp"
+#include "mien/backend/cuda/number.hpp"
+#endif
 
 namespace mien::models {
 
@@ -36,29 +41,30 @@ struct DecisionFusionOptions {
 };
 
 /// What one modality says of B samples: class probabilities [B, C], or nothing if it is missing altogether.
-template <class T>
+template <class T, class Device = Cpu>
 struct ModalityProbabilities {
   ModalityProbabilities() = default;
   ModalityProbabilities(std::nullopt_t) {}
-  ModalityProbabilities(Tensor<T> probabilities_of_samples) : probabilities(std::move(probabilities_of_samples)) {}
+  ModalityProbabilities(Tensor<T, Device> probabilities_of_samples)
+      : probabilities(std::move(probabilities_of_samples)) {}
   /// For a modality that some samples lack, as in a film in which the face is seen at times: whether each sample has
   /// it. Rows of samples that lack it may hold anything.
-  ModalityProbabilities(Tensor<T> probabilities_of_samples, std::vector<bool> present_in_samples)
+  ModalityProbabilities(Tensor<T, Device> probabilities_of_samples, std::vector<bool> present_in_samples)
       : probabilities(std::move(probabilities_of_samples)), present(std::move(present_in_samples)) {}
 
   bool has(Index sample) const {
     return probabilities.has_value() && (present.empty() || present[static_cast<std::size_t>(sample)]);
   }
 
-  std::optional<Tensor<T>> probabilities;
+  std::optional<Tensor<T, Device>> probabilities;
   std::vector<bool> present;  ///< empty: in all samples
 };
 
-template <class T>
+template <class T, class Device = Cpu>
 struct FusedDecision {
   /// [B, C]; each row adds up to 1. By `maximum`, `average`, `product` and `weighted` these are probabilities. By
   /// `top_k` they are scores: their order counts, not their size.
-  Tensor<T> scores;
+  Tensor<T, Device> scores;
   /// used[m][b]: whether modality m had a say in sample b.
   std::vector<std::vector<bool>> used;
 
@@ -76,9 +82,9 @@ struct FusedDecision {
 /// The rules, sample by sample.
 namespace decision {
 
-/// The [B, C] of all modalities that are there; throws unless it is the same, and values and masks fit.
-template <class T>
-Shape check_modalities(std::span<const ModalityProbabilities<T>> modalities) {
+/// The [B, C] of all modalities that are there; throws unless it is the same, and marks of presence fit.
+template <class T, class Device>
+Shape check_modalities(const std::vector<ModalityProbabilities<T, Device>>& modalities) {
   std::optional<Shape> shape;
   for (std::size_t m = 0; m < modalities.size(); ++m) {
     const auto& modality = modalities[m];
@@ -91,18 +97,41 @@ Shape check_modalities(std::span<const ModalityProbabilities<T>> modalities) {
     if (!modality.present.empty() && static_cast<Index>(modality.present.size()) != found[0])
       throw ShapeError(detail::text("fuse_decisions: ", modality.present.size(),
                                     " marks of presence for probabilities ", found, " of modality ", m));
-    for (Index b = 0; b < found[0]; ++b) {
-      if (!modality.has(b)) continue;
-      for (Index c = 0; c < found[1]; ++c) {
-        const auto p = static_cast<double>((*modality.probabilities)(b, c));
+  }
+  if (!shape) throw ValueError(detail::text("fuse_decisions: all of ", modalities.size(), " modalities are missing"));
+  return *shape;
+}
+
+/// used[m][b]; throws if a sample has no modality at all.
+template <class T, class Device>
+std::vector<std::vector<bool>> used_modalities(const std::vector<ModalityProbabilities<T, Device>>& modalities,
+                                               Index samples) {
+  std::vector<std::vector<bool>> used(modalities.size(), std::vector<bool>(static_cast<std::size_t>(samples)));
+  for (Index b = 0; b < samples; ++b) {
+    bool any = false;
+    for (std::size_t m = 0; m < modalities.size(); ++m) {
+      const bool has = modalities[m].has(b);
+      used[m][static_cast<std::size_t>(b)] = has;
+      any = any || has;
+    }
+    if (!any)
+      throw ValueError(detail::text("fuse_decisions: every modality is missing in sample ", b, "; leave it out"));
+  }
+  return used;
+}
+
+template <class T>
+void check_probabilities(const std::vector<ModalityProbabilities<T>>& modalities, const Shape& shape) {
+  for (std::size_t m = 0; m < modalities.size(); ++m)
+    for (Index b = 0; b < shape[0]; ++b) {
+      if (!modalities[m].has(b)) continue;
+      for (Index c = 0; c < shape[1]; ++c) {
+        const auto p = static_cast<double>((*modalities[m].probabilities)(b, c));
         if (!(p >= 0 && std::isfinite(p)))
           throw ValueError(
               detail::text("fuse_decisions: probability ", p, " of class ", c, " in sample ", b, " of modality ", m));
       }
     }
-  }
-  if (!shape) throw ValueError(detail::text("fuse_decisions: all of ", modalities.size(), " modalities are missing"));
-  return *shape;
 }
 
 /// One sample: a row of probabilities for each modality that has a say, and its weight.
@@ -183,33 +212,70 @@ inline void check_fusion_options(const DecisionFusionOptions& options, std::size
       throw ValueError(detail::text("fuse_decisions: weight ", weight, " is negative or no number"));
 }
 
+template <class T>
+void fuse_samples(const std::vector<ModalityProbabilities<T>>& modalities, const DecisionFusionOptions& options,
+                  Tensor<T>& fused) {
+  check_probabilities(modalities, fused.shape());
+  for (Index b = 0; b < fused.size(0); ++b) {
+    std::vector<Voter> voters;
+    for (std::size_t m = 0; m < modalities.size(); ++m) {
+      if (!modalities[m].has(b)) continue;
+      voters.push_back({{}, options.rule == DecisionRule::weighted ? options.weights[m] : 1.0});
+      for (Index c = 0; c < fused.size(1); ++c)
+        voters.back().probabilities.push_back(static_cast<double>((*modalities[m].probabilities)(b, c)));
+    }
+    const std::vector<double> scores = fuse_sample(voters, options);
+    for (Index c = 0; c < fused.size(1); ++c) fused(b, c) = static_cast<T>(scores[static_cast<std::size_t>(c)]);
+  }
+}
+
+#if defined(MIEN_WITH_CUDA)
+template <cuda::Number T>
+void fuse_samples(const std::vector<ModalityProbabilities<T, Cuda>>& modalities, const DecisionFusionOptions& options,
+                  Tensor<T, Cuda>& fused) {
+  using Kernel = kernels::DecisionFusion<T>;
+  Kernel fusion{.samples = fused.size(0),
+                .classes = fused.size(1),
+                .rule = static_cast<kernels::DecisionRule>(options.rule),
+                .k = options.k,
+                .modalities = 0,
+                .of = {}};
+  // What the kernel reads has to last until it is queued.
+  std::vector<Tensor<T, Cuda>> probabilities;
+  std::vector<Tensor<std::uint8_t, Cuda>> marks;
+  for (std::size_t m = 0; m < modalities.size(); ++m) {
+    if (!modalities[m].probabilities) continue;
+    if (fusion.modalities == Kernel::most_modalities)
+      throw ValueError(detail::text("fuse_decisions: more than ", Kernel::most_modalities, " modalities on the GPU"));
+    probabilities.push_back(modalities[m].probabilities->contiguous());
+    const std::vector<std::uint8_t> present(modalities[m].present.begin(), modalities[m].present.end());
+    if (!present.empty()) marks.push_back(Tensor<std::uint8_t, Cuda>::from({fusion.samples}, present));
+    fusion.of[fusion.modalities++] = {probabilities.back().data(), present.empty() ? nullptr : marks.back().data(),
+                                      options.rule == DecisionRule::weighted ? options.weights[m] : 1.0};
+  }
+  kernels::fuse_decisions(fusion, fused.data(), cuda::current_stream().get());
+}
+#endif
+
 }  // namespace decision
 
 /// Fuses class probabilities sample by sample. A sample that lacks a modality is decided by the others, and `used` says
-/// so; if only modalities of weight 0 are left, they weigh the same. Throws ValueError if a sample has no modality at
-/// all.
+/// so; if only modalities of weight 0 are left, they weigh the same. Throws ShapeError for probabilities that are not
+/// all [B, C] and for marks of presence that are not B; ValueError if a sample has no modality at all, for options that
+/// make no sense, and for a probability that is negative or no number.
+///
+/// On the GPU nothing is waited for: where a probability is negative or no number, all scores of its sample are
+/// not-a-number. There are at most 8 modalities there, those that are missing altogether not counted, else ValueError.
 ///
 ///     auto fused = models::fuse_decisions<float>({face, {body, body_seen}}, {.rule = DecisionRule::product});
-template <class T>
-FusedDecision<T> fuse_decisions(const std::vector<ModalityProbabilities<T>>& modalities,
-                                const DecisionFusionOptions& options = {}) {
+///     auto on_gpu = models::fuse_decisions<float, Cuda>({softmax(face_logits).value(), {body, body_seen}});
+template <class T, class Device = Cpu>
+FusedDecision<T, Device> fuse_decisions(const std::vector<ModalityProbabilities<T, Device>>& modalities,
+                                        const DecisionFusionOptions& options = {}) {
   decision::check_fusion_options(options, modalities.size());
-  const Shape shape = decision::check_modalities(std::span<const ModalityProbabilities<T>>(modalities));
-  FusedDecision<T> fused{Tensor<T>(shape), {modalities.size(), std::vector<bool>(static_cast<std::size_t>(shape[0]))}};
-  for (Index b = 0; b < shape[0]; ++b) {
-    std::vector<decision::Voter> voters;
-    for (std::size_t m = 0; m < modalities.size(); ++m) {
-      if (!modalities[m].has(b)) continue;
-      fused.used[m][static_cast<std::size_t>(b)] = true;
-      voters.push_back({{}, options.rule == DecisionRule::weighted ? options.weights[m] : 1.0});
-      for (Index c = 0; c < shape[1]; ++c)
-        voters.back().probabilities.push_back(static_cast<double>((*modalities[m].probabilities)(b, c)));
-    }
-    if (voters.empty())
-      throw ValueError(detail::text("fuse_decisions: every modality is missing in sample ", b, "; leave it out"));
-    const std::vector<double> scores = decision::fuse_sample(voters, options);
-    for (Index c = 0; c < shape[1]; ++c) fused.scores(b, c) = static_cast<T>(scores[static_cast<std::size_t>(c)]);
-  }
+  const Shape shape = decision::check_modalities(modalities);
+  FusedDecision<T, Device> fused{Tensor<T, Device>(shape), decision::used_modalities(modalities, shape[0])};
+  decision::fuse_samples(modalities, options, fused.scores);
   return fused;
 }
 

@@ -26,14 +26,9 @@
 #include "mien/backend/cuda/super_image_convolution.hpp"
 #endif
 #include "mien/ops/convolution.hpp"
+#include "mien/ops/super_image.hpp"
 
 namespace mien::ops {
-
-/// How the frames of a clip lie in a super image.
-enum class SuperImageLayout {
-  stacked,     ///< whole frames side by side: row t H + h, column t W + w
-  interleaved  ///< the frames of a pixel side by side: row h T + t, column w T + t
-};
 
 namespace detail {
 
@@ -225,41 +220,6 @@ Tensor<T, Device> super_image_convolution(const Tensor<T, Device>& x, const Tens
   if (layout == SuperImageLayout::stacked)
     parts.frames = scale_channels(parts.frames, add(weights.height, weights.width));
   return super_image_mix(parts, weights);
-}
-
-/// The super image of one view, as a copy: [B, H T, W, C] or [B, H, W T, C]. The layers do without; this is for looking
-/// at super images and for checking the layers.
-template <class T, class Device>
-Tensor<T, Device> to_super_image(const Tensor<T, Device>& x, bool height_view, SuperImageLayout layout) {
-  if (x.rank() != 5) throw ShapeError(detail::text("to_super_image: input ", x.shape(), " is not [B, T, H, W, C]"));
-  const bool stacked = layout == SuperImageLayout::stacked;
-  const Tensor<T, Device> clip = height_view ? (stacked ? x : x.permute({0, 2, 1, 3, 4}))
-                                             : x.permute(stacked ? std::initializer_list<Index>{0, 2, 1, 3, 4}
-                                                                 : std::initializer_list<Index>{0, 2, 3, 1, 4});
-  const Shape shape = height_view ? Shape{x.size(0), x.size(1) * x.size(2), x.size(3), x.size(4)}
-                                  : Shape{x.size(0), x.size(2), x.size(3) * x.size(1), x.size(4)};
-  return clip.contiguous().view(shape);
-}
-
-/// Back to a clip of `frames` frames: [B, T, H, W, C].
-template <class T, class Device>
-Tensor<T, Device> from_super_image(const Tensor<T, Device>& image, Index frames, bool height_view,
-                                   SuperImageLayout layout) {
-  const Index axis = height_view ? 1 : 2;
-  if (image.rank() != 4 || frames < 1 || image.size(axis) % frames != 0)
-    throw ShapeError(
-        detail::text("from_super_image: image ", image.shape(), " cannot be cut into ", frames, " frames"));
-  const Tensor<T, Device> tight = image.contiguous();
-  const Index b = image.size(0);
-  const Index height = image.size(1) / (height_view ? frames : 1);
-  const Index width = image.size(2) / (height_view ? 1 : frames);
-  const Index c = image.size(3);
-  const bool stacked = layout == SuperImageLayout::stacked;
-  if (height_view)
-    return stacked ? tight.view({b, frames, height, width, c})
-                   : tight.view({b, height, frames, width, c}).permute({0, 2, 1, 3, 4}).contiguous();
-  return stacked ? tight.view({b, height, frames, width, c}).permute({0, 2, 1, 3, 4}).contiguous()
-                 : tight.view({b, height, width, frames, c}).permute({0, 3, 1, 2, 4}).contiguous();
 }
 
 }  // namespace mien::ops

@@ -27,7 +27,7 @@ enum class DecisionRule { maximum, average, product, weighted, top_k };
 /// What one modality says of all samples.
 template <class T>
 struct ModalityProbabilities {
-  const T* probabilities;       ///< [samples, classes], neither negative nor infinite where the modality is present
+  const T* probabilities;       ///< [samples, classes]
   const std::uint8_t* present;  ///< [samples], or null: in all of them
   double weight;                ///< for `weighted`
 };
@@ -45,7 +45,8 @@ struct DecisionFusion {
 };
 
 /// scores [samples, classes], each row adding up to 1, of the modalities that are present in its sample; not-a-number
-/// where none is. Throws Error for more than `most_modalities`.
+/// in a row where none is, or where one says anything negative, infinite or not-a-number. Throws Error for more than
+/// `most_modalities`.
 template <class T>
 void fuse_decisions(const DecisionFusion<T>& fusion, T* scores, cudaStream_t stream);
 
