@@ -90,7 +90,7 @@ struct Program {
     if (fail_at && steps == *fail_at) throw std::runtime_error("killed");
     Variable<float> logits = network(batch.points);
     if (poison_at && steps == *poison_at) logits.value().fill(std::numeric_limits<float>::quiet_NaN());
-    return {cross_entropy(logits, batch.labels), logits.value(), batch.labels};
+    return {scale(cross_entropy(logits, batch.labels), loss_factor), logits.value(), batch.labels};
   }
 
   std::vector<float> weights() {
@@ -108,6 +108,7 @@ struct Program {
   Index steps = 0;
   std::optional<Index> fail_at = {};
   std::optional<Index> poison_at = {};
+  float loss_factor = 1;
   Trainer<float> trainer;
 };
 
@@ -289,9 +290,10 @@ TEST_CASE("a scaled loss trains to the same bits, and its scale is in the checkp
   // The first scales overflow: those batches are left out, and told.
   std::ostringstream words;
   TrainerOptions options{.epochs = epochs, .work_dir = folder.path(), .restore_best = false};
-  options.loss_scale = optim::LossScaleOptions{.initial = 0x1p127, .backoff = 0x1p-16};
+  options.loss_scale = optim::LossScaleOptions{.initial = 0x1p120, .backoff = 0x1p-8};
   options.progress.stream = &words;
   Program whole(options);
+  whole.loss_factor = 0x1p20F;
   whole.run();
   CHECK(contains(words.str(), "batches left out: "));
   const auto whole_file = io::read_file(whole.trainer.checkpoints().last_file());
@@ -303,9 +305,11 @@ TEST_CASE("a scaled loss trains to the same bits, and its scale is in the checkp
   Index batches = 0;
   options.stop_requested = [&] { return ++batches == 7; };
   Program first(options);
+  first.loss_factor = 0x1p20F;
   first.run();
   options.stop_requested = {};
   Program second(options, 99);
+  second.loss_factor = 0x1p20F;
   second.run();
   CHECK(io::read_file(second.trainer.checkpoints().last_file()) == whole_file);
 }
