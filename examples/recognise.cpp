@@ -5,8 +5,9 @@
 ///     recognise --model gesture.safetensors joints_social --json  a folder with joints.npy and sequences.csv
 ///
 /// With --work-dir rows are kept in recognised.csv there after each source, and --resume, with the same options, skips
-/// the sources that it has. The model file says which kind it is. Columns: source, start and end (the first and last frame, counted from 0),
-/// emotion, and a probability for each class. All but source, start and end is empty where nobody was seen.
+/// the sources that it has. The model file says which kind it is. Columns: source, start and end (the first and last
+/// frame, counted from 0), emotion, and a probability for each class. All but source, start and end is empty where
+/// nobody was seen.
 
 #include <algorithm>
 #include <filesystem>
@@ -111,7 +112,8 @@ std::vector<Row> recognise_frames(examples::FaceModel& model, const std::vector<
     return place;
   };
   std::vector<Row> rows;
-  for (const auto& [start, end] : windows(static_cast<Index>(paths.size()), wanted, options.step > 0 ? options.step : wanted)) {
+  for (const auto& [start, end] :
+       windows(static_cast<Index>(paths.size()), wanted, options.step > 0 ? options.step : wanted)) {
     examples::check_stop();
     Generator unused;
     const auto picked = data::clip_frames(end - start, {.clips = form.clips, .frames = form.frames}, unused);
@@ -151,7 +153,8 @@ bool has_pictures(const fs::path& folder) {
 /// Rows of all sources so far, kept in the work folder after each of them if there is one.
 class Rows {
  public:
-  Rows(fs::path file, std::vector<std::string> class_names) : file_(std::move(file)), class_names_(std::move(class_names)) {}
+  Rows(fs::path file, std::vector<std::string> class_names)
+      : file_(std::move(file)), class_names_(std::move(class_names)) {}
 
   /// Takes over what an earlier run with the same options has kept. Throws FileError if it is of other classes.
   void resume() {
@@ -196,11 +199,13 @@ void recognise_faces(const Options& options, Rows& rows) {
   auto model = examples::load_face_model(options.model);
   std::vector<fs::path> videos;
   collect(options.input, has_pictures, videos);
-  if (videos.empty()) throw FileError(options.input.string(), "", "no pictures", "a folder of frames, or of such folders");
+  if (videos.empty())
+    throw FileError(options.input.string(), "", "no pictures", "a folder of frames, or of such folders");
   for (const fs::path& video : videos) {
     data::SkippedFiles unused;
     std::vector<fs::path> frames;
-    for (const std::string& name : data::detail::list_folder(video, {}, unused).pictures) frames.push_back(video / name);
+    for (const std::string& name : data::detail::list_folder(video, {}, unused).pictures)
+      frames.push_back(video / name);
     const std::string source = source_name(options.input, video);
     if (rows.has(source)) continue;
     std::cerr << source << ": " << frames.size() << " frames\n";
@@ -274,7 +279,8 @@ examples::Json Rows::to_json() const {
     if (!row.probabilities.empty()) {
       clip["emotion"] = emotion_of(row);
       clip["probabilities"] = examples::Json::object();
-      for (std::size_t c = 0; c < class_names_.size(); ++c) clip["probabilities"][class_names_[c]] = row.probabilities[c];
+      for (std::size_t c = 0; c < class_names_.size(); ++c)
+        clip["probabilities"][class_names_[c]] = row.probabilities[c];
     }
     clips.push_back(clip);
   }

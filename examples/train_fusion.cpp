@@ -7,9 +7,9 @@
 ///                  --pair happy=happy,anger=angry,sadness=sad
 ///
 /// No set with face, joints and emotion together can be had freely, so a face clip and a joint recording of the same
-/// label are taken for one person's. Both sets are divided first, by subject where subjects are known, and pairs are made
-/// within a part: nothing of a test pair was seen in training. In each part and label both lists are shuffled by the
-/// seed, and the shorter one begins anew until the longer one is used up. Accuracies of such pairs say whether the
+/// label are taken for one person's. Both sets are divided first, by subject where subjects are known, and pairs are
+/// made within a part: nothing of a test pair was seen in training. In each part and label both lists are shuffled by
+/// the seed, and the shorter one begins anew until the longer one is used up. Accuracies of such pairs say whether the
 /// branches help each other where their mistakes are independent; how real people's faces and bodies go together they
 /// cannot say.
 
@@ -68,7 +68,8 @@ std::vector<Index> labels_of(const std::vector<Pair>& pairs) {
 }
 
 /// One row of `rows` for each pair.
-Tensor<float> rows_of(const std::vector<std::vector<double>>& rows, const std::vector<Pair>& pairs, Index Pair::*place) {
+Tensor<float> rows_of(const std::vector<std::vector<double>>& rows, const std::vector<Pair>& pairs,
+                      Index Pair::*place) {
   Tensor<float> out({static_cast<Index>(pairs.size()), static_cast<Index>(rows.front().size())});
   for (std::size_t i = 0; i < pairs.size(); ++i) {
     const auto& row = rows[static_cast<std::size_t>(pairs[i].*place)];
@@ -235,8 +236,7 @@ void report(const std::vector<Comparison>& seeds, std::uint64_t first_seed, bool
   if (json) {
     auto out = examples::Json::array();
     for (std::size_t i = 0; i < seeds.size(); ++i) {
-      examples::Json one = {
-          {"seed", first_seed + i}, {"pairs", seeds[i].pairs}, {"face_weight", seeds[i].face_weight}};
+      examples::Json one = {{"seed", first_seed + i}, {"pairs", seeds[i].pairs}, {"face_weight", seeds[i].face_weight}};
       for (const auto& [name, confusion] : seeds[i].methods) {
         one["methods"].push_back(examples::to_json(confusion));
         one["methods"].back()["name"] = name;
@@ -319,17 +319,15 @@ int main(int count, char** arguments) {
     const auto run_seed = [&](std::uint64_t seed, const std::filesystem::path& folder) {
       const Parts face_parts = examples::divide(face_facts, split, seed).front();
       const Parts body_parts = examples::divide(body_facts, split, seed).front();
-      auto face = face_model.empty()
-                      ? examples::train_face(faces, face_parts, {folder / "face", "face", seed},
-                                             examples::fitted(face_form, classes), clip_augmentation, training, {},
-                                             program)
-                            .model
-                      : examples::load_face_model(face_model);
-      auto body = joint_model.empty()
-                      ? examples::train_gesture(bodies, body_parts, {folder / "body", "body", seed}, joint_form,
-                                                joint_augmentation, training, program)
-                            .model
-                      : examples::load_gesture_model(joint_model);
+      auto face = face_model.empty() ? examples::train_face(faces, face_parts, {folder / "face", "face", seed},
+                                                            examples::fitted(face_form, classes), clip_augmentation,
+                                                            training, {}, program)
+                                           .model
+                                     : examples::load_face_model(face_model);
+      auto body = joint_model.empty() ? examples::train_gesture(bodies, body_parts, {folder / "body", "body", seed},
+                                                                joint_form, joint_augmentation, training, program)
+                                            .model
+                                      : examples::load_gesture_model(joint_model);
       if (static_cast<Index>(face.class_names.size()) != classes ||
           static_cast<Index>(body.class_names.size()) != classes)
         throw ValueError(mien::detail::text("models of ", face.class_names.size(), " and ", body.class_names.size(),
@@ -352,8 +350,8 @@ int main(int count, char** arguments) {
 
     std::vector<Comparison> seeds;
     for (std::uint64_t seed = common.seed; seed < common.seed + static_cast<std::uint64_t>(training.seeds); ++seed)
-      seeds.push_back(run_seed(
-          seed, training.seeds == 1 ? common.work_dir : common.work_dir / ("seed_" + std::to_string(seed))));
+      seeds.push_back(
+          run_seed(seed, training.seeds == 1 ? common.work_dir : common.work_dir / ("seed_" + std::to_string(seed))));
     report(seeds, common.seed, common.json);
   });
 }

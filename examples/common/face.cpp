@@ -97,17 +97,17 @@ void add_face_model_options(CLI::App& app, FaceFormOptions& options, const std::
       ->check(CLI::IsMember({"imagenet", "centred", "none"}))
       ->group(group);
   add_choice(app, name("fit"), model.frame.fit, fits(), "how pictures become squares")->group(group);
-  add_choice(app, name("layout"), model.network.layout, super_image_layouts(), "of the super images")
-      ->group(group);
-  add_choice(app, name("fusion"), model.network.fusion, view_fusions(), "of the two views")
-      ->group(group);
+  add_choice(app, name("layout"), model.network.layout, super_image_layouts(), "of the super images")->group(group);
+  add_choice(app, name("fusion"), model.network.fusion, view_fusions(), "of the two views")->group(group);
   app.add_flag(name("small"), options.small, "the form for faces of about 48 pixels: stem without stride, few channels")
       ->group(group);
   app.add_option(name("widths"), options.widths, "channels of the four stages, as in 16,32,64,128")
       ->delimiter(',')
       ->expected(4)
       ->group(group);
-  app.add_option(name("dropout"), model.network.dropout, "before the classifier")->check(CLI::Range(0.0, 0.99))->group(group);
+  app.add_option(name("dropout"), model.network.dropout, "before the classifier")
+      ->check(CLI::Range(0.0, 0.99))
+      ->group(group);
   app.add_flag(name("lstm"), model.lstm, "two-stream LSTM over the clips, trained with multi-stage supervision")
       ->group(group);
   app.add_option(name("feature-hidden"), model.feature_hidden, "hidden units of the LSTM over features")
@@ -120,8 +120,7 @@ void add_face_model_options(CLI::App& app, FaceFormOptions& options, const std::
   app.add_option(name("mu"), model.mu, "weight of the loss of E2")->check(CLI::NonNegativeNumber)->group(group);
 }
 
-void add_clip_augmentation_options(CLI::App& app, data::ClipAugmentation& options,
-                                          const std::string& prefix) {
+void add_clip_augmentation_options(CLI::App& app, data::ClipAugmentation& options, const std::string& prefix) {
   const std::string group = "Clip augmentation";
   const auto add = [&](const char* option, double& value, const char* words) {
     app.add_option("--" + prefix + option, value, words)->check(CLI::NonNegativeNumber)->group(group);
@@ -138,9 +137,9 @@ void add_clip_augmentation_options(CLI::App& app, data::ClipAugmentation& option
 }
 
 data::FrameSequences read_face_data(const FaceDataOptions& options, const std::string& split_column,
-                                           const std::string& subject_column) {
-  const int sources = !options.videos.empty() + !options.images.empty() + !options.subjects.empty() +
-                      !options.sheet.empty();
+                                    const std::string& subject_column) {
+  const int sources =
+      !options.videos.empty() + !options.images.empty() + !options.subjects.empty() + !options.sheet.empty();
   if (sources != 1) throw UsageError("frames come from one of --videos, --images, --subjects and --sheet");
   const data::FolderOptions folders{.class_names = split_list(options.class_names)};
   data::FrameSequences all;
@@ -152,7 +151,8 @@ data::FrameSequences read_face_data(const FaceDataOptions& options, const std::s
     all = data::subject_sequences(options.subjects, folders);
   } else {
     const std::filesystem::path sheet = options.sheet;
-    all = data::from_sheet(sheet, options.sheet_root.empty() ? sheet.parent_path() : std::filesystem::path(options.sheet_root),
+    all = data::from_sheet(sheet,
+                           options.sheet_root.empty() ? sheet.parent_path() : std::filesystem::path(options.sheet_root),
                            {.path = options.path_column,
                             .label = options.label_column,
                             .subject = subject_column,
@@ -293,8 +293,8 @@ FaceModel load_face_model(const std::filesystem::path& path) {
 namespace {
 
 void start_from(FaceNetwork& network, const std::filesystem::path& path) {
-  const auto report = io::load(network.face, path,
-                               {.strict = false, .rename = {{"face.", ""}}, .allow_other_head = {"fc."}});
+  const auto report =
+      io::load(network.face, path, {.strict = false, .rename = {{"face.", ""}}, .allow_other_head = {"fc."}});
   std::cerr << path.string() << ": " << report.loaded.size() << " tensors loaded" << report.to_string() << "\n";
 }
 
@@ -303,7 +303,7 @@ void start_from(FaceNetwork& network, const std::filesystem::path& path) {
 namespace {
 
 data::FaceClips face_clips(const data::FrameSequences& videos, const FaceModelOptions& form,
-                                  data::ClipSampling sampling, const data::ClipAugmentation& augmentation) {
+                           data::ClipSampling sampling, const data::ClipAugmentation& augmentation) {
   return data::FaceClips(videos, {.clips = form.clips,
                                   .frames = form.frames,
                                   .sampling = sampling,
@@ -326,18 +326,18 @@ data::ClipAugmentation evaluation_augmentation(const data::ClipAugmentation& aug
 }  // namespace
 
 TrainedFace train_face(const data::FrameSequences& data, const Parts& parts, const RunPlace& place,
-                              const FaceModelOptions& form, const data::ClipAugmentation& augmentation,
-                              const TrainingOptions& training, const std::filesystem::path& weights,
-                              const Program& program) {
+                       const FaceModelOptions& form, const data::ClipAugmentation& augmentation,
+                       const TrainingOptions& training, const std::filesystem::path& weights, const Program& program) {
   set_seed(place.seed);
   FaceModel model(form, data.class_names);
   if (!weights.empty()) start_from(model.network, weights);
   const auto train_data = data.subset(parts.train);
   const auto loader =
       training_loader(face_clips(train_data, form, data::ClipSampling::random, augmentation), training, place.seed);
-  const auto validation = evaluation_loader(face_clips(data.subset(watched_samples(parts)), form,
-                                                       data::ClipSampling::centred, evaluation_augmentation(augmentation)),
-                                            training, place.seed);
+  const auto validation =
+      evaluation_loader(face_clips(data.subset(watched_samples(parts)), form, data::ClipSampling::centred,
+                                   evaluation_augmentation(augmentation)),
+                        training, place.seed);
   const CrossEntropyOptions loss = loss_options(training, train_data.labels(), data.classes());
   auto history = train_network(
       model.network, loader, validation,
@@ -354,14 +354,14 @@ TrainedFace train_face(const data::FrameSequences& data, const Parts& parts, con
 }
 
 Predictions predict_face(FaceModel& model, const data::FrameSequences& data, const std::vector<Index>& samples,
-                                const data::ClipAugmentation& augmentation, const TrainingOptions& training,
-                                std::uint64_t seed, std::vector<double>* alpha) {
+                         const data::ClipAugmentation& augmentation, const TrainingOptions& training,
+                         std::uint64_t seed, std::vector<double>* alpha) {
   const auto subset = data.subset(samples);
   const auto plain = evaluation_loader(
       face_clips(subset, model.options, data::ClipSampling::centred, evaluation_augmentation(augmentation)), training,
       seed);
-  const auto varied = evaluation_loader(
-      face_clips(subset, model.options, data::ClipSampling::random, augmentation), training, seed);
+  const auto varied =
+      evaluation_loader(face_clips(subset, model.options, data::ClipSampling::random, augmentation), training, seed);
   const double rows = static_cast<double>(subset.size() * training.test_time_augmentation);
   if (alpha) alpha->clear();
   return predict(plain, varied, training.test_time_augmentation, [&](const data::FaceBatch& batch) {
@@ -374,7 +374,8 @@ Predictions predict_face(FaceModel& model, const data::FrameSequences& data, con
       const Tensor<float> height = blocks[block].select(1, 0).contiguous();
       double sum = 0;
       for (const float weight : height.span()) sum += static_cast<double>(weight);
-      (*alpha)[block] += sum / static_cast<double>(height.elements()) * static_cast<double>(out.probabilities.size(0)) / rows;
+      (*alpha)[block] +=
+          sum / static_cast<double>(height.elements()) * static_cast<double>(out.probabilities.size(0)) / rows;
     }
     return out;
   });

@@ -18,7 +18,7 @@
 
 namespace mien::examples {
 
-// --- options -----------------------------------------------------------------------------------------------------------
+// --- options --------------------------------------------------------------------------------------------------------
 
 /// Where frames are.
 struct FaceDataOptions {
@@ -63,20 +63,19 @@ struct FaceFormOptions {
 
 void add_face_model_options(CLI::App& app, FaceFormOptions& options, const std::string& prefix = "");
 
-void add_clip_augmentation_options(CLI::App& app, data::ClipAugmentation& options,
-                                          const std::string& prefix = "");
+void add_clip_augmentation_options(CLI::App& app, data::ClipAugmentation& options, const std::string& prefix = "");
 
 inline data::ClipAugmentation usual_clip_augmentation() {
   return {.mirror = 0.5, .rotation = 8, .scale = 0.1, .shift = 0.06, .brightness = 0.1, .contrast = 0.2};
 }
 
-// --- data --------------------------------------------------------------------------------------------------------------
+// --- data -----------------------------------------------------------------------------------------------------------
 
 /// Reads what the options name. Throws UsageError unless that is one thing.
 data::FrameSequences read_face_data(const FaceDataOptions& options, const std::string& split_column,
-                                           const std::string& subject_column);
+                                    const std::string& subject_column);
 
-// --- the network -------------------------------------------------------------------------------------------------------
+// --- the network ----------------------------------------------------------------------------------------------------
 
 /// Clips' network and, if wanted, the LSTM over them. Names "face.*" and "reader.*" in checkpoints.
 struct FaceNetwork : nn::Module<FaceNetwork, float> {
@@ -125,7 +124,7 @@ struct FaceModel {
 /// The form for these classes.
 FaceModelOptions fitted(const FaceFormOptions& options, Index classes);
 
-// --- model files -------------------------------------------------------------------------------------------------------
+// --- model files ----------------------------------------------------------------------------------------------------
 
 /// With all that `load_face_model` needs, and a self-check.
 void save_face_model(FaceModel& model, const std::filesystem::path& path);
@@ -133,7 +132,7 @@ void save_face_model(FaceModel& model, const std::filesystem::path& path);
 /// Throws FileError for a file that is none of ours, or damaged.
 FaceModel load_face_model(const std::filesystem::path& path);
 
-// --- training ----------------------------------------------------------------------------------------------------------
+// --- training -------------------------------------------------------------------------------------------------------
 
 struct TrainedFace {
   FaceModel model;
@@ -141,13 +140,12 @@ struct TrainedFace {
 };
 
 TrainedFace train_face(const data::FrameSequences& data, const Parts& parts, const RunPlace& place,
-                              const FaceModelOptions& form, const data::ClipAugmentation& augmentation,
-                              const TrainingOptions& training, const std::filesystem::path& weights,
-                              const Program& program);
+                       const FaceModelOptions& form, const data::ClipAugmentation& augmentation,
+                       const TrainingOptions& training, const std::filesystem::path& weights, const Program& program);
 
 /// Probabilities of some samples; `alpha`, if given, becomes the mean weight of the height view in each block.
 Predictions predict_face(FaceModel& model, const data::FrameSequences& data, const std::vector<Index>& samples,
-                                const data::ClipAugmentation& augmentation, const TrainingOptions& training,
-                                std::uint64_t seed, std::vector<double>* alpha = nullptr);
+                         const data::ClipAugmentation& augmentation, const TrainingOptions& training,
+                         std::uint64_t seed, std::vector<double>* alpha = nullptr);
 
 }  // namespace mien::examples

@@ -89,18 +89,18 @@ void add_gesture_model_options(CLI::App& app, GestureModelOptions& options, cons
   app.add_option(name("sigma"), options.representation.sigma, "of the Gaussian about a joint, 0 for one pixel")
       ->check(CLI::NonNegativeNumber)
       ->group(group);
-  add_choice(app, name("time-weight"), options.representation.weight, time_weights(), "W(t)")
-      ->group(group);
-  add_choice(app, name("map-scale"), options.representation.scale, scales(), "what maps are divided by")
-      ->group(group);
-  add_choice(app, name("box"), options.representation.box, boxes(), "what lies in one square")
-      ->group(group);
+  add_choice(app, name("time-weight"), options.representation.weight, time_weights(), "W(t)")->group(group);
+  add_choice(app, name("map-scale"), options.representation.scale, scales(), "what maps are divided by")->group(group);
+  add_choice(app, name("box"), options.representation.box, boxes(), "what lies in one square")->group(group);
   app.add_option(name("square-root"), options.representation.square_root, "of the maps' values: true or false")
       ->group(group);
-  app.add_option(name("width"), options.network.width, "channels of the blocks")->check(CLI::PositiveNumber)->group(group);
-  add_choice(app, name("aggregate"), options.network.aggregate, aggregates(), "the two branches")
+  app.add_option(name("width"), options.network.width, "channels of the blocks")
+      ->check(CLI::PositiveNumber)
       ->group(group);
-  app.add_option(name("dropout"), options.network.dropout, "before the classifier")->check(CLI::Range(0.0, 0.99))->group(group);
+  add_choice(app, name("aggregate"), options.network.aggregate, aggregates(), "the two branches")->group(group);
+  app.add_option(name("dropout"), options.network.dropout, "before the classifier")
+      ->check(CLI::Range(0.0, 0.99))
+      ->group(group);
   app.add_flag(name("upper-body"), options.upper_body, "head, shoulders and arms alone")->group(group);
 }
 
@@ -124,8 +124,7 @@ std::vector<gesture::MirroredPair> parse_mirrored_joints(const std::string& list
 
 }  // namespace
 
-void add_joint_augmentation_options(CLI::App& app, gesture::JointAugmentation& options,
-                                           const std::string& prefix) {
+void add_joint_augmentation_options(CLI::App& app, gesture::JointAugmentation& options, const std::string& prefix) {
   const std::string group = "Joint augmentation";
   const auto add = [&](const char* option, double& value, const char* words) {
     app.add_option("--" + prefix + option, value, words)->check(CLI::NonNegativeNumber)->group(group);
@@ -148,8 +147,7 @@ void add_joint_augmentation_options(CLI::App& app, gesture::JointAugmentation& o
 
 namespace {
 
-std::vector<io::JointRecording> read_openpose_root(const std::filesystem::path& root,
-                                                          gesture::JointLayout layout) {
+std::vector<io::JointRecording> read_openpose_root(const std::filesystem::path& root, gesture::JointLayout layout) {
   std::error_code problem;
   const auto folders_in = [&](const std::filesystem::path& folder) {
     std::vector<std::string> names;
@@ -175,7 +173,7 @@ std::vector<io::JointRecording> read_openpose_root(const std::filesystem::path& 
 }  // namespace
 
 data::GestureSequences read_gesture_data(const GestureDataOptions& options, const std::string& split_column,
-                                                const std::string& subject_column) {
+                                         const std::string& subject_column) {
   const int sources = !options.recordings.empty() + !options.table.empty() + !options.openpose.empty();
   if (sources != 1) throw UsageError("joints come from one of --recordings, --table and --openpose");
   const gesture::JointLayout layout = parse_layout(options.layout);
@@ -244,8 +242,7 @@ void save_gesture_model(GestureModel& model, const std::filesystem::path& path) 
   const NoGradient not_recorded;
   model.network.evaluate();
   const Tensor<float> output = model.network(Variable<float>(input)).value();
-  io::save(model.network, path,
-           {.metadata = gesture_metadata(model), .check_input = input, .check_output = output});
+  io::save(model.network, path, {.metadata = gesture_metadata(model), .check_input = input, .check_output = output});
 }
 
 GestureModel load_gesture_model(const std::filesystem::path& path) {
@@ -293,8 +290,8 @@ GestureModelOptions fitted(GestureModelOptions options, const data::GestureSeque
 }
 
 TrainedGesture train_gesture(const data::GestureSequences& data, const Parts& parts, const RunPlace& place,
-                                    const GestureModelOptions& form, const gesture::JointAugmentation& augmentation,
-                                    const TrainingOptions& training, const Program& program) {
+                             const GestureModelOptions& form, const gesture::JointAugmentation& augmentation,
+                             const TrainingOptions& training, const Program& program) {
   set_seed(place.seed);
   GestureModel model(fitted(form, data), data.class_names);
   const auto& representation = model.options.representation;
@@ -314,10 +311,9 @@ TrainedGesture train_gesture(const data::GestureSequences& data, const Parts& pa
   return {std::move(model), std::move(history)};
 }
 
-Predictions predict_gesture(GestureModel& model, const data::GestureSequences& data,
-                                   const std::vector<Index>& samples, const gesture::JointAugmentation& augmentation,
-                                   const TrainingOptions& training, std::uint64_t seed,
-                                   std::vector<double>* attention) {
+Predictions predict_gesture(GestureModel& model, const data::GestureSequences& data, const std::vector<Index>& samples,
+                            const gesture::JointAugmentation& augmentation, const TrainingOptions& training,
+                            std::uint64_t seed, std::vector<double>* attention) {
   const auto& representation = model.options.representation;
   const auto subset = data.subset(samples);
   const auto plain = evaluation_loader(data::GestureMaps(subset, {representation, {}}), training, seed);
@@ -362,11 +358,10 @@ double squared_distance(const std::vector<float>& a, const std::vector<float>& b
 }  // namespace
 
 metrics::ConfusionMatrix nearest_neighbours(const data::GestureSequences& data, const std::vector<Index>& train,
-                                                   const std::vector<Index>& test, Index neighbours) {
+                                            const std::vector<Index>& test, Index neighbours) {
   const auto coordinates_of = [&](const std::vector<Index>& samples) {
     std::vector<std::vector<float>> out;
-    for (const Index i : samples)
-      out.push_back(plain_coordinates(data.samples[static_cast<std::size_t>(i)].joints));
+    for (const Index i : samples) out.push_back(plain_coordinates(data.samples[static_cast<std::size_t>(i)].joints));
     return out;
   };
   const auto known = coordinates_of(train);
@@ -380,7 +375,8 @@ metrics::ConfusionMatrix nearest_neighbours(const data::GestureSequences& data, 
     const auto count = std::min<std::ptrdiff_t>(neighbours, std::ssize(near));
     std::partial_sort(near.begin(), near.begin() + count, near.end());
     std::vector<Index> votes(static_cast<std::size_t>(data.classes()), 0);
-    for (std::ptrdiff_t j = 0; j < count; ++j) ++votes[static_cast<std::size_t>(near[static_cast<std::size_t>(j)].second)];
+    for (std::ptrdiff_t j = 0; j < count; ++j)
+      ++votes[static_cast<std::size_t>(near[static_cast<std::size_t>(j)].second)];
     const Index most = *std::max_element(votes.begin(), votes.end());
     const auto winner = std::find_if(near.begin(), near.end(), [&](const auto& neighbour) {
       return votes[static_cast<std::size_t>(neighbour.second)] == most;

@@ -109,9 +109,8 @@ class Program {
 
   /// All options that decide about the result, by name, as text: a run may only be resumed with the same ones.
   std::map<std::string, std::string> settings() const {
-    static const std::vector<std::string> others{"help",    "version", "threads", "work-dir", "resume",
-                                                 "json",    "dry-run", "epochs",  "seeds",    "fold",
-                                                 "baseline"};
+    static const std::vector<std::string> others{"help",    "version", "threads", "work-dir", "resume",  "json",
+                                                 "dry-run", "epochs",  "seeds",   "fold",     "baseline"};
     std::map<std::string, std::string> out;
     for (const CLI::Option* option : app_.get_options()) {
       const std::string name = option->get_single_name();

@@ -116,16 +116,37 @@ void write_videos(const fs::path& root, int videos_of_each) {
 }
 
 Words gesture_arguments(const fs::path& folder, const Words& more) {
-  Words out{"--table", (folder / "joints.csv").string(), "--layout", "other", "--size", "8", "--width", "4",
-            "--batch", "4", "--threads", "1", "--work-dir", (folder / "work").string()};
+  Words out{"--table",    (folder / "joints.csv").string(),
+            "--layout",   "other",
+            "--size",     "8",
+            "--width",    "4",
+            "--batch",    "4",
+            "--threads",  "1",
+            "--work-dir", (folder / "work").string()};
   out.insert(out.end(), more.begin(), more.end());
   return out;
 }
 
 Words face_arguments(const fs::path& folder, const Words& more) {
-  Words out{"--videos", (folder / "videos").string(), "--small",   "--side",    "16",
-            "--channels", "1", "--widths", "2,2,4,4", "--clips", "2", "--frames", "2",
-            "--batch", "4", "--threads", "1", "--work-dir", (folder / "work").string()};
+  Words out{"--videos",
+            (folder / "videos").string(),
+            "--small",
+            "--side",
+            "16",
+            "--channels",
+            "1",
+            "--widths",
+            "2,2,4,4",
+            "--clips",
+            "2",
+            "--frames",
+            "2",
+            "--batch",
+            "4",
+            "--threads",
+            "1",
+            "--work-dir",
+            (folder / "work").string()};
   out.insert(out.end(), more.begin(), more.end());
   return out;
 }
@@ -173,8 +194,8 @@ TEST_CASE("--dry-run counts the classes and the parts of each fold, and writes n
   const TemporaryFolder folder;
   write_table(folder.path() / "joints.csv", 6);
   write_videos(folder.path() / "videos", 5);
-  const auto gesture = run(folder.path(), "train_gesture",
-                           gesture_arguments(folder.path(), {"--dry-run", "--json", "--folds", "3"}));
+  const auto gesture =
+      run(folder.path(), "train_gesture", gesture_arguments(folder.path(), {"--dry-run", "--json", "--folds", "3"}));
   REQUIRE_MESSAGE(gesture.code == 0, gesture.err);
   const auto counts = nlohmann::json::parse(gesture.out);
   CHECK(counts["classes"]["up"] == 6);
@@ -249,8 +270,8 @@ TEST_CASE("Ctrl-C saves and exits with 130, and --resume goes on from there") {
 TEST_CASE("train_face trains, and recognise gives a row a window with probabilities that add up to 1") {
   const TemporaryFolder folder;
   write_videos(folder.path() / "videos", 6);
-  const auto trained =
-      run(folder.path(), "train_face", face_arguments(folder.path(), {"--epochs", "2", "--lstm", "--feature-hidden", "4"}));
+  const auto trained = run(folder.path(), "train_face",
+                           face_arguments(folder.path(), {"--epochs", "2", "--lstm", "--feature-hidden", "4"}));
   REQUIRE_MESSAGE(trained.code == 0, trained.err);
   const std::string model = (folder.path() / "work" / "model.safetensors").string();
 
@@ -265,8 +286,9 @@ TEST_CASE("train_face trains, and recognise gives a row a window with probabilit
   CHECK(table.integer(1, 2) == 2);
   for (Index row = 0; row < table.rows(); ++row) CHECK(sum_of(table, row, 4) == doctest::Approx(1).epsilon(1e-4));
 
-  const auto one = run(folder.path(), "recognise", {(folder.path() / "videos" / "dark" / "v3").string(), "--model", model,
-                                                    "--crop", "2,2,12,12", "--json"});
+  const auto one =
+      run(folder.path(), "recognise",
+          {(folder.path() / "videos" / "dark" / "v3").string(), "--model", model, "--crop", "2,2,12,12", "--json"});
   REQUIRE_MESSAGE(one.code == 0, one.err);
   const auto clips = nlohmann::json::parse(one.out)["clips"];
   REQUIRE(clips.size() == 1);
@@ -274,8 +296,9 @@ TEST_CASE("train_face trains, and recognise gives a row a window with probabilit
   CHECK(clips[0]["end"] == 3);
   CHECK(clips[0]["probabilities"].contains("dark"));
 
-  const auto beyond = run(folder.path(), "recognise", {(folder.path() / "videos" / "dark" / "v3").string(), "--model",
-                                                       model, "--crop", "2,2,15,15"});
+  const auto beyond =
+      run(folder.path(), "recognise",
+          {(folder.path() / "videos" / "dark" / "v3").string(), "--model", model, "--crop", "2,2,15,15"});
   CHECK(beyond.code == 1);
   CHECK(contains(beyond.err, "16 x 16"));
 }
@@ -304,9 +327,9 @@ TEST_CASE("recognise reads OpenPose's folders with a gesture model, and says whe
                            {"--openpose", poses, "--size", "8", "--width", "4", "--epochs", "1", "--upper-body",
                             "--work-dir", (folder.path() / "work").string()});
   REQUIRE_MESSAGE(trained.code == 0, trained.err);
-  const auto rows = run(folder.path(), "recognise",
-                        {poses + "/gone", "--model", (folder.path() / "work" / "model.safetensors").string(), "--frames",
-                         "2"});
+  const auto rows =
+      run(folder.path(), "recognise",
+          {poses + "/gone", "--model", (folder.path() / "work" / "model.safetensors").string(), "--frames", "2"});
   REQUIRE_MESSAGE(rows.code == 0, rows.err);
   const auto table = io::CsvTable::parse(rows.out, "recognised");
   REQUIRE(table.rows() == 10);
@@ -319,8 +342,9 @@ TEST_CASE("recognise refuses files that are no model of ours") {
   const TemporaryFolder folder;
   write_videos(folder.path() / "videos", 1);
   io::write_file(folder.path() / "model.safetensors", std::string_view("nothing"));
-  const auto wrong = run(folder.path(), "recognise",
-                         {(folder.path() / "videos").string(), "--model", (folder.path() / "model.safetensors").string()});
+  const auto wrong =
+      run(folder.path(), "recognise",
+          {(folder.path() / "videos").string(), "--model", (folder.path() / "model.safetensors").string()});
   CHECK(wrong.code == 1);
   CHECK(contains(wrong.err, "model.safetensors"));
 }
@@ -329,13 +353,45 @@ TEST_CASE("train_fusion compares every way with either branch alone") {
   const TemporaryFolder folder;
   write_table(folder.path() / "joints.csv", 10);
   write_videos(folder.path() / "videos", 8);
-  const auto fused = run(
-      folder.path(), "train_fusion",
-      {"--pair", "bright=up,dark=down", "--face-videos", (folder.path() / "videos").string(), "--face-small",
-       "--face-side", "16", "--face-channels", "1", "--face-widths", "2,2,4,4", "--face-clips", "1", "--face-frames", "2",
-       "--joint-table", (folder.path() / "joints.csv").string(), "--joint-layout", "other", "--joint-size", "8",
-       "--joint-width", "4", "--batch", "4", "--epochs", "2", "--test-share", "0.3", "--validation-share", "0.3",
-       "--threads", "1", "--seeds", "2", "--json", "--work-dir", (folder.path() / "work").string()});
+  const auto fused = run(folder.path(), "train_fusion",
+                         {"--pair",
+                          "bright=up,dark=down",
+                          "--face-videos",
+                          (folder.path() / "videos").string(),
+                          "--face-small",
+                          "--face-side",
+                          "16",
+                          "--face-channels",
+                          "1",
+                          "--face-widths",
+                          "2,2,4,4",
+                          "--face-clips",
+                          "1",
+                          "--face-frames",
+                          "2",
+                          "--joint-table",
+                          (folder.path() / "joints.csv").string(),
+                          "--joint-layout",
+                          "other",
+                          "--joint-size",
+                          "8",
+                          "--joint-width",
+                          "4",
+                          "--batch",
+                          "4",
+                          "--epochs",
+                          "2",
+                          "--test-share",
+                          "0.3",
+                          "--validation-share",
+                          "0.3",
+                          "--threads",
+                          "1",
+                          "--seeds",
+                          "2",
+                          "--json",
+                          "--work-dir",
+                          (folder.path() / "work").string()});
   REQUIRE_MESSAGE(fused.code == 0, fused.err);
   const auto result = nlohmann::json::parse(fused.out);
   REQUIRE(result["seeds"].size() == 2);
