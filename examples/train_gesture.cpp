@@ -31,7 +31,7 @@ int main(int count, char** arguments) {
                "relative to the middle of its square box and in sides of it");
   app.add_option("--neighbours", neighbours, "for the baseline")->check(CLI::PositiveNumber);
 
-  return program.run(count, arguments, [&] {
+  return program.run_on_device(count, arguments, [&]<class Device>(Device) {
     const auto data = examples::read_gesture_data(data_options, split.split_column,
                                                   split.subject_column(data_options.subject_column));
     const auto fitted = examples::fitted(form, data);
@@ -39,8 +39,8 @@ int main(int count, char** arguments) {
         {"model", "accm"}, {"joints", fitted.representation.joints}, {"neighbours", neighbours}};
     examples::run_experiment(program, examples::SampleFacts(data), split, training, facts,
                              [&](const examples::Parts& parts, const examples::RunPlace& place) {
-                               auto trained =
-                                   examples::train_gesture(data, parts, place, form, augmentation, training, program);
+                               auto trained = examples::train_gesture<Device>(data, parts, place, form, augmentation,
+                                                                              training, program);
                                examples::save_gesture_model(trained.model, place.folder / "model.safetensors");
                                std::vector<double> attention;
                                const auto test = examples::predict_gesture(

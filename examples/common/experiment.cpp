@@ -367,6 +367,7 @@ void run_experiment(const Program& program, const SampleFacts& samples, const Sp
     }
   }
   Json all = results.to_json();
+  all["device"] = common.device;
   all.update(facts);
   io::write_file(common.work_dir / "result.json", all.dump(2) + "\n");
   if (common.json) {

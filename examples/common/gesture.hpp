@@ -63,11 +63,12 @@ data::GestureSequences read_gesture_data(const GestureDataOptions& options, cons
 
 // --- model files ----------------------------------------------------------------------------------------------------
 
-/// An ACCM with all that is needed to use it.
+/// An ACCM with all that is needed to use it. What goes in and comes out is on the host.
+template <class Device>
 struct GestureModel {
   GestureModelOptions options;
   std::vector<std::string> class_names;
-  models::Accm<float> network;
+  models::Accm<float, Device> network;
 
   GestureModel(const GestureModelOptions& form, std::vector<std::string> names);
 
@@ -75,30 +76,36 @@ struct GestureModel {
   Answer answer(const Tensor<float>& maps);
 };
 
-/// With all that `load_gesture_model` needs, and a self-check.
-void save_gesture_model(GestureModel& model, const std::filesystem::path& path);
+/// With all that `load_gesture_model` needs on any device, and a self-check.
+template <class Device>
+void save_gesture_model(GestureModel<Device>& model, const std::filesystem::path& path);
 
 /// Throws FileError for a file that is none of ours, or damaged.
-GestureModel load_gesture_model(const std::filesystem::path& path);
+template <class Device>
+GestureModel<Device> load_gesture_model(const std::filesystem::path& path);
 
 // --- training -------------------------------------------------------------------------------------------------------
 
 /// The options' form for these data. Throws UsageError if they do not fit.
 GestureModelOptions fitted(GestureModelOptions options, const data::GestureSequences& data);
 
+template <class Device>
 struct TrainedGesture {
-  GestureModel model;
+  GestureModel<Device> model;
   train::History history;
 };
 
-TrainedGesture train_gesture(const data::GestureSequences& data, const Parts& parts, const RunPlace& place,
-                             const GestureModelOptions& form, const gesture::JointAugmentation& augmentation,
-                             const TrainingOptions& training, const Program& program);
+template <class Device>
+TrainedGesture<Device> train_gesture(const data::GestureSequences& data, const Parts& parts, const RunPlace& place,
+                                     const GestureModelOptions& form, const gesture::JointAugmentation& augmentation,
+                                     const TrainingOptions& training, const Program& program);
 
 /// Probabilities of some samples; `attention`, if given, becomes the mean weight of each joint over them.
-Predictions predict_gesture(GestureModel& model, const data::GestureSequences& data, const std::vector<Index>& samples,
-                            const gesture::JointAugmentation& augmentation, const TrainingOptions& training,
-                            std::uint64_t seed, std::vector<double>* attention = nullptr);
+template <class Device>
+Predictions predict_gesture(GestureModel<Device>& model, const data::GestureSequences& data,
+                            const std::vector<Index>& samples, const gesture::JointAugmentation& augmentation,
+                            const TrainingOptions& training, std::uint64_t seed,
+                            std::vector<double>* attention = nullptr);
 
 // --- nearest neighbour ----------------------------------------------------------------------------------------------
 

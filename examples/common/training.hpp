@@ -20,16 +20,17 @@
 namespace mien::examples {
 
 /// Any of the optimisers by name.
-inline std::unique_ptr<optim::Optimiser<float>> make_optimiser(const nn::ParameterList<float>& parameters,
-                                                               const TrainingOptions& options) {
+template <class Device>
+std::unique_ptr<optim::Optimiser<float, Device>> make_optimiser(const nn::ParameterList<float, Device>& parameters,
+                                                                const TrainingOptions& options) {
   if (options.optimiser == "sgd")
-    return std::make_unique<optim::Sgd<float>>(
+    return std::make_unique<optim::Sgd<float, Device>>(
         parameters, optim::SgdOptions{
                         .learning_rate = options.learning_rate, .momentum = 0.9, .weight_decay = options.weight_decay});
   if (options.optimiser == "adam")
-    return std::make_unique<optim::Adam<float>>(
+    return std::make_unique<optim::Adam<float, Device>>(
         parameters, optim::AdamOptions{.learning_rate = options.learning_rate, .weight_decay = options.weight_decay});
-  return std::make_unique<optim::AdamW<float>>(
+  return std::make_unique<optim::AdamW<float, Device>>(
       parameters, optim::AdamWOptions{.learning_rate = options.learning_rate, .weight_decay = options.weight_decay});
 }
 
@@ -69,17 +70,18 @@ train::History train_network(Network& network, const data::Loader<Batch>& loader
   auto optimiser = make_optimiser(network.parameters(), options);
   auto settings = program.settings();
   if (options.schedule != "constant") settings["epochs"] = std::to_string(options.epochs);
-  train::Trainer<float> trainer(*optimiser, {.epochs = options.epochs,
-                                             .seed = place.seed,
-                                             .work_dir = place.folder,
-                                             .resume = program.common().resume,
-                                             .early_stop_patience = choose_best ? options.patience : 0,
-                                             .gradient_clip = options.gradient_clip,
-                                             .restore_best = choose_best,
-                                             .class_names = class_names,
-                                             .settings = settings,
-                                             .progress = {.stream = &std::cerr},
-                                             .stop_requested = stop_requested});
+  train::Trainer<float, typename Network::Device> trainer(*optimiser,
+                                                          {.epochs = options.epochs,
+                                                           .seed = place.seed,
+                                                           .work_dir = place.folder,
+                                                           .resume = program.common().resume,
+                                                           .early_stop_patience = choose_best ? options.patience : 0,
+                                                           .gradient_clip = options.gradient_clip,
+                                                           .restore_best = choose_best,
+                                                           .class_names = class_names,
+                                                           .settings = settings,
+                                                           .progress = {.stream = &std::cerr},
+                                                           .stop_requested = stop_requested});
   trainer.add_model("model", network);
   const Index steps = std::max<Index>(1, options.epochs * loader.batches());
   optim::OneCycle one_cycle(
