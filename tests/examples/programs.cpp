@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <fcntl.h>
@@ -173,6 +174,58 @@ TEST_CASE("every program says what it does with --help, and what is wrong with i
     CHECK(wrong.out.empty());
     CHECK(contains(wrong.err, "--help"));
   }
+}
+
+TEST_CASE("programs with networks have the choice of a device, and an unknown one is wrong usage") {
+  const TemporaryFolder folder;
+  for (const std::string program : {"train_gesture", "train_face", "train_fusion", "recognise"}) {
+    CAPTURE(program);
+    CHECK(contains(run(folder.path(), program, {"--help"}).out, "--device"));
+    const auto unknown = run(folder.path(), program, {"--device", "tpu"});
+    CHECK(unknown.code == 2);
+    CHECK(contains(unknown.err, "--device: tpu not in {cpu,cuda}"));
+    CHECK(unknown.out.empty());
+  }
+  CHECK_FALSE(contains(run(folder.path(), "report_demo", {"--help"}).out, "--device"));
+}
+
+TEST_CASE("a program computes on the device that was asked for, or not at all") {
+  const TemporaryFolder folder;
+  write_table(folder.path() / "joints.csv", 6);
+  const auto here = run(folder.path(), "train_gesture",
+                        gesture_arguments(folder.path(), {"--device", "cpu", "--epochs", "1", "--json"}));
+  REQUIRE_MESSAGE(here.code == 0, here.err);
+  CHECK(here.err.starts_with("device: cpu\n"));
+  CHECK(nlohmann::json::parse(here.out)["device"] == "cpu");
+  fs::remove_all(folder.path() / "work");
+
+#if defined(MIEN_EXAMPLES_WITH_CUDA)
+  const auto there = run(folder.path(), "train_gesture",
+                         gesture_arguments(folder.path(), {"--device", "cuda", "--epochs", "1", "--json"}));
+  if (there.code == 0) {
+    CHECK(nlohmann::json::parse(there.out)["device"] == "cuda");
+  } else {
+    CHECK(there.code == 1);
+    CHECK(contains(there.err, "error: cuda"));
+    CHECK_FALSE(fs::exists(folder.path() / "work"));
+  }
+#else
+  for (const auto& [program, more] : std::vector<std::pair<std::string, Words>>{
+           {"train_gesture", gesture_arguments(folder.path(), {})},
+           {"train_face", face_arguments(folder.path(), {})},
+           {"train_fusion", {"--pair", "bright=up"}},
+           {"recognise", {folder.path().string(), "--model", "model.safetensors"}}}) {
+    CAPTURE(program);
+    Words words{"--device", "cuda"};
+    words.insert(words.end(), more.begin(), more.end());
+    const auto there = run(folder.path(), program, words);
+    CHECK(there.code == 2);
+    CHECK(contains(there.err, "no CUDA support"));
+    CHECK(contains(there.err, "-D MIEN_CUDA=ON"));
+    CHECK(there.out.empty());
+  }
+  CHECK_FALSE(fs::exists(folder.path() / "work"));
+#endif
 }
 
 TEST_CASE("a value out of its range and options that exclude each other are wrong usage; a missing file is an error") {
@@ -394,6 +447,7 @@ TEST_CASE("train_fusion compares every way with either branch alone") {
                           (folder.path() / "work").string()});
   REQUIRE_MESSAGE(fused.code == 0, fused.err);
   const auto result = nlohmann::json::parse(fused.out);
+  CHECK(result["device"] == "cpu");
   REQUIRE(result["seeds"].size() == 2);
   CHECK(result["seeds"][1]["seed"] == 2);
   for (const auto& seed : result["seeds"]) {
