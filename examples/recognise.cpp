@@ -5,8 +5,9 @@
 ///     recognise --model gesture.safetensors joints_social --json  a folder with joints.npy and sequences.csv
 ///
 /// With --work-dir rows are kept in recognised.csv there after each source, and --resume, with the same options, skips
-/// the sources that it has. The model file says which kind it is. Columns: source, start and end (the first and last frame, counted from 0),
-/// emotion, and a probability for each class. All but source, start and end is empty where nobody was seen.
+/// the sources that it has. The model file says which kind it is. Columns: source, start and end (the first and last
+/// frame, counted from 0), emotion, and a probability for each class. All but source, start and end is empty where
+/// nobody was seen.
 
 #include <algorithm>
 #include <filesystem>
@@ -88,7 +89,8 @@ std::string source_name(const fs::path& root, const fs::path& folder) {
 }
 
 /// The windows of one video, each recognised as a video of its own.
-std::vector<Row> recognise_frames(examples::FaceModel& model, const std::vector<fs::path>& paths,
+template <class Device>
+std::vector<Row> recognise_frames(examples::FaceModel<Device>& model, const std::vector<fs::path>& paths,
                                   const std::string& source, const Options& options) {
   const auto& form = model.options;
   const Index wanted = options.frames > 0 ? options.frames : form.clips * form.frames;
@@ -111,7 +113,8 @@ std::vector<Row> recognise_frames(examples::FaceModel& model, const std::vector<
     return place;
   };
   std::vector<Row> rows;
-  for (const auto& [start, end] : windows(static_cast<Index>(paths.size()), wanted, options.step > 0 ? options.step : wanted)) {
+  for (const auto& [start, end] :
+       windows(static_cast<Index>(paths.size()), wanted, options.step > 0 ? options.step : wanted)) {
     examples::check_stop();
     Generator unused;
     const auto picked = data::clip_frames(end - start, {.clips = form.clips, .frames = form.frames}, unused);
@@ -124,7 +127,8 @@ std::vector<Row> recognise_frames(examples::FaceModel& model, const std::vector<
   return rows;
 }
 
-std::vector<Row> recognise_joints(examples::GestureModel& model, const gesture::JointSequence& sequence,
+template <class Device>
+std::vector<Row> recognise_joints(examples::GestureModel<Device>& model, const gesture::JointSequence& sequence,
                                   const std::string& source, const Options& options) {
   const Index wanted = options.frames > 0 ? options.frames : std::max<Index>(1, sequence.frames());
   std::vector<Row> rows;
@@ -151,7 +155,8 @@ bool has_pictures(const fs::path& folder) {
 /// Rows of all sources so far, kept in the work folder after each of them if there is one.
 class Rows {
  public:
-  Rows(fs::path file, std::vector<std::string> class_names) : file_(std::move(file)), class_names_(std::move(class_names)) {}
+  Rows(fs::path file, std::vector<std::string> class_names)
+      : file_(std::move(file)), class_names_(std::move(class_names)) {}
 
   /// Takes over what an earlier run with the same options has kept. Throws FileError if it is of other classes.
   void resume() {
@@ -192,15 +197,25 @@ class Rows {
   std::vector<Row> rows_;
 };
 
-void recognise_faces(const Options& options, Rows& rows) {
-  auto model = examples::load_face_model(options.model);
+std::vector<fs::path> videos_in(const fs::path& input) {
   std::vector<fs::path> videos;
-  collect(options.input, has_pictures, videos);
-  if (videos.empty()) throw FileError(options.input.string(), "", "no pictures", "a folder of frames, or of such folders");
-  for (const fs::path& video : videos) {
-    data::SkippedFiles unused;
-    std::vector<fs::path> frames;
-    for (const std::string& name : data::detail::list_folder(video, {}, unused).pictures) frames.push_back(video / name);
+  collect(input, has_pictures, videos);
+  if (videos.empty()) throw FileError(input.string(), "", "no pictures", "a folder of frames, or of such folders");
+  return videos;
+}
+
+std::vector<fs::path> frames_of(const fs::path& video) {
+  data::SkippedFiles unused;
+  std::vector<fs::path> frames;
+  for (const std::string& name : data::detail::list_folder(video, {}, unused).pictures) frames.push_back(video / name);
+  return frames;
+}
+
+template <class Device>
+void recognise_faces(const Options& options, Rows& rows) {
+  auto model = examples::load_face_model<Device>(options.model);
+  for (const fs::path& video : videos_in(options.input)) {
+    const auto frames = frames_of(video);
     const std::string source = source_name(options.input, video);
     if (rows.has(source)) continue;
     std::cerr << source << ": " << frames.size() << " frames\n";
@@ -236,8 +251,9 @@ std::vector<gesture::JointSequence> read_joints(const Options& options) {
   return out;
 }
 
+template <class Device>
 void recognise_gestures(const Options& options, Rows& rows) {
-  auto model = examples::load_gesture_model(options.model);
+  auto model = examples::load_gesture_model<Device>(options.model);
   for (const gesture::JointSequence& sequence : read_joints(options)) {
     if (rows.has(sequence.name)) continue;
     const auto& drawn = model.options.representation.joints;
@@ -274,7 +290,8 @@ examples::Json Rows::to_json() const {
     if (!row.probabilities.empty()) {
       clip["emotion"] = emotion_of(row);
       clip["probabilities"] = examples::Json::object();
-      for (std::size_t c = 0; c < class_names_.size(); ++c) clip["probabilities"][class_names_[c]] = row.probabilities[c];
+      for (std::size_t c = 0; c < class_names_.size(); ++c)
+        clip["probabilities"][class_names_[c]] = row.probabilities[c];
     }
     clips.push_back(clip);
   }
@@ -309,7 +326,7 @@ int main(int count, char** arguments) {
   app.add_option("--yaw", options.joints.yaw, "degrees by which recordings with depth are turned");
   app.add_flag("--y-upwards", options.joints.y_upwards, "y grows upwards, as in motion capture");
 
-  return program.run(count, arguments, [&] {
+  return program.run_on_device(count, arguments, [&]<class Device>(Device) {
     if (!fs::is_directory(options.input))
       throw FileError(options.input.string(), "", "no such folder", "a folder that can be read");
     const io::Safetensors file = io::read_safetensors(options.model);
@@ -327,9 +344,9 @@ int main(int count, char** arguments) {
     Rows rows(common.work_dir.empty() ? fs::path() : common.work_dir / "recognised.csv", class_names);
     if (common.resume) rows.resume();
     if (is_face) {
-      recognise_faces(options, rows);
+      recognise_faces<Device>(options, rows);
     } else {
-      recognise_gestures(options, rows);
+      recognise_gestures<Device>(options, rows);
     }
     if (common.json) {
       std::cout << rows.to_json().dump(2) << "\n";

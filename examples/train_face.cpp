@@ -33,11 +33,12 @@ int main(int count, char** arguments) {
   examples::add_clip_augmentation_options(app, augmentation);
   examples::add_training_options(app, training);
   app.add_option("--weights", weights, ".safetensors to start from: ours, or a ResNet-18's with torchvision's names");
-  app.add_flag("--check-frames", check_frames, "reads every frame before anything else, and names all that are damaged");
+  app.add_flag("--check-frames", check_frames,
+               "reads every frame before anything else, and names all that are damaged");
 
-  return program.run(count, arguments, [&] {
-    const auto data = examples::read_face_data(data_options, split.split_column,
-                                               split.subject_column(data_options.subject_column));
+  return program.run_on_device(count, arguments, [&]<class Device>(Device) {
+    const auto data =
+        examples::read_face_data(data_options, split.split_column, split.subject_column(data_options.subject_column));
     if (check_frames || program.common().dry_run) {
       const auto problems = data::unreadable_frames(data);
       for (const std::string& problem : problems) std::cerr << problem << "\n";
@@ -45,18 +46,18 @@ int main(int count, char** arguments) {
     }
     const auto fitted = examples::fitted(form, data.classes());
     const examples::Json facts = {{"model", "sistcm_resnet18"}};
-    examples::run_experiment(
-        program, examples::SampleFacts(data), split, training, facts, [&](const examples::Parts& parts, const examples::RunPlace& place) {
-          auto trained = examples::train_face(data, parts, place, fitted, augmentation, training, weights, program);
-          examples::save_face_model(trained.model, place.folder / "model.safetensors");
-          std::vector<double> alpha;
-          const auto test =
-              examples::predict_face(trained.model, data, parts.test, augmentation, training, place.seed, &alpha);
-          return examples::FoldResult{.parts = parts,
-                                      .history = std::move(trained.history),
-                                      .test = test,
-                                      .confusion = test.confusion(data.classes()),
-                                      .attention = std::move(alpha)};
-        });
+    const auto train_and_test = [&](const examples::Parts& parts, const examples::RunPlace& place) {
+      auto trained = examples::train_face<Device>(data, parts, place, fitted, augmentation, training, weights, program);
+      examples::save_face_model(trained.model, place.folder / "model.safetensors");
+      std::vector<double> alpha;
+      const auto test =
+          examples::predict_face(trained.model, data, parts.test, augmentation, training, place.seed, &alpha);
+      return examples::FoldResult{.parts = parts,
+                                  .history = std::move(trained.history),
+                                  .test = test,
+                                  .confusion = test.confusion(data.classes()),
+                                  .attention = std::move(alpha)};
+    };
+    examples::run_experiment(program, examples::SampleFacts(data), split, training, facts, train_and_test);
   });
 }

@@ -7,9 +7,9 @@
 ///                  --pair happy=happy,anger=angry,sadness=sad
 ///
 /// No set with face, joints and emotion together can be had freely, so a face clip and a joint recording of the same
-/// label are taken for one person's. Both sets are divided first, by subject where subjects are known, and pairs are made
-/// within a part: nothing of a test pair was seen in training. In each part and label both lists are shuffled by the
-/// seed, and the shorter one begins anew until the longer one is used up. Accuracies of such pairs say whether the
+/// label are taken for one person's. Both sets are divided first, by subject where subjects are known, and pairs are
+/// made within a part: nothing of a test pair was seen in training. In each part and label both lists are shuffled by
+/// the seed, and the shorter one begins anew until the longer one is used up. Accuracies of such pairs say whether the
 /// branches help each other where their mistakes are independent; how real people's faces and bodies go together they
 /// cannot say.
 
@@ -68,7 +68,8 @@ std::vector<Index> labels_of(const std::vector<Pair>& pairs) {
 }
 
 /// One row of `rows` for each pair.
-Tensor<float> rows_of(const std::vector<std::vector<double>>& rows, const std::vector<Pair>& pairs, Index Pair::*place) {
+Tensor<float> rows_of(const std::vector<std::vector<double>>& rows, const std::vector<Pair>& pairs,
+                      Index Pair::*place) {
   Tensor<float> out({static_cast<Index>(pairs.size()), static_cast<Index>(rows.front().size())});
   for (std::size_t i = 0; i < pairs.size(); ++i) {
     const auto& row = rows[static_cast<std::size_t>(pairs[i].*place)];
@@ -140,17 +141,19 @@ struct FeatureFusionTraining {
 };
 
 /// Logits of the test pairs by a small network over both branches' features; the branches themselves stay as they are.
+template <class Device>
 Tensor<float> fuse_features(const PairedPart& train, const PairedPart& test, Index classes,
                             const FeatureFusionTraining& options) {
   const Standardisation face(train.face_features);
   const Standardisation body(train.body_features);
-  models::FeatureFusion<float> fusion({.features = {train.face_features.size(1), train.body_features.size(1)},
-                                       .classes = classes,
-                                       .hidden = options.hidden,
-                                       .dropout = 0.3});
+  models::FeatureFusion<float, Device> fusion({.features = {train.face_features.size(1), train.body_features.size(1)},
+                                               .classes = classes,
+                                               .hidden = options.hidden,
+                                               .dropout = 0.3});
   optim::AdamW adam(fusion.parameters(), {.learning_rate = options.learning_rate, .weight_decay = 0.05});
-  const Variable<float> face_features(face(train.face_features));
-  const Variable<float> body_features(body(train.body_features));
+  const auto to_device = [](const Tensor<float>& features) { return Variable<float, Device>(features.to<Device>()); };
+  const auto face_features = to_device(face(train.face_features));
+  const auto body_features = to_device(body(train.body_features));
   for (Index epoch = 0; epoch < options.epochs; ++epoch) {
     examples::check_stop();
     const auto loss =
@@ -161,7 +164,9 @@ Tensor<float> fuse_features(const PairedPart& train, const PairedPart& test, Ind
   }
   const NoGradient not_recorded;
   fusion.evaluate();
-  return fusion({Variable<float>(face(test.face_features)), Variable<float>(body(test.body_features))}).logits.value();
+  return fusion({to_device(face(test.face_features)), to_device(body(test.body_features))})
+      .logits.value()
+      .template to<Cpu>();
 }
 
 /// "happy=joyful,sad=sad" as the face's and the body's names, which become one class each.
@@ -192,6 +197,7 @@ struct Comparison {
 };
 
 /// All ways of putting both branches together, each on the test pairs; what has to be chosen is chosen on the others.
+template <class Device>
 Comparison compare(const PairedPart& train, const PairedPart& validation, const PairedPart& test, Index classes,
                    Index k, const FeatureFusionTraining& features) {
   Comparison out{.pairs = test.labels.size()};
@@ -211,7 +217,7 @@ Comparison compare(const PairedPart& train, const PairedPart& validation, const 
   out.face_weight = weight.face;
   add("weighted", fuse({.rule = models::DecisionRule::weighted, .weights = weight.weights()}));
   add(mien::detail::text("top ", k), fuse({.rule = models::DecisionRule::top_k, .k = k}));
-  add("features", fuse_features(train, test, classes, features));
+  add("features", fuse_features<Device>(train, test, classes, features));
   return out;
 }
 
@@ -231,19 +237,19 @@ std::string spread(const Method& method, double (metrics::ConfusionMatrix::*figu
   return examples::percent(spread.mean) + (values.size() > 1 ? " +- " + examples::percent(spread.deviation) : "");
 }
 
-void report(const std::vector<Comparison>& seeds, std::uint64_t first_seed, bool json) {
-  if (json) {
+void report(const std::vector<Comparison>& seeds, const examples::CommonOptions& common) {
+  if (common.json) {
     auto out = examples::Json::array();
     for (std::size_t i = 0; i < seeds.size(); ++i) {
       examples::Json one = {
-          {"seed", first_seed + i}, {"pairs", seeds[i].pairs}, {"face_weight", seeds[i].face_weight}};
+          {"seed", common.seed + i}, {"pairs", seeds[i].pairs}, {"face_weight", seeds[i].face_weight}};
       for (const auto& [name, confusion] : seeds[i].methods) {
         one["methods"].push_back(examples::to_json(confusion));
         one["methods"].back()["name"] = name;
       }
       out.push_back(one);
     }
-    std::cout << examples::Json{{"seeds", out}}.dump(2) << "\n";
+    std::cout << examples::Json{{"device", common.device}, {"seeds", out}}.dump(2) << "\n";
     return;
   }
   std::cout << "test pairs of a face clip and a joint recording of the same label:";
@@ -299,7 +305,7 @@ int main(int count, char** arguments) {
       ->check(CLI::NonNegativeNumber);
   app.add_option("--fusion-epochs", features.epochs, "over the training pairs' features")->check(CLI::PositiveNumber);
 
-  return program.run(count, arguments, [&] {
+  return program.run_on_device(count, arguments, [&]<class Device>(Device) {
     read_pairs(pair, face_data.classes, joint_data.classes);
     const auto faces = examples::read_face_data(face_data, "", face_data.subject_column);
     const auto bodies = examples::read_gesture_data(joint_data, "", joint_data.subject_column);
@@ -319,17 +325,16 @@ int main(int count, char** arguments) {
     const auto run_seed = [&](std::uint64_t seed, const std::filesystem::path& folder) {
       const Parts face_parts = examples::divide(face_facts, split, seed).front();
       const Parts body_parts = examples::divide(body_facts, split, seed).front();
-      auto face = face_model.empty()
-                      ? examples::train_face(faces, face_parts, {folder / "face", "face", seed},
-                                             examples::fitted(face_form, classes), clip_augmentation, training, {},
-                                             program)
-                            .model
-                      : examples::load_face_model(face_model);
+      auto face = face_model.empty() ? examples::train_face<Device>(faces, face_parts, {folder / "face", "face", seed},
+                                                                    examples::fitted(face_form, classes),
+                                                                    clip_augmentation, training, {}, program)
+                                           .model
+                                     : examples::load_face_model<Device>(face_model);
       auto body = joint_model.empty()
-                      ? examples::train_gesture(bodies, body_parts, {folder / "body", "body", seed}, joint_form,
-                                                joint_augmentation, training, program)
+                      ? examples::train_gesture<Device>(bodies, body_parts, {folder / "body", "body", seed}, joint_form,
+                                                        joint_augmentation, training, program)
                             .model
-                      : examples::load_gesture_model(joint_model);
+                      : examples::load_gesture_model<Device>(joint_model);
       if (static_cast<Index>(face.class_names.size()) != classes ||
           static_cast<Index>(body.class_names.size()) != classes)
         throw ValueError(mien::detail::text("models of ", face.class_names.size(), " and ", body.class_names.size(),
@@ -347,13 +352,13 @@ int main(int count, char** arguments) {
       const auto validation = paired(face_parts.validation, body_parts.validation, 1);
       const auto test = paired(face_parts.test, body_parts.test, 2);
       set_seed(seed);
-      return compare(train, validation, test, classes, k, features);
+      return compare<Device>(train, validation, test, classes, k, features);
     };
 
     std::vector<Comparison> seeds;
     for (std::uint64_t seed = common.seed; seed < common.seed + static_cast<std::uint64_t>(training.seeds); ++seed)
-      seeds.push_back(run_seed(
-          seed, training.seeds == 1 ? common.work_dir : common.work_dir / ("seed_" + std::to_string(seed))));
-    report(seeds, common.seed, common.json);
+      seeds.push_back(
+          run_seed(seed, training.seeds == 1 ? common.work_dir : common.work_dir / ("seed_" + std::to_string(seed))));
+    report(seeds, common);
   });
 }

@@ -31,31 +31,31 @@ int main(int count, char** arguments) {
                "relative to the middle of its square box and in sides of it");
   app.add_option("--neighbours", neighbours, "for the baseline")->check(CLI::PositiveNumber);
 
-  return program.run(count, arguments, [&] {
+  return program.run_on_device(count, arguments, [&]<class Device>(Device) {
     const auto data = examples::read_gesture_data(data_options, split.split_column,
                                                   split.subject_column(data_options.subject_column));
     const auto fitted = examples::fitted(form, data);
-    const examples::Json facts = {{"model", "accm"},
-                        {"joints", fitted.representation.joints},
-                        {"neighbours", neighbours}};
-    examples::run_experiment(
-        program, examples::SampleFacts(data), split, training, facts, [&](const examples::Parts& parts, const examples::RunPlace& place) {
-          auto trained = examples::train_gesture(data, parts, place, form, augmentation, training, program);
-          examples::save_gesture_model(trained.model, place.folder / "model.safetensors");
-          std::vector<double> attention;
-          const auto test = examples::predict_gesture(trained.model, data, parts.test, augmentation, training, place.seed,
-                                                &attention);
-          examples::FoldResult result{.parts = parts,
-                                      .history = std::move(trained.history),
-                                      .test = test,
-                                      .confusion = test.confusion(data.classes()),
-                                      .attention = std::move(attention)};
-          if (baseline) {
-            auto known = parts.train;
-            known.insert(known.end(), parts.validation.begin(), parts.validation.end());
-            result.baseline = examples::nearest_neighbours(data, known, parts.test, neighbours);
-          }
-          return result;
-        });
+    const examples::Json facts = {
+        {"model", "accm"}, {"joints", fitted.representation.joints}, {"neighbours", neighbours}};
+    examples::run_experiment(program, examples::SampleFacts(data), split, training, facts,
+                             [&](const examples::Parts& parts, const examples::RunPlace& place) {
+                               auto trained = examples::train_gesture<Device>(data, parts, place, form, augmentation,
+                                                                              training, program);
+                               examples::save_gesture_model(trained.model, place.folder / "model.safetensors");
+                               std::vector<double> attention;
+                               const auto test = examples::predict_gesture(
+                                   trained.model, data, parts.test, augmentation, training, place.seed, &attention);
+                               examples::FoldResult result{.parts = parts,
+                                                           .history = std::move(trained.history),
+                                                           .test = test,
+                                                           .confusion = test.confusion(data.classes()),
+                                                           .attention = std::move(attention)};
+                               if (baseline) {
+                                 auto known = parts.train;
+                                 known.insert(known.end(), parts.validation.begin(), parts.validation.end());
+                                 result.baseline = examples::nearest_neighbours(data, known, parts.test, neighbours);
+                               }
+                               return result;
+                             });
   });
 }

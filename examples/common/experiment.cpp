@@ -28,7 +28,9 @@ void add_split_options(CLI::App& app, SplitOptions& options) {
   const std::string group = "Split";
   app.add_option("--split-column", options.split_column, "the data's own parts: a column with `train` and `test`")
       ->group(group);
-  app.add_option("--folds", options.folds, "cross-validation in so many folds")->check(CLI::Range(2, 100000))->group(group);
+  app.add_option("--folds", options.folds, "cross-validation in so many folds")
+      ->check(CLI::Range(2, 100000))
+      ->group(group);
   app.add_option("--by", options.by,
                  "what is never in two parts: subject, a column's name, or label for nothing but equal shares of all "
                  "labels; auto is by subject where subjects are known")
@@ -47,17 +49,25 @@ void add_split_options(CLI::App& app, SplitOptions& options) {
 
 void add_training_options(CLI::App& app, TrainingOptions& options) {
   const std::string group = "Training";
-  app.add_option("--epochs", options.epochs, "runs over the training samples")->check(CLI::PositiveNumber)->group(group);
+  app.add_option("--epochs", options.epochs, "runs over the training samples")
+      ->check(CLI::PositiveNumber)
+      ->group(group);
   app.add_option("--batch", options.batch, "samples in a step")->check(CLI::PositiveNumber)->group(group);
-  app.add_option("--learning-rate", options.learning_rate, "the greatest one")->check(CLI::PositiveNumber)->group(group);
-  app.add_option("--weight-decay", options.weight_decay, "of the optimiser")->check(CLI::NonNegativeNumber)->group(group);
+  app.add_option("--learning-rate", options.learning_rate, "the greatest one")
+      ->check(CLI::PositiveNumber)
+      ->group(group);
+  app.add_option("--weight-decay", options.weight_decay, "of the optimiser")
+      ->check(CLI::NonNegativeNumber)
+      ->group(group);
   app.add_option("--optimiser", options.optimiser, "adamw, adam or sgd")
       ->check(CLI::IsMember({"adamw", "adam", "sgd"}))
       ->group(group);
   app.add_option("--schedule", options.schedule, "one-cycle, cosine or constant")
       ->check(CLI::IsMember({"one-cycle", "cosine", "constant"}))
       ->group(group);
-  app.add_option("--label-smoothing", options.label_smoothing, "0 for none")->check(CLI::Range(0.0, 0.99))->group(group);
+  app.add_option("--label-smoothing", options.label_smoothing, "0 for none")
+      ->check(CLI::Range(0.0, 0.99))
+      ->group(group);
   app.add_option("--gradient-clip", options.gradient_clip, "greatest norm of the gradient, 0 for none")
       ->check(CLI::NonNegativeNumber)
       ->group(group);
@@ -73,7 +83,9 @@ void add_training_options(CLI::App& app, TrainingOptions& options) {
                  "averages the plain sample and its variations, so many in all")
       ->check(CLI::PositiveNumber)
       ->group(group);
-  app.add_option("--workers", options.workers, "threads that make batches ahead")->check(CLI::Range(0, 64))->group(group);
+  app.add_option("--workers", options.workers, "threads that make batches ahead")
+      ->check(CLI::Range(0, 64))
+      ->group(group);
 }
 
 namespace {
@@ -99,7 +111,7 @@ std::vector<data::Split> folds_of(const SampleFacts& facts, const std::vector<In
 
 /// One part of about `share` of the samples, and the rest.
 data::Split share_of(const SampleFacts& facts, const std::vector<Index>& samples, bool grouped, double share,
-                      std::uint64_t seed) {
+                     std::uint64_t seed) {
   auto groups = static_cast<Index>(samples.size());
   if (grouped) {
     const auto subjects = picked(facts.subjects, samples);
@@ -209,8 +221,7 @@ void save_predictions(const std::filesystem::path& path, const Predictions& pred
 
 std::vector<Index> Predictions::classes() const {
   std::vector<Index> out;
-  for (const auto& row : probabilities)
-    out.push_back(std::max_element(row.begin(), row.end()) - row.begin());
+  for (const auto& row : probabilities) out.push_back(std::max_element(row.begin(), row.end()) - row.begin());
   return out;
 }
 
@@ -221,9 +232,7 @@ metrics::ConfusionMatrix Predictions::confusion(Index classes_known) const {
   return out;
 }
 
-namespace {
-
-}  // namespace
+namespace {}  // namespace
 
 Json Results::to_json() const {
   Json out;
@@ -242,15 +251,13 @@ Json Results::to_json() const {
   const auto seeds = seeds_seen();
   for (const char* name : {"accuracy", "mean_recall", "macro_f1"}) {
     const Spread spread(by_seed(name, false));
-    out["overall"]["by_seed"][name] = {
-        {"mean", spread.mean}, {"deviation", spread.deviation}, {"seeds", seeds.size()}};
+    out["overall"]["by_seed"][name] = {{"mean", spread.mean}, {"deviation", spread.deviation}, {"seeds", seeds.size()}};
   }
   if (folds_.front().baseline) out["baseline"] = examples::to_json(pooled(seeds.front(), true));
   if (!folds_.front().attention.empty()) {
     std::vector<double> mean(folds_.front().attention.size(), 0.0);
     for (const FoldResult& fold : folds_)
-      for (std::size_t i = 0; i < mean.size(); ++i)
-        mean[i] += fold.attention[i] / static_cast<double>(folds_.size());
+      for (std::size_t i = 0; i < mean.size(); ++i) mean[i] += fold.attention[i] / static_cast<double>(folds_.size());
     out["attention"] = mean;
   }
   return out;
@@ -360,6 +367,7 @@ void run_experiment(const Program& program, const SampleFacts& samples, const Sp
     }
   }
   Json all = results.to_json();
+  all["device"] = common.device;
   all.update(facts);
   io::write_file(common.work_dir / "result.json", all.dump(2) + "\n");
   if (common.json) {

@@ -21,7 +21,7 @@
 
 namespace mien::examples {
 
-// --- options -----------------------------------------------------------------------------------------------------------
+// --- options --------------------------------------------------------------------------------------------------------
 
 /// How data are divided.
 struct SplitOptions {
@@ -61,7 +61,7 @@ struct TrainingOptions {
 
 void add_training_options(CLI::App& app, TrainingOptions& options);
 
-// --- data --------------------------------------------------------------------------------------------------------------
+// --- data -----------------------------------------------------------------------------------------------------------
 
 /// The samples of some classes alone, which get the labels 0, 1, ... in the given order; all of them for an empty list.
 template <class Sample>
@@ -130,7 +130,7 @@ Json describe_data(const SampleFacts& facts, const std::vector<Parts>& folds);
 
 void print_description(const Json& description);
 
-// --- training ----------------------------------------------------------------------------------------------------------
+// --- training -------------------------------------------------------------------------------------------------------
 
 /// Where one training of several keeps its files, and what it is called.
 struct RunPlace {
@@ -139,7 +139,7 @@ struct RunPlace {
   std::uint64_t seed = 1;
 };
 
-// --- predictions -------------------------------------------------------------------------------------------------------
+// --- predictions ----------------------------------------------------------------------------------------------------
 
 /// What a network makes of a batch: probabilities [B, classes], and the features [B, F] that its classifier saw.
 struct Answer {
@@ -161,7 +161,7 @@ struct Predictions {
   metrics::ConfusionMatrix confusion(Index classes_known) const;
 };
 
-// --- results -----------------------------------------------------------------------------------------------------------
+// --- results --------------------------------------------------------------------------------------------------------
 
 struct FoldResult {
   std::uint64_t seed = 0;

@@ -7,6 +7,7 @@
 
 #include "mien/autograd/multi_stage_loss.hpp"
 #include "mien/autograd/softmax.hpp"
+#include "mien/core/precision.hpp"
 #include "mien/data/face_clips.hpp"
 #include "mien/data/frame_folders.hpp"
 #include "mien/io/model_file.hpp"
@@ -97,17 +98,17 @@ void add_face_model_options(CLI::App& app, FaceFormOptions& options, const std::
       ->check(CLI::IsMember({"imagenet", "centred", "none"}))
       ->group(group);
   add_choice(app, name("fit"), model.frame.fit, fits(), "how pictures become squares")->group(group);
-  add_choice(app, name("layout"), model.network.layout, super_image_layouts(), "of the super images")
-      ->group(group);
-  add_choice(app, name("fusion"), model.network.fusion, view_fusions(), "of the two views")
-      ->group(group);
+  add_choice(app, name("layout"), model.network.layout, super_image_layouts(), "of the super images")->group(group);
+  add_choice(app, name("fusion"), model.network.fusion, view_fusions(), "of the two views")->group(group);
   app.add_flag(name("small"), options.small, "the form for faces of about 48 pixels: stem without stride, few channels")
       ->group(group);
   app.add_option(name("widths"), options.widths, "channels of the four stages, as in 16,32,64,128")
       ->delimiter(',')
       ->expected(4)
       ->group(group);
-  app.add_option(name("dropout"), model.network.dropout, "before the classifier")->check(CLI::Range(0.0, 0.99))->group(group);
+  app.add_option(name("dropout"), model.network.dropout, "before the classifier")
+      ->check(CLI::Range(0.0, 0.99))
+      ->group(group);
   app.add_flag(name("lstm"), model.lstm, "two-stream LSTM over the clips, trained with multi-stage supervision")
       ->group(group);
   app.add_option(name("feature-hidden"), model.feature_hidden, "hidden units of the LSTM over features")
@@ -120,8 +121,7 @@ void add_face_model_options(CLI::App& app, FaceFormOptions& options, const std::
   app.add_option(name("mu"), model.mu, "weight of the loss of E2")->check(CLI::NonNegativeNumber)->group(group);
 }
 
-void add_clip_augmentation_options(CLI::App& app, data::ClipAugmentation& options,
-                                          const std::string& prefix) {
+void add_clip_augmentation_options(CLI::App& app, data::ClipAugmentation& options, const std::string& prefix) {
   const std::string group = "Clip augmentation";
   const auto add = [&](const char* option, double& value, const char* words) {
     app.add_option("--" + prefix + option, value, words)->check(CLI::NonNegativeNumber)->group(group);
@@ -138,9 +138,9 @@ void add_clip_augmentation_options(CLI::App& app, data::ClipAugmentation& option
 }
 
 data::FrameSequences read_face_data(const FaceDataOptions& options, const std::string& split_column,
-                                           const std::string& subject_column) {
-  const int sources = !options.videos.empty() + !options.images.empty() + !options.subjects.empty() +
-                      !options.sheet.empty();
+                                    const std::string& subject_column) {
+  const int sources =
+      !options.videos.empty() + !options.images.empty() + !options.subjects.empty() + !options.sheet.empty();
   if (sources != 1) throw UsageError("frames come from one of --videos, --images, --subjects and --sheet");
   const data::FolderOptions folders{.class_names = split_list(options.class_names)};
   data::FrameSequences all;
@@ -152,7 +152,8 @@ data::FrameSequences read_face_data(const FaceDataOptions& options, const std::s
     all = data::subject_sequences(options.subjects, folders);
   } else {
     const std::filesystem::path sheet = options.sheet;
-    all = data::from_sheet(sheet, options.sheet_root.empty() ? sheet.parent_path() : std::filesystem::path(options.sheet_root),
+    all = data::from_sheet(sheet,
+                           options.sheet_root.empty() ? sheet.parent_path() : std::filesystem::path(options.sheet_root),
                            {.path = options.path_column,
                             .label = options.label_column,
                             .subject = subject_column,
@@ -167,7 +168,8 @@ data::FrameSequences read_face_data(const FaceDataOptions& options, const std::s
   return only_classes(std::move(all), split_list(options.classes));
 }
 
-FaceNetwork::FaceNetwork(const FaceModelOptions& options) : face(options.network), options_(options) {
+template <class Device>
+FaceNetwork<Device>::FaceNetwork(const FaceModelOptions& options) : face(options.network), options_(options) {
   if (options.lstm)
     reader.emplace(models::TwoStreamLstmOptions{.features = options.network.widths[3],
                                                 .classes = options.network.classes,
@@ -175,15 +177,17 @@ FaceNetwork::FaceNetwork(const FaceModelOptions& options) : face(options.network
                                                 .emotion_hidden = options.emotion_hidden});
 }
 
-FaceNetwork::Output FaceNetwork::operator()(const Variable<float>& frames) {
+template <class Device>
+typename FaceNetwork<Device>::Output FaceNetwork<Device>::operator()(const Variable<float, Device>& frames) {
   auto [features, logits] = face(frames);
   Output out{features, logits, {}};
   if (reader) out.video = (*reader)(features, softmax(logits));
   return out;
 }
 
-Variable<float> FaceNetwork::loss(const Output& output, const std::vector<Index>& labels,
-                                  const CrossEntropyOptions& options) const {
+template <class Device>
+Variable<float, Device> FaceNetwork<Device>::loss(const Output& output, const std::vector<Index>& labels,
+                                                  const CrossEntropyOptions& options) const {
   if (output.video)
     return multi_stage_loss(output.clip_logits, output.video->e1, output.video->e2, labels,
                             {.lambda = options_.lambda,
@@ -196,19 +200,23 @@ Variable<float> FaceNetwork::loss(const Output& output, const std::vector<Index>
   return cross_entropy(output.clip_logits, clip_labels, options);
 }
 
-Tensor<float> FaceNetwork::emotion(const Output& output) {
+template <class Device>
+Tensor<float, Device> FaceNetwork<Device>::emotion(const Output& output) {
   if (output.video) return models::video_emotion(output.clip_logits, output.video->e1, output.video->e2).value();
   return softmax(mean_of_positions(output.clip_logits)).value();
 }
 
-FaceModel::FaceModel(const FaceModelOptions& form, std::vector<std::string> names)
+template <class Device>
+FaceModel<Device>::FaceModel(const FaceModelOptions& form, std::vector<std::string> names)
     : options(form), class_names(std::move(names)), network(options) {}
 
-Answer FaceModel::answer(const Tensor<float>& frames) {
+template <class Device>
+Answer FaceModel<Device>::answer(const Tensor<float>& frames) {
   const NoGradient not_recorded;
   network.freeze();
-  const auto output = network(Variable<float>(frames));
-  return {FaceNetwork::emotion(output), mean_of_positions(output.features).value()};
+  const auto output = network(Variable<float, Device>(frames.to<Device>()));
+  return {FaceNetwork<Device>::emotion(output).template to<Cpu>(),
+          mean_of_positions(output.features).value().template to<Cpu>()};
 }
 
 FaceModelOptions fitted(const FaceFormOptions& options, Index classes) {
@@ -227,8 +235,7 @@ FaceModelOptions fitted(const FaceFormOptions& options, Index classes) {
 
 namespace {
 
-io::Metadata face_metadata(const FaceModel& model) {
-  const auto& options = model.options;
+io::Metadata face_metadata(const FaceModelOptions& options, const std::vector<std::string>& class_names) {
   const Json form = {{"clips", options.clips},
                      {"frames", options.frames},
                      {"side", options.frame.side},
@@ -244,24 +251,10 @@ io::Metadata face_metadata(const FaceModel& model) {
                      {"lstm", options.lstm},
                      {"feature_hidden", options.feature_hidden},
                      {"emotion_hidden", options.emotion_hidden}};
-  return {{"model", "sistcm_resnet18"}, {"class_names", Json(model.class_names).dump()}, {"options", form.dump()}};
+  return {{"model", "sistcm_resnet18"}, {"class_names", Json(class_names).dump()}, {"options", form.dump()}};
 }
 
-}  // namespace
-
-void save_face_model(FaceModel& model, const std::filesystem::path& path) {
-  const auto& frame = model.options.frame;
-  Tensor<float> input({1, model.options.clips, model.options.frames, frame.side, frame.side, frame.channels});
-  Generator(1).fill_uniform(input, -1, 1);
-  const Tensor<float> output = model.answer(input).probabilities;
-  io::save(model.network, path, {.metadata = face_metadata(model), .check_input = input, .check_output = output});
-}
-
-FaceModel load_face_model(const std::filesystem::path& path) {
-  const io::Safetensors file = io::read_safetensors(path);
-  const std::string name = path.string();
-  const Json stored = model_options(file.metadata(), name, "sistcm_resnet18");
-  const auto class_names = model_class_names(file.metadata(), name);
+FaceModelOptions stored_form(const Json& stored, const std::string& path, Index classes) {
   FaceModelOptions options;
   try {
     options.clips = stored.at("clips");
@@ -272,7 +265,7 @@ FaceModel load_face_model(const std::filesystem::path& path) {
                      .zoom = stored.at("zoom"),
                      .normalisation = {stored.at("mean").get<std::array<float, 3>>(),
                                        stored.at("deviation").get<std::array<float, 3>>()}};
-    options.network = {.classes = static_cast<Index>(class_names.size()),
+    options.network = {.classes = classes,
                        .layout = super_image_layouts().at(stored.at("layout")),
                        .fusion = view_fusions().at(stored.at("fusion")),
                        .stem = stored.at("small_stem").get<bool>() ? models::Stem::small : models::Stem::imagenet,
@@ -282,28 +275,55 @@ FaceModel load_face_model(const std::filesystem::path& path) {
     options.feature_hidden = stored.at("feature_hidden");
     options.emotion_hidden = stored.at("emotion_hidden");
   } catch (const std::exception& error) {
-    throw FileError(name, "__metadata__: options", error.what(), "the form of a SISTCM-ResNet18");
+    throw FileError(path, "__metadata__: options", error.what(), "the form of a SISTCM-ResNet18");
   }
-  FaceModel model(options, class_names);
+  return options;
+}
+
+/// The self-check's probabilities. They are as exact as can be, since the file may be read on another device and with
+/// another precision.
+template <class Device>
+Tensor<float> check_output(FaceModel<Device>& model, const Tensor<float>& input) {
+  const PrecisionScope exact(Precision::highest);
+  return model.answer(input).probabilities;
+}
+
+}  // namespace
+
+template <class Device>
+void save_face_model(FaceModel<Device>& model, const std::filesystem::path& path) {
+  const auto& frame = model.options.frame;
+  Tensor<float> input({1, model.options.clips, model.options.frames, frame.side, frame.side, frame.channels});
+  Generator(1).fill_uniform(input, -1, 1);
+  io::save(model.network, path,
+           {.metadata = face_metadata(model.options, model.class_names),
+            .check_input = input,
+            .check_output = check_output(model, input)});
+}
+
+template <class Device>
+FaceModel<Device> load_face_model(const std::filesystem::path& path) {
+  const io::Safetensors file = io::read_safetensors(path);
+  const std::string name = path.string();
+  const Json stored = model_options(file.metadata(), name, "sistcm_resnet18");
+  const auto class_names = model_class_names(file.metadata(), name);
+  FaceModel<Device> model(stored_form(stored, name, static_cast<Index>(class_names.size())), class_names);
   io::load_from(model.network, file, name,
-                {.self_check = [&](const Tensor<float>& input) { return model.answer(input).probabilities; }});
+                {.self_check = [&](const Tensor<float>& input) { return check_output(model, input); }});
   return model;
 }
 
 namespace {
 
-void start_from(FaceNetwork& network, const std::filesystem::path& path) {
-  const auto report = io::load(network.face, path,
-                               {.strict = false, .rename = {{"face.", ""}}, .allow_other_head = {"fc."}});
+template <class Device>
+void start_from(FaceNetwork<Device>& network, const std::filesystem::path& path) {
+  const auto report =
+      io::load(network.face, path, {.strict = false, .rename = {{"face.", ""}}, .allow_other_head = {"fc."}});
   std::cerr << path.string() << ": " << report.loaded.size() << " tensors loaded" << report.to_string() << "\n";
 }
 
-}  // namespace
-
-namespace {
-
 data::FaceClips face_clips(const data::FrameSequences& videos, const FaceModelOptions& form,
-                                  data::ClipSampling sampling, const data::ClipAugmentation& augmentation) {
+                           data::ClipSampling sampling, const data::ClipAugmentation& augmentation) {
   return data::FaceClips(videos, {.clips = form.clips,
                                   .frames = form.frames,
                                   .sampling = sampling,
@@ -315,53 +335,52 @@ data::FaceClips face_clips(const data::FrameSequences& videos, const FaceModelOp
                                   .augmentation = augmentation});
 }
 
-}  // namespace
-
-namespace {
-
 data::ClipAugmentation evaluation_augmentation(const data::ClipAugmentation& augmentation) {
   return {.drift = augmentation.drift};
 }
 
 }  // namespace
 
-TrainedFace train_face(const data::FrameSequences& data, const Parts& parts, const RunPlace& place,
-                              const FaceModelOptions& form, const data::ClipAugmentation& augmentation,
-                              const TrainingOptions& training, const std::filesystem::path& weights,
-                              const Program& program) {
+template <class Device>
+TrainedFace<Device> train_face(const data::FrameSequences& data, const Parts& parts, const RunPlace& place,
+                               const FaceModelOptions& form, const data::ClipAugmentation& augmentation,
+                               const TrainingOptions& training, const std::filesystem::path& weights,
+                               const Program& program) {
   set_seed(place.seed);
-  FaceModel model(form, data.class_names);
+  FaceModel<Device> model(form, data.class_names);
   if (!weights.empty()) start_from(model.network, weights);
   const auto train_data = data.subset(parts.train);
   const auto loader =
       training_loader(face_clips(train_data, form, data::ClipSampling::random, augmentation), training, place.seed);
-  const auto validation = evaluation_loader(face_clips(data.subset(watched_samples(parts)), form,
-                                                       data::ClipSampling::centred, evaluation_augmentation(augmentation)),
-                                            training, place.seed);
+  const auto validation =
+      evaluation_loader(face_clips(data.subset(watched_samples(parts)), form, data::ClipSampling::centred,
+                                   evaluation_augmentation(augmentation)),
+                        training, place.seed);
   const CrossEntropyOptions loss = loss_options(training, train_data.labels(), data.classes());
   auto history = train_network(
       model.network, loader, validation,
       [&](const data::FaceBatch& batch) {
-        const auto output = model.network(Variable<float>(batch.frames));
+        const auto output = model.network(Variable<float, Device>(batch.frames.to<Device>()));
         const auto emotion = [&] {
           const NoGradient not_recorded;
-          return FaceNetwork::emotion(output);
+          return FaceNetwork<Device>::emotion(output);
         }();
-        return train::BatchOutput<float>{model.network.loss(output, batch.labels, loss), emotion, batch.labels};
+        return train::BatchOutput<float, Device>{model.network.loss(output, batch.labels, loss), emotion, batch.labels};
       },
       training, place, !parts.validation.empty(), program, data.class_names);
   return {std::move(model), std::move(history)};
 }
 
-Predictions predict_face(FaceModel& model, const data::FrameSequences& data, const std::vector<Index>& samples,
-                                const data::ClipAugmentation& augmentation, const TrainingOptions& training,
-                                std::uint64_t seed, std::vector<double>* alpha) {
+template <class Device>
+Predictions predict_face(FaceModel<Device>& model, const data::FrameSequences& data, const std::vector<Index>& samples,
+                         const data::ClipAugmentation& augmentation, const TrainingOptions& training,
+                         std::uint64_t seed, std::vector<double>* alpha) {
   const auto subset = data.subset(samples);
   const auto plain = evaluation_loader(
       face_clips(subset, model.options, data::ClipSampling::centred, evaluation_augmentation(augmentation)), training,
       seed);
-  const auto varied = evaluation_loader(
-      face_clips(subset, model.options, data::ClipSampling::random, augmentation), training, seed);
+  const auto varied =
+      evaluation_loader(face_clips(subset, model.options, data::ClipSampling::random, augmentation), training, seed);
   const double rows = static_cast<double>(subset.size() * training.test_time_augmentation);
   if (alpha) alpha->clear();
   return predict(plain, varied, training.test_time_augmentation, [&](const data::FaceBatch& batch) {
@@ -371,13 +390,29 @@ Predictions predict_face(FaceModel& model, const data::FrameSequences& data, con
     alpha->resize(blocks.size(), 0.0);
     for (std::size_t block = 0; block < blocks.size(); ++block) {
       if (!blocks[block].defined()) continue;
-      const Tensor<float> height = blocks[block].select(1, 0).contiguous();
+      const auto height = blocks[block].select(1, 0).contiguous().template to<Cpu>();
       double sum = 0;
       for (const float weight : height.span()) sum += static_cast<double>(weight);
-      (*alpha)[block] += sum / static_cast<double>(height.elements()) * static_cast<double>(out.probabilities.size(0)) / rows;
+      (*alpha)[block] +=
+          sum / static_cast<double>(height.elements()) * static_cast<double>(out.probabilities.size(0)) / rows;
     }
     return out;
   });
 }
+
+// All of it that is compiled for a device. The types are those of the declarations.
+#define MIEN_FACE_BRANCH(Device)                                      \
+  template struct FaceNetwork<Device>;                                \
+  template struct FaceModel<Device>;                                  \
+  template decltype(save_face_model<Device>) save_face_model<Device>; \
+  template decltype(load_face_model<Device>) load_face_model<Device>; \
+  template decltype(train_face<Device>) train_face<Device>;           \
+  template decltype(predict_face<Device>) predict_face<Device>;
+
+MIEN_FACE_BRANCH(Cpu)
+#if defined(MIEN_WITH_CUDA)
+MIEN_FACE_BRANCH(Cuda)
+#endif
+#undef MIEN_FACE_BRANCH
 
 }  // namespace mien::examples

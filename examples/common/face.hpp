@@ -18,7 +18,7 @@
 
 namespace mien::examples {
 
-// --- options -----------------------------------------------------------------------------------------------------------
+// --- options --------------------------------------------------------------------------------------------------------
 
 /// Where frames are.
 struct FaceDataOptions {
@@ -63,58 +63,59 @@ struct FaceFormOptions {
 
 void add_face_model_options(CLI::App& app, FaceFormOptions& options, const std::string& prefix = "");
 
-void add_clip_augmentation_options(CLI::App& app, data::ClipAugmentation& options,
-                                          const std::string& prefix = "");
+void add_clip_augmentation_options(CLI::App& app, data::ClipAugmentation& options, const std::string& prefix = "");
 
 inline data::ClipAugmentation usual_clip_augmentation() {
   return {.mirror = 0.5, .rotation = 8, .scale = 0.1, .shift = 0.06, .brightness = 0.1, .contrast = 0.2};
 }
 
-// --- data --------------------------------------------------------------------------------------------------------------
+// --- data -----------------------------------------------------------------------------------------------------------
 
 /// Reads what the options name. Throws UsageError unless that is one thing.
 data::FrameSequences read_face_data(const FaceDataOptions& options, const std::string& split_column,
-                                           const std::string& subject_column);
+                                    const std::string& subject_column);
 
-// --- the network -------------------------------------------------------------------------------------------------------
+// --- the network ----------------------------------------------------------------------------------------------------
 
 /// Clips' network and, if wanted, the LSTM over them. Names "face.*" and "reader.*" in checkpoints.
-struct FaceNetwork : nn::Module<FaceNetwork, float> {
+template <class Device>
+struct FaceNetwork : nn::Module<FaceNetwork<Device>, float, Device> {
   explicit FaceNetwork(const FaceModelOptions& options);
 
   struct Output {
-    Variable<float> features;     ///< [B, K, F]
-    Variable<float> clip_logits;  ///< [B, K, classes]
-    std::optional<models::TwoStreamLogits<float>> video;
+    Variable<float, Device> features;     ///< [B, K, F]
+    Variable<float, Device> clip_logits;  ///< [B, K, classes]
+    std::optional<models::TwoStreamLogits<float, Device>> video;
   };
 
   /// Frames [B, K, T, side, side, channels].
-  Output operator()(const Variable<float>& frames);
+  Output operator()(const Variable<float, Device>& frames);
 
   /// The loss of videos, one label a video.
-  Variable<float> loss(const Output& output, const std::vector<Index>& labels,
-                       const CrossEntropyOptions& options) const;
+  Variable<float, Device> loss(const Output& output, const std::vector<Index>& labels,
+                               const CrossEntropyOptions& options) const;
 
   /// Probabilities [B, classes]: the video's emotion by all three answers, or the softmax of the clips' mean logits.
-  static Tensor<float> emotion(const Output& output);
+  static Tensor<float, Device> emotion(const Output& output);
 
   void visit(auto&& child) {
     child("face", face);
     if (reader) child("reader", *reader);
   }
 
-  models::SistcmResNet18<float> face;
-  std::optional<models::TwoStreamLstm<float>> reader;
+  models::SistcmResNet18<float, Device> face;
+  std::optional<models::TwoStreamLstm<float, Device>> reader;
 
  private:
   FaceModelOptions options_;
 };
 
-/// A network with all that is needed to use it.
+/// A network with all that is needed to use it. What goes in and comes out is on the host.
+template <class Device>
 struct FaceModel {
   FaceModelOptions options;
   std::vector<std::string> class_names;
-  FaceNetwork network;
+  FaceNetwork<Device> network;
 
   FaceModel(const FaceModelOptions& form, std::vector<std::string> names);
 
@@ -125,29 +126,34 @@ struct FaceModel {
 /// The form for these classes.
 FaceModelOptions fitted(const FaceFormOptions& options, Index classes);
 
-// --- model files -------------------------------------------------------------------------------------------------------
+// --- model files ----------------------------------------------------------------------------------------------------
 
-/// With all that `load_face_model` needs, and a self-check.
-void save_face_model(FaceModel& model, const std::filesystem::path& path);
+/// With all that `load_face_model` needs on any device, and a self-check.
+template <class Device>
+void save_face_model(FaceModel<Device>& model, const std::filesystem::path& path);
 
 /// Throws FileError for a file that is none of ours, or damaged.
-FaceModel load_face_model(const std::filesystem::path& path);
+template <class Device>
+FaceModel<Device> load_face_model(const std::filesystem::path& path);
 
-// --- training ----------------------------------------------------------------------------------------------------------
+// --- training -------------------------------------------------------------------------------------------------------
 
+template <class Device>
 struct TrainedFace {
-  FaceModel model;
+  FaceModel<Device> model;
   train::History history;
 };
 
-TrainedFace train_face(const data::FrameSequences& data, const Parts& parts, const RunPlace& place,
-                              const FaceModelOptions& form, const data::ClipAugmentation& augmentation,
-                              const TrainingOptions& training, const std::filesystem::path& weights,
-                              const Program& program);
+template <class Device>
+TrainedFace<Device> train_face(const data::FrameSequences& data, const Parts& parts, const RunPlace& place,
+                               const FaceModelOptions& form, const data::ClipAugmentation& augmentation,
+                               const TrainingOptions& training, const std::filesystem::path& weights,
+                               const Program& program);
 
 /// Probabilities of some samples; `alpha`, if given, becomes the mean weight of the height view in each block.
-Predictions predict_face(FaceModel& model, const data::FrameSequences& data, const std::vector<Index>& samples,
-                                const data::ClipAugmentation& augmentation, const TrainingOptions& training,
-                                std::uint64_t seed, std::vector<double>* alpha = nullptr);
+template <class Device>
+Predictions predict_face(FaceModel<Device>& model, const data::FrameSequences& data, const std::vector<Index>& samples,
+                         const data::ClipAugmentation& augmentation, const TrainingOptions& training,
+                         std::uint64_t seed, std::vector<double>* alpha = nullptr);
 
 }  // namespace mien::examples

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "mien/autograd/softmax.hpp"
+#include "mien/core/precision.hpp"
 #include "mien/data/gesture_maps.hpp"
 #include "mien/data/gesture_sequences.hpp"
 #include "mien/data/natural_order.hpp"
@@ -89,18 +90,18 @@ void add_gesture_model_options(CLI::App& app, GestureModelOptions& options, cons
   app.add_option(name("sigma"), options.representation.sigma, "of the Gaussian about a joint, 0 for one pixel")
       ->check(CLI::NonNegativeNumber)
       ->group(group);
-  add_choice(app, name("time-weight"), options.representation.weight, time_weights(), "W(t)")
-      ->group(group);
-  add_choice(app, name("map-scale"), options.representation.scale, scales(), "what maps are divided by")
-      ->group(group);
-  add_choice(app, name("box"), options.representation.box, boxes(), "what lies in one square")
-      ->group(group);
+  add_choice(app, name("time-weight"), options.representation.weight, time_weights(), "W(t)")->group(group);
+  add_choice(app, name("map-scale"), options.representation.scale, scales(), "what maps are divided by")->group(group);
+  add_choice(app, name("box"), options.representation.box, boxes(), "what lies in one square")->group(group);
   app.add_option(name("square-root"), options.representation.square_root, "of the maps' values: true or false")
       ->group(group);
-  app.add_option(name("width"), options.network.width, "channels of the blocks")->check(CLI::PositiveNumber)->group(group);
-  add_choice(app, name("aggregate"), options.network.aggregate, aggregates(), "the two branches")
+  app.add_option(name("width"), options.network.width, "channels of the blocks")
+      ->check(CLI::PositiveNumber)
       ->group(group);
-  app.add_option(name("dropout"), options.network.dropout, "before the classifier")->check(CLI::Range(0.0, 0.99))->group(group);
+  add_choice(app, name("aggregate"), options.network.aggregate, aggregates(), "the two branches")->group(group);
+  app.add_option(name("dropout"), options.network.dropout, "before the classifier")
+      ->check(CLI::Range(0.0, 0.99))
+      ->group(group);
   app.add_flag(name("upper-body"), options.upper_body, "head, shoulders and arms alone")->group(group);
 }
 
@@ -124,8 +125,7 @@ std::vector<gesture::MirroredPair> parse_mirrored_joints(const std::string& list
 
 }  // namespace
 
-void add_joint_augmentation_options(CLI::App& app, gesture::JointAugmentation& options,
-                                           const std::string& prefix) {
+void add_joint_augmentation_options(CLI::App& app, gesture::JointAugmentation& options, const std::string& prefix) {
   const std::string group = "Joint augmentation";
   const auto add = [&](const char* option, double& value, const char* words) {
     app.add_option("--" + prefix + option, value, words)->check(CLI::NonNegativeNumber)->group(group);
@@ -148,8 +148,7 @@ void add_joint_augmentation_options(CLI::App& app, gesture::JointAugmentation& o
 
 namespace {
 
-std::vector<io::JointRecording> read_openpose_root(const std::filesystem::path& root,
-                                                          gesture::JointLayout layout) {
+std::vector<io::JointRecording> read_openpose_root(const std::filesystem::path& root, gesture::JointLayout layout) {
   std::error_code problem;
   const auto folders_in = [&](const std::filesystem::path& folder) {
     std::vector<std::string> names;
@@ -175,7 +174,7 @@ std::vector<io::JointRecording> read_openpose_root(const std::filesystem::path& 
 }  // namespace
 
 data::GestureSequences read_gesture_data(const GestureDataOptions& options, const std::string& split_column,
-                                                const std::string& subject_column) {
+                                         const std::string& subject_column) {
   const int sources = !options.recordings.empty() + !options.table.empty() + !options.openpose.empty();
   if (sources != 1) throw UsageError("joints come from one of --recordings, --table and --openpose");
   const gesture::JointLayout layout = parse_layout(options.layout);
@@ -206,21 +205,23 @@ data::GestureSequences read_gesture_data(const GestureDataOptions& options, cons
   return only_classes(data::gesture_sequences(std::move(recordings)), split_list(options.classes));
 }
 
-GestureModel::GestureModel(const GestureModelOptions& form, std::vector<std::string> names)
+template <class Device>
+GestureModel<Device>::GestureModel(const GestureModelOptions& form, std::vector<std::string> names)
     : options(form), class_names(std::move(names)), network(options.network) {}
 
-Answer GestureModel::answer(const Tensor<float>& maps) {
+template <class Device>
+Answer GestureModel<Device>::answer(const Tensor<float>& maps) {
   const NoGradient not_recorded;
   network.freeze();
-  const Variable<float> features = network.features(Variable<float>(maps));
-  return {softmax(network.fc(features)).value(), features.value()};
+  const Variable<float, Device> features = network.features(Variable<float, Device>(maps.to<Device>()));
+  return {softmax(network.fc(features)).value().template to<Cpu>(), features.value().template to<Cpu>()};
 }
 
 namespace {
 
-io::Metadata gesture_metadata(const GestureModel& model) {
-  const auto& representation = model.options.representation;
-  const auto& network = model.options.network;
+io::Metadata gesture_metadata(const GestureModelOptions& form, const std::vector<std::string>& class_names) {
+  const auto& representation = form.representation;
+  const auto& network = form.network;
   const Json options = {{"joints", network.joints},
                         {"drawn_joints", representation.joints},
                         {"width", network.width},
@@ -232,27 +233,10 @@ io::Metadata gesture_metadata(const GestureModel& model) {
                         {"square_root", representation.square_root},
                         {"box", name_of(boxes(), representation.box)},
                         {"margin", representation.margin}};
-  return {{"model", "accm"}, {"class_names", Json(model.class_names).dump()}, {"options", options.dump()}};
+  return {{"model", "accm"}, {"class_names", Json(class_names).dump()}, {"options", options.dump()}};
 }
 
-}  // namespace
-
-void save_gesture_model(GestureModel& model, const std::filesystem::path& path) {
-  const Index size = model.options.representation.size;
-  Tensor<float> input({1, size, size, model.options.network.joints});
-  Generator(1).fill_uniform(input, 0, 1);
-  const NoGradient not_recorded;
-  model.network.evaluate();
-  const Tensor<float> output = model.network(Variable<float>(input)).value();
-  io::save(model.network, path,
-           {.metadata = gesture_metadata(model), .check_input = input, .check_output = output});
-}
-
-GestureModel load_gesture_model(const std::filesystem::path& path) {
-  const io::Safetensors file = io::read_safetensors(path);
-  const std::string name = path.string();
-  const Json stored = model_options(file.metadata(), name, "accm");
-  const auto class_names = model_class_names(file.metadata(), name);
+GestureModelOptions stored_form(const Json& stored, const std::string& path, Index classes) {
   GestureModelOptions options;
   auto& representation = options.representation;
   try {
@@ -265,18 +249,47 @@ GestureModel load_gesture_model(const std::filesystem::path& path) {
     representation.margin = stored.at("margin");
     representation.joints = stored.at("drawn_joints").get<std::vector<Index>>();
     options.network = {.joints = stored.at("joints"),
-                       .classes = static_cast<Index>(class_names.size()),
+                       .classes = classes,
                        .width = stored.at("width"),
                        .aggregate = aggregates().at(stored.at("aggregate"))};
   } catch (const std::exception& error) {
-    throw FileError(name, "__metadata__: options", error.what(), "the form of an ACCM");
+    throw FileError(path, "__metadata__: options", error.what(), "the form of an ACCM");
   }
-  GestureModel model(options, class_names);
-  io::load_from(model.network, file, name, {.self_check = [&](const Tensor<float>& input) {
-                  const NoGradient not_recorded;
-                  model.network.evaluate();
-                  return model.network(Variable<float>(input)).value();
-                }});
+  return options;
+}
+
+/// The self-check's logits. They are as exact as can be, since the file may be read on another device and with another
+/// precision.
+template <class Device>
+Tensor<float> check_output(GestureModel<Device>& model, const Tensor<float>& input) {
+  const NoGradient not_recorded;
+  const PrecisionScope exact(Precision::highest);
+  model.network.evaluate();
+  return model.network(Variable<float, Device>(input.to<Device>())).value().template to<Cpu>();
+}
+
+}  // namespace
+
+template <class Device>
+void save_gesture_model(GestureModel<Device>& model, const std::filesystem::path& path) {
+  const Index size = model.options.representation.size;
+  Tensor<float> input({1, size, size, model.options.network.joints});
+  Generator(1).fill_uniform(input, 0, 1);
+  io::save(model.network, path,
+           {.metadata = gesture_metadata(model.options, model.class_names),
+            .check_input = input,
+            .check_output = check_output(model, input)});
+}
+
+template <class Device>
+GestureModel<Device> load_gesture_model(const std::filesystem::path& path) {
+  const io::Safetensors file = io::read_safetensors(path);
+  const std::string name = path.string();
+  const Json stored = model_options(file.metadata(), name, "accm");
+  const auto class_names = model_class_names(file.metadata(), name);
+  GestureModel<Device> model(stored_form(stored, name, static_cast<Index>(class_names.size())), class_names);
+  io::load_from(model.network, file, name,
+                {.self_check = [&](const Tensor<float>& input) { return check_output(model, input); }});
   return model;
 }
 
@@ -292,11 +305,12 @@ GestureModelOptions fitted(GestureModelOptions options, const data::GestureSeque
   return options;
 }
 
-TrainedGesture train_gesture(const data::GestureSequences& data, const Parts& parts, const RunPlace& place,
-                                    const GestureModelOptions& form, const gesture::JointAugmentation& augmentation,
-                                    const TrainingOptions& training, const Program& program) {
+template <class Device>
+TrainedGesture<Device> train_gesture(const data::GestureSequences& data, const Parts& parts, const RunPlace& place,
+                                     const GestureModelOptions& form, const gesture::JointAugmentation& augmentation,
+                                     const TrainingOptions& training, const Program& program) {
   set_seed(place.seed);
-  GestureModel model(fitted(form, data), data.class_names);
+  GestureModel<Device> model(fitted(form, data), data.class_names);
   const auto& representation = model.options.representation;
   const auto train_data = data.subset(parts.train);
   const auto loader =
@@ -307,17 +321,18 @@ TrainedGesture train_gesture(const data::GestureSequences& data, const Parts& pa
   auto history = train_network(
       model.network, loader, validation,
       [&](const data::GestureBatch& batch) {
-        const Variable<float> logits = model.network(Variable<float>(batch.maps));
-        return train::BatchOutput<float>{cross_entropy(logits, batch.labels, loss), logits.value(), batch.labels};
+        const Variable<float, Device> logits = model.network(Variable<float, Device>(batch.maps.to<Device>()));
+        return train::BatchOutput<float, Device>{cross_entropy(logits, batch.labels, loss), logits.value(),
+                                                 batch.labels};
       },
       training, place, !parts.validation.empty(), program, data.class_names);
   return {std::move(model), std::move(history)};
 }
 
-Predictions predict_gesture(GestureModel& model, const data::GestureSequences& data,
-                                   const std::vector<Index>& samples, const gesture::JointAugmentation& augmentation,
-                                   const TrainingOptions& training, std::uint64_t seed,
-                                   std::vector<double>* attention) {
+template <class Device>
+Predictions predict_gesture(GestureModel<Device>& model, const data::GestureSequences& data,
+                            const std::vector<Index>& samples, const gesture::JointAugmentation& augmentation,
+                            const TrainingOptions& training, std::uint64_t seed, std::vector<double>* attention) {
   const auto& representation = model.options.representation;
   const auto subset = data.subset(samples);
   const auto plain = evaluation_loader(data::GestureMaps(subset, {representation, {}}), training, seed);
@@ -327,7 +342,7 @@ Predictions predict_gesture(GestureModel& model, const data::GestureSequences& d
   return predict(plain, varied, training.test_time_augmentation, [&](const data::GestureBatch& batch) {
     Answer out = model.answer(batch.maps);
     if (attention) {
-      const Tensor<float>& weights = model.network.joint_weights();
+      const auto weights = model.network.joint_weights().template to<Cpu>();
       for (Index i = 0; i < weights.size(0); ++i)
         for (Index joint = 0; joint < weights.size(1); ++joint)
           (*attention)[static_cast<std::size_t>(joint)] += static_cast<double>(weights(i, joint)) / rows;
@@ -335,6 +350,20 @@ Predictions predict_gesture(GestureModel& model, const data::GestureSequences& d
     return out;
   });
 }
+
+// All of it that is compiled for a device. The types are those of the declarations.
+#define MIEN_GESTURE_BRANCH(Device)                                         \
+  template struct GestureModel<Device>;                                     \
+  template decltype(save_gesture_model<Device>) save_gesture_model<Device>; \
+  template decltype(load_gesture_model<Device>) load_gesture_model<Device>; \
+  template decltype(train_gesture<Device>) train_gesture<Device>;           \
+  template decltype(predict_gesture<Device>) predict_gesture<Device>;
+
+MIEN_GESTURE_BRANCH(Cpu)
+#if defined(MIEN_WITH_CUDA)
+MIEN_GESTURE_BRANCH(Cuda)
+#endif
+#undef MIEN_GESTURE_BRANCH
 
 namespace {
 
@@ -362,11 +391,10 @@ double squared_distance(const std::vector<float>& a, const std::vector<float>& b
 }  // namespace
 
 metrics::ConfusionMatrix nearest_neighbours(const data::GestureSequences& data, const std::vector<Index>& train,
-                                                   const std::vector<Index>& test, Index neighbours) {
+                                            const std::vector<Index>& test, Index neighbours) {
   const auto coordinates_of = [&](const std::vector<Index>& samples) {
     std::vector<std::vector<float>> out;
-    for (const Index i : samples)
-      out.push_back(plain_coordinates(data.samples[static_cast<std::size_t>(i)].joints));
+    for (const Index i : samples) out.push_back(plain_coordinates(data.samples[static_cast<std::size_t>(i)].joints));
     return out;
   };
   const auto known = coordinates_of(train);
@@ -380,7 +408,8 @@ metrics::ConfusionMatrix nearest_neighbours(const data::GestureSequences& data, 
     const auto count = std::min<std::ptrdiff_t>(neighbours, std::ssize(near));
     std::partial_sort(near.begin(), near.begin() + count, near.end());
     std::vector<Index> votes(static_cast<std::size_t>(data.classes()), 0);
-    for (std::ptrdiff_t j = 0; j < count; ++j) ++votes[static_cast<std::size_t>(near[static_cast<std::size_t>(j)].second)];
+    for (std::ptrdiff_t j = 0; j < count; ++j)
+      ++votes[static_cast<std::size_t>(near[static_cast<std::size_t>(j)].second)];
     const Index most = *std::max_element(votes.begin(), votes.end());
     const auto winner = std::find_if(near.begin(), near.end(), [&](const auto& neighbour) {
       return votes[static_cast<std::size_t>(neighbour.second)] == most;

@@ -14,7 +14,7 @@
 
 namespace mien::examples {
 
-// --- options -----------------------------------------------------------------------------------------------------------
+// --- options --------------------------------------------------------------------------------------------------------
 
 gesture::JointLayout parse_layout(const std::string& name);
 
@@ -53,22 +53,22 @@ inline gesture::JointAugmentation usual_joint_augmentation() {
   return {.rotation = 8, .scale = 0.1, .shear = 0.1, .crop = 0.3, .joint_dropout = 0.05, .noise = 0.01};
 }
 
-void add_joint_augmentation_options(CLI::App& app, gesture::JointAugmentation& options,
-                                           const std::string& prefix = "");
+void add_joint_augmentation_options(CLI::App& app, gesture::JointAugmentation& options, const std::string& prefix = "");
 
-// --- data --------------------------------------------------------------------------------------------------------------
+// --- data -----------------------------------------------------------------------------------------------------------
 
 /// Reads what the options name. Throws UsageError unless that is one thing.
 data::GestureSequences read_gesture_data(const GestureDataOptions& options, const std::string& split_column,
-                                                const std::string& subject_column);
+                                         const std::string& subject_column);
 
-// --- model files -------------------------------------------------------------------------------------------------------
+// --- model files ----------------------------------------------------------------------------------------------------
 
-/// An ACCM with all that is needed to use it.
+/// An ACCM with all that is needed to use it. What goes in and comes out is on the host.
+template <class Device>
 struct GestureModel {
   GestureModelOptions options;
   std::vector<std::string> class_names;
-  models::Accm<float> network;
+  models::Accm<float, Device> network;
 
   GestureModel(const GestureModelOptions& form, std::vector<std::string> names);
 
@@ -76,38 +76,43 @@ struct GestureModel {
   Answer answer(const Tensor<float>& maps);
 };
 
-/// With all that `load_gesture_model` needs, and a self-check.
-void save_gesture_model(GestureModel& model, const std::filesystem::path& path);
+/// With all that `load_gesture_model` needs on any device, and a self-check.
+template <class Device>
+void save_gesture_model(GestureModel<Device>& model, const std::filesystem::path& path);
 
 /// Throws FileError for a file that is none of ours, or damaged.
-GestureModel load_gesture_model(const std::filesystem::path& path);
+template <class Device>
+GestureModel<Device> load_gesture_model(const std::filesystem::path& path);
 
-// --- training ----------------------------------------------------------------------------------------------------------
+// --- training -------------------------------------------------------------------------------------------------------
 
 /// The options' form for these data. Throws UsageError if they do not fit.
 GestureModelOptions fitted(GestureModelOptions options, const data::GestureSequences& data);
 
+template <class Device>
 struct TrainedGesture {
-  GestureModel model;
+  GestureModel<Device> model;
   train::History history;
 };
 
-TrainedGesture train_gesture(const data::GestureSequences& data, const Parts& parts, const RunPlace& place,
-                                    const GestureModelOptions& form, const gesture::JointAugmentation& augmentation,
-                                    const TrainingOptions& training, const Program& program);
+template <class Device>
+TrainedGesture<Device> train_gesture(const data::GestureSequences& data, const Parts& parts, const RunPlace& place,
+                                     const GestureModelOptions& form, const gesture::JointAugmentation& augmentation,
+                                     const TrainingOptions& training, const Program& program);
 
 /// Probabilities of some samples; `attention`, if given, becomes the mean weight of each joint over them.
-Predictions predict_gesture(GestureModel& model, const data::GestureSequences& data,
-                                   const std::vector<Index>& samples, const gesture::JointAugmentation& augmentation,
-                                   const TrainingOptions& training, std::uint64_t seed,
-                                   std::vector<double>* attention = nullptr);
+template <class Device>
+Predictions predict_gesture(GestureModel<Device>& model, const data::GestureSequences& data,
+                            const std::vector<Index>& samples, const gesture::JointAugmentation& augmentation,
+                            const TrainingOptions& training, std::uint64_t seed,
+                            std::vector<double>* attention = nullptr);
 
-// --- nearest neighbour -------------------------------------------------------------------------------------------------
+// --- nearest neighbour ----------------------------------------------------------------------------------------------
 
 /// What k nearest neighbours make of plain coordinates, without any learning: each recording in 16 frames, its joints
 /// relative to the middle of its square box and in sides of it, absent joints in the middle; Euclidean distance; the
 /// label most neighbours have, of equals the nearest one's.
 metrics::ConfusionMatrix nearest_neighbours(const data::GestureSequences& data, const std::vector<Index>& train,
-                                                   const std::vector<Index>& test, Index neighbours);
+                                            const std::vector<Index>& test, Index neighbours);
 
 }  // namespace mien::examples

@@ -1,7 +1,7 @@
 #pragma once
 
-/// What all example programs share: common options, exit codes, Ctrl-C, and where words go. Results are written to
-/// standard output, everything else to standard error.
+/// What all example programs share: common options, exit codes, Ctrl-C, the device, and where words go. Results are
+/// written to standard output, everything else to standard error.
 
 #include <algorithm>
 #include <atomic>
@@ -23,6 +23,10 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#if defined(MIEN_WITH_CUDA)
+#include "mien/backend/cuda/device.hpp"
+#endif
+#include "mien/core/device.hpp"
 #include "mien/core/error.hpp"
 #include "mien/core/precision.hpp"
 #include "mien/core/random.hpp"
@@ -65,11 +69,29 @@ struct CommonOptions {
   std::uint64_t seed = 1;
   int threads = 0;  ///< 0: one for each core
   std::string precision = "highest";
+  std::string device = "cpu";  ///< of programs that have a choice
   std::filesystem::path work_dir = {};
   bool resume = false;
   bool json = false;
   bool dry_run = false;
 };
+
+/// Calls `body` with an empty device, Cpu or Cuda, of that name. Throws UsageError for `cuda` in a build without it,
+/// and CudaError where there is no GPU: what was asked for is never computed elsewhere.
+template <class Body>
+void on_device(const std::string& name, const Body& body) {
+  if (name == "cpu") {
+    body(Cpu{});
+    return;
+  }
+#if defined(MIEN_WITH_CUDA)
+  // A missing GPU is told before all data are read.
+  static_cast<void>(cuda::current_stream());
+  body(Cuda{});
+#else
+  throw UsageError("--device " + name + ": this build has no CUDA support; configure it with -D MIEN_CUDA=ON");
+#endif
+}
 
 /// A command line and a main function.
 ///
@@ -109,9 +131,8 @@ class Program {
 
   /// All options that decide about the result, by name, as text: a run may only be resumed with the same ones.
   std::map<std::string, std::string> settings() const {
-    static const std::vector<std::string> others{"help",    "version", "threads", "work-dir", "resume",
-                                                 "json",    "dry-run", "epochs",  "seeds",    "fold",
-                                                 "baseline"};
+    static const std::vector<std::string> others{"help",    "version", "threads", "work-dir", "resume",  "json",
+                                                 "dry-run", "epochs",  "seeds",   "fold",     "baseline"};
     std::map<std::string, std::string> out;
     for (const CLI::Option* option : app_.get_options()) {
       const std::string name = option->get_single_name();
@@ -145,6 +166,23 @@ class Program {
       std::cerr << "error: " << error.what() << "\n";
       return failure;
     }
+  }
+
+  /// The same for a program whose networks compute on the device that is asked for: it has the option --device, and
+  /// `body` is called with an empty Cpu or Cuda.
+  ///
+  ///     return program.run_on_device(count, arguments, [&]<class Device>(Device) { ... });
+  template <class Body>
+  int run_on_device(int count, char** arguments, const Body& body) {
+    app_.add_option("--device", common_.device,
+                    "where networks compute; cuda needs a GPU of NVIDIA's and a build with -D MIEN_CUDA=ON")
+        ->check(CLI::IsMember({"cpu", "cuda"}));
+    return run(count, arguments, [&] {
+      on_device(common_.device, [&](auto device) {
+        std::cerr << "device: " << common_.device << "\n";
+        body(device);
+      });
+    });
   }
 
  private:

@@ -20,18 +20,17 @@
 namespace mien::examples {
 
 /// Any of the optimisers by name.
-inline std::unique_ptr<optim::Optimiser<float>> make_optimiser(const nn::ParameterList<float>& parameters,
-                                                               const TrainingOptions& options) {
+template <class Device>
+std::unique_ptr<optim::Optimiser<float, Device>> make_optimiser(const nn::ParameterList<float, Device>& parameters,
+                                                                const TrainingOptions& options) {
   if (options.optimiser == "sgd")
-    return std::make_unique<optim::Sgd<float>>(parameters,
-                                               optim::SgdOptions{.learning_rate = options.learning_rate,
-                                                                 .momentum = 0.9,
-                                                                 .weight_decay = options.weight_decay});
+    return std::make_unique<optim::Sgd<float, Device>>(
+        parameters, optim::SgdOptions{
+                        .learning_rate = options.learning_rate, .momentum = 0.9, .weight_decay = options.weight_decay});
   if (options.optimiser == "adam")
-    return std::make_unique<optim::Adam<float>>(
-        parameters,
-        optim::AdamOptions{.learning_rate = options.learning_rate, .weight_decay = options.weight_decay});
-  return std::make_unique<optim::AdamW<float>>(
+    return std::make_unique<optim::Adam<float, Device>>(
+        parameters, optim::AdamOptions{.learning_rate = options.learning_rate, .weight_decay = options.weight_decay});
+  return std::make_unique<optim::AdamW<float, Device>>(
       parameters, optim::AdamWOptions{.learning_rate = options.learning_rate, .weight_decay = options.weight_decay});
 }
 
@@ -55,7 +54,8 @@ data::Loader<typename From::Batch> evaluation_loader(From source, const Training
 }
 
 /// The cross-entropy's options for the samples that are trained on.
-inline CrossEntropyOptions loss_options(const TrainingOptions& options, const std::vector<Index>& labels, Index classes) {
+inline CrossEntropyOptions loss_options(const TrainingOptions& options, const std::vector<Index>& labels,
+                                        Index classes) {
   CrossEntropyOptions out;
   if (options.class_weights) out.class_weights = data::class_weights(labels, classes);
   out.label_smoothing = options.label_smoothing;
@@ -65,22 +65,23 @@ inline CrossEntropyOptions loss_options(const TrainingOptions& options, const st
 /// Trains `network` by `step`, and leaves the chosen weights in it. Throws Interrupted after Ctrl-C.
 template <class Network, class Batch, class Step>
 train::History train_network(Network& network, const data::Loader<Batch>& loader, const data::Loader<Batch>& validation,
-                             const Step& step, const TrainingOptions& options, const RunPlace& place,
-                             bool choose_best, const Program& program, const std::vector<std::string>& class_names) {
+                             const Step& step, const TrainingOptions& options, const RunPlace& place, bool choose_best,
+                             const Program& program, const std::vector<std::string>& class_names) {
   auto optimiser = make_optimiser(network.parameters(), options);
   auto settings = program.settings();
   if (options.schedule != "constant") settings["epochs"] = std::to_string(options.epochs);
-  train::Trainer<float> trainer(*optimiser, {.epochs = options.epochs,
-                                             .seed = place.seed,
-                                             .work_dir = place.folder,
-                                             .resume = program.common().resume,
-                                             .early_stop_patience = choose_best ? options.patience : 0,
-                                             .gradient_clip = options.gradient_clip,
-                                             .restore_best = choose_best,
-                                             .class_names = class_names,
-                                             .settings = settings,
-                                             .progress = {.stream = &std::cerr},
-                                             .stop_requested = stop_requested});
+  train::Trainer<float, typename Network::Device> trainer(*optimiser,
+                                                          {.epochs = options.epochs,
+                                                           .seed = place.seed,
+                                                           .work_dir = place.folder,
+                                                           .resume = program.common().resume,
+                                                           .early_stop_patience = choose_best ? options.patience : 0,
+                                                           .gradient_clip = options.gradient_clip,
+                                                           .restore_best = choose_best,
+                                                           .class_names = class_names,
+                                                           .settings = settings,
+                                                           .progress = {.stream = &std::cerr},
+                                                           .stop_requested = stop_requested});
   trainer.add_model("model", network);
   const Index steps = std::max<Index>(1, options.epochs * loader.batches());
   optim::OneCycle one_cycle(
@@ -96,8 +97,7 @@ train::History train_network(Network& network, const data::Loader<Batch>& loader
 /// The mean of `ask(batch).probabilities` over `copies` epochs of an evaluation loader; `first` makes the
 /// samples of the first one, without variation, `others` those of all further ones.
 template <class Batch, class Ask>
-Predictions predict(const data::Loader<Batch>& first, const data::Loader<Batch>& others, Index copies,
-                    const Ask& ask) {
+Predictions predict(const data::Loader<Batch>& first, const data::Loader<Batch>& others, Index copies, const Ask& ask) {
   const NoGradient not_recorded;
   Predictions out;
   for (Index copy = 0; copy < copies; ++copy) {

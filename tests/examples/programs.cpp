@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <fcntl.h>
@@ -116,16 +117,37 @@ void write_videos(const fs::path& root, int videos_of_each) {
 }
 
 Words gesture_arguments(const fs::path& folder, const Words& more) {
-  Words out{"--table", (folder / "joints.csv").string(), "--layout", "other", "--size", "8", "--width", "4",
-            "--batch", "4", "--threads", "1", "--work-dir", (folder / "work").string()};
+  Words out{"--table",    (folder / "joints.csv").string(),
+            "--layout",   "other",
+            "--size",     "8",
+            "--width",    "4",
+            "--batch",    "4",
+            "--threads",  "1",
+            "--work-dir", (folder / "work").string()};
   out.insert(out.end(), more.begin(), more.end());
   return out;
 }
 
 Words face_arguments(const fs::path& folder, const Words& more) {
-  Words out{"--videos", (folder / "videos").string(), "--small",   "--side",    "16",
-            "--channels", "1", "--widths", "2,2,4,4", "--clips", "2", "--frames", "2",
-            "--batch", "4", "--threads", "1", "--work-dir", (folder / "work").string()};
+  Words out{"--videos",
+            (folder / "videos").string(),
+            "--small",
+            "--side",
+            "16",
+            "--channels",
+            "1",
+            "--widths",
+            "2,2,4,4",
+            "--clips",
+            "2",
+            "--frames",
+            "2",
+            "--batch",
+            "4",
+            "--threads",
+            "1",
+            "--work-dir",
+            (folder / "work").string()};
   out.insert(out.end(), more.begin(), more.end());
   return out;
 }
@@ -154,6 +176,58 @@ TEST_CASE("every program says what it does with --help, and what is wrong with i
   }
 }
 
+TEST_CASE("programs with networks have the choice of a device, and an unknown one is wrong usage") {
+  const TemporaryFolder folder;
+  for (const std::string program : {"train_gesture", "train_face", "train_fusion", "recognise"}) {
+    CAPTURE(program);
+    CHECK(contains(run(folder.path(), program, {"--help"}).out, "--device"));
+    const auto unknown = run(folder.path(), program, {"--device", "tpu"});
+    CHECK(unknown.code == 2);
+    CHECK(contains(unknown.err, "--device: tpu not in {cpu,cuda}"));
+    CHECK(unknown.out.empty());
+  }
+  CHECK_FALSE(contains(run(folder.path(), "report_demo", {"--help"}).out, "--device"));
+}
+
+TEST_CASE("a program computes on the device that was asked for, or not at all") {
+  const TemporaryFolder folder;
+  write_table(folder.path() / "joints.csv", 6);
+  const auto here = run(folder.path(), "train_gesture",
+                        gesture_arguments(folder.path(), {"--device", "cpu", "--epochs", "1", "--json"}));
+  REQUIRE_MESSAGE(here.code == 0, here.err);
+  CHECK(here.err.starts_with("device: cpu\n"));
+  CHECK(nlohmann::json::parse(here.out)["device"] == "cpu");
+  fs::remove_all(folder.path() / "work");
+
+#if defined(MIEN_EXAMPLES_WITH_CUDA)
+  const auto there = run(folder.path(), "train_gesture",
+                         gesture_arguments(folder.path(), {"--device", "cuda", "--epochs", "1", "--json"}));
+  if (there.code == 0) {
+    CHECK(nlohmann::json::parse(there.out)["device"] == "cuda");
+  } else {
+    CHECK(there.code == 1);
+    CHECK(contains(there.err, "error: cuda"));
+    CHECK_FALSE(fs::exists(folder.path() / "work"));
+  }
+#else
+  for (const auto& [program, more] : std::vector<std::pair<std::string, Words>>{
+           {"train_gesture", gesture_arguments(folder.path(), {})},
+           {"train_face", face_arguments(folder.path(), {})},
+           {"train_fusion", {"--pair", "bright=up"}},
+           {"recognise", {folder.path().string(), "--model", "model.safetensors"}}}) {
+    CAPTURE(program);
+    Words words{"--device", "cuda"};
+    words.insert(words.end(), more.begin(), more.end());
+    const auto there = run(folder.path(), program, words);
+    CHECK(there.code == 2);
+    CHECK(contains(there.err, "no CUDA support"));
+    CHECK(contains(there.err, "-D MIEN_CUDA=ON"));
+    CHECK(there.out.empty());
+  }
+  CHECK_FALSE(fs::exists(folder.path() / "work"));
+#endif
+}
+
 TEST_CASE("a value out of its range and options that exclude each other are wrong usage; a missing file is an error") {
   const TemporaryFolder folder;
   write_table(folder.path() / "joints.csv", 6);
@@ -173,8 +247,8 @@ TEST_CASE("--dry-run counts the classes and the parts of each fold, and writes n
   const TemporaryFolder folder;
   write_table(folder.path() / "joints.csv", 6);
   write_videos(folder.path() / "videos", 5);
-  const auto gesture = run(folder.path(), "train_gesture",
-                           gesture_arguments(folder.path(), {"--dry-run", "--json", "--folds", "3"}));
+  const auto gesture =
+      run(folder.path(), "train_gesture", gesture_arguments(folder.path(), {"--dry-run", "--json", "--folds", "3"}));
   REQUIRE_MESSAGE(gesture.code == 0, gesture.err);
   const auto counts = nlohmann::json::parse(gesture.out);
   CHECK(counts["classes"]["up"] == 6);
@@ -249,8 +323,8 @@ TEST_CASE("Ctrl-C saves and exits with 130, and --resume goes on from there") {
 TEST_CASE("train_face trains, and recognise gives a row a window with probabilities that add up to 1") {
   const TemporaryFolder folder;
   write_videos(folder.path() / "videos", 6);
-  const auto trained =
-      run(folder.path(), "train_face", face_arguments(folder.path(), {"--epochs", "2", "--lstm", "--feature-hidden", "4"}));
+  const auto trained = run(folder.path(), "train_face",
+                           face_arguments(folder.path(), {"--epochs", "2", "--lstm", "--feature-hidden", "4"}));
   REQUIRE_MESSAGE(trained.code == 0, trained.err);
   const std::string model = (folder.path() / "work" / "model.safetensors").string();
 
@@ -265,8 +339,9 @@ TEST_CASE("train_face trains, and recognise gives a row a window with probabilit
   CHECK(table.integer(1, 2) == 2);
   for (Index row = 0; row < table.rows(); ++row) CHECK(sum_of(table, row, 4) == doctest::Approx(1).epsilon(1e-4));
 
-  const auto one = run(folder.path(), "recognise", {(folder.path() / "videos" / "dark" / "v3").string(), "--model", model,
-                                                    "--crop", "2,2,12,12", "--json"});
+  const auto one =
+      run(folder.path(), "recognise",
+          {(folder.path() / "videos" / "dark" / "v3").string(), "--model", model, "--crop", "2,2,12,12", "--json"});
   REQUIRE_MESSAGE(one.code == 0, one.err);
   const auto clips = nlohmann::json::parse(one.out)["clips"];
   REQUIRE(clips.size() == 1);
@@ -274,8 +349,9 @@ TEST_CASE("train_face trains, and recognise gives a row a window with probabilit
   CHECK(clips[0]["end"] == 3);
   CHECK(clips[0]["probabilities"].contains("dark"));
 
-  const auto beyond = run(folder.path(), "recognise", {(folder.path() / "videos" / "dark" / "v3").string(), "--model",
-                                                       model, "--crop", "2,2,15,15"});
+  const auto beyond =
+      run(folder.path(), "recognise",
+          {(folder.path() / "videos" / "dark" / "v3").string(), "--model", model, "--crop", "2,2,15,15"});
   CHECK(beyond.code == 1);
   CHECK(contains(beyond.err, "16 x 16"));
 }
@@ -304,9 +380,9 @@ TEST_CASE("recognise reads OpenPose's folders with a gesture model, and says whe
                            {"--openpose", poses, "--size", "8", "--width", "4", "--epochs", "1", "--upper-body",
                             "--work-dir", (folder.path() / "work").string()});
   REQUIRE_MESSAGE(trained.code == 0, trained.err);
-  const auto rows = run(folder.path(), "recognise",
-                        {poses + "/gone", "--model", (folder.path() / "work" / "model.safetensors").string(), "--frames",
-                         "2"});
+  const auto rows =
+      run(folder.path(), "recognise",
+          {poses + "/gone", "--model", (folder.path() / "work" / "model.safetensors").string(), "--frames", "2"});
   REQUIRE_MESSAGE(rows.code == 0, rows.err);
   const auto table = io::CsvTable::parse(rows.out, "recognised");
   REQUIRE(table.rows() == 10);
@@ -319,8 +395,9 @@ TEST_CASE("recognise refuses files that are no model of ours") {
   const TemporaryFolder folder;
   write_videos(folder.path() / "videos", 1);
   io::write_file(folder.path() / "model.safetensors", std::string_view("nothing"));
-  const auto wrong = run(folder.path(), "recognise",
-                         {(folder.path() / "videos").string(), "--model", (folder.path() / "model.safetensors").string()});
+  const auto wrong =
+      run(folder.path(), "recognise",
+          {(folder.path() / "videos").string(), "--model", (folder.path() / "model.safetensors").string()});
   CHECK(wrong.code == 1);
   CHECK(contains(wrong.err, "model.safetensors"));
 }
@@ -329,15 +406,48 @@ TEST_CASE("train_fusion compares every way with either branch alone") {
   const TemporaryFolder folder;
   write_table(folder.path() / "joints.csv", 10);
   write_videos(folder.path() / "videos", 8);
-  const auto fused = run(
-      folder.path(), "train_fusion",
-      {"--pair", "bright=up,dark=down", "--face-videos", (folder.path() / "videos").string(), "--face-small",
-       "--face-side", "16", "--face-channels", "1", "--face-widths", "2,2,4,4", "--face-clips", "1", "--face-frames", "2",
-       "--joint-table", (folder.path() / "joints.csv").string(), "--joint-layout", "other", "--joint-size", "8",
-       "--joint-width", "4", "--batch", "4", "--epochs", "2", "--test-share", "0.3", "--validation-share", "0.3",
-       "--threads", "1", "--seeds", "2", "--json", "--work-dir", (folder.path() / "work").string()});
+  const auto fused = run(folder.path(), "train_fusion",
+                         {"--pair",
+                          "bright=up,dark=down",
+                          "--face-videos",
+                          (folder.path() / "videos").string(),
+                          "--face-small",
+                          "--face-side",
+                          "16",
+                          "--face-channels",
+                          "1",
+                          "--face-widths",
+                          "2,2,4,4",
+                          "--face-clips",
+                          "1",
+                          "--face-frames",
+                          "2",
+                          "--joint-table",
+                          (folder.path() / "joints.csv").string(),
+                          "--joint-layout",
+                          "other",
+                          "--joint-size",
+                          "8",
+                          "--joint-width",
+                          "4",
+                          "--batch",
+                          "4",
+                          "--epochs",
+                          "2",
+                          "--test-share",
+                          "0.3",
+                          "--validation-share",
+                          "0.3",
+                          "--threads",
+                          "1",
+                          "--seeds",
+                          "2",
+                          "--json",
+                          "--work-dir",
+                          (folder.path() / "work").string()});
   REQUIRE_MESSAGE(fused.code == 0, fused.err);
   const auto result = nlohmann::json::parse(fused.out);
+  CHECK(result["device"] == "cpu");
   REQUIRE(result["seeds"].size() == 2);
   CHECK(result["seeds"][1]["seed"] == 2);
   for (const auto& seed : result["seeds"]) {

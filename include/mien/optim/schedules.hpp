@@ -76,8 +76,8 @@ class StepDecay : public StepCounter {
     return first_rate_ * std::pow(options_.factor, static_cast<double>(steps_ / options_.every));
   }
 
-  template <class T>
-  void apply_to(Optimiser<T>& optimiser) const {
+  template <class T, class Device>
+  void apply_to(Optimiser<T, Device>& optimiser) const {
     optimiser.set_learning_rate(learning_rate());
   }
 
@@ -108,8 +108,8 @@ class CosineAnnealing : public StepCounter {
     return options_.last_rate + (first_rate_ - options_.last_rate) * (1 + std::cos(turned)) / 2;
   }
 
-  template <class T>
-  void apply_to(Optimiser<T>& optimiser) const {
+  template <class T, class Device>
+  void apply_to(Optimiser<T, Device>& optimiser) const {
     optimiser.set_learning_rate(learning_rate());
   }
 
@@ -178,8 +178,8 @@ class OneCycle : public StepCounter {
   }
 
   /// Sets the momentum as well, if it cycles; then the optimiser must have one.
-  template <class T>
-  void apply_to(Optimiser<T>& optimiser) const {
+  template <class T, class Device>
+  void apply_to(Optimiser<T, Device>& optimiser) const {
     optimiser.set_learning_rate(learning_rate());
     if (options_.cycle_momentum) optimiser.set_momentum(momentum());
   }
@@ -257,8 +257,8 @@ class ReduceOnPlateau {
   double learning_rate() const { return rate_; }
   double best() const { return best_; }
 
-  template <class T>
-  void apply_to(Optimiser<T>& optimiser) const {
+  template <class T, class Device>
+  void apply_to(Optimiser<T, Device>& optimiser) const {
     optimiser.set_learning_rate(learning_rate());
   }
 
