@@ -232,8 +232,6 @@ metrics::ConfusionMatrix Predictions::confusion(Index classes_known) const {
   return out;
 }
 
-namespace {}  // namespace
-
 Json Results::to_json() const {
   Json out;
   out["class_names"] = class_names_;
