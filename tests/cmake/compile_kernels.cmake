@@ -16,8 +16,13 @@ endif()
 find_program(DEMANGLE c++filt REQUIRED)
 if(SOURCE)
   get_filename_component(sources "${SOURCE}" ABSOLUTE)
+  set(threads 1)
 else()
   file(GLOB sources "${root}/kernels/*.cu")
+  # What is in it is in the others.
+  list(FILTER sources EXCLUDE REGEX "/mien_cuda\\.cu$")
+  # Architectures side by side, since the files are one after the other.
+  set(threads 0)
 endif()
 
 set(targets "")
@@ -30,7 +35,7 @@ set(spilling "")
 foreach(source IN LISTS sources)
   get_filename_component(file "${source}" NAME)
   execute_process(
-    COMMAND "${NVCC}" -std=c++20 -O3 -Xptxas -v "-I${root}/include" "-I${root}/kernels" ${targets} -c "${source}" -o /dev/null
+    COMMAND "${NVCC}" -std=c++20 -O3 --threads ${threads} -Xptxas -v "-I${root}/include" "-I${root}/kernels" ${targets} -c "${source}" -o /dev/null
     OUTPUT_VARIABLE said ERROR_VARIABLE said RESULT_VARIABLE code)
   if(NOT code EQUAL 0)
     message(FATAL_ERROR "${file}: nvcc failed\n${said}")
