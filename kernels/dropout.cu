@@ -15,10 +15,10 @@ namespace {
 
 constexpr int numbers_per_counter = 4;
 
-/// Where in a stream of random numbers an array begins.
-struct RandomPlace {
-  std::uint64_t seed, counter, stream;
-};
+__device__ inline RandomPlace resolved(const RandomPlace& place) {
+  if (place.origin == nullptr) return place;
+  return {place.origin[0], place.origin[2] + place.counter, place.origin[1]};
+}
 
 /// Four 32-bit numbers for the counter that comes so many after: detail::philox of mien/core/random.hpp, which device
 /// code cannot call.
@@ -67,9 +67,10 @@ struct Drop {
     const int first_part = width == 1 ? static_cast<int>(i % numbers_per_counter) : 0;
     Pack<T, width> results;
     uint4 drawn = {};
+    const RandomPlace begin = resolved(place);
     MIEN_UNROLL(width)
     for (int k = 0; k < width; ++k) {
-      if (k % numbers_per_counter == 0) drawn = philox(place, (i + k) / numbers_per_counter);
+      if (k % numbers_per_counter == 0) drawn = philox(begin, (i + k) / numbers_per_counter);
       const std::uint32_t bits = part_of(drawn, first_part + k % numbers_per_counter);
       results.numbers[k] = from_float<T>(is_kept(bits, least) ? to_float(numbers.numbers[k]) * factor : 0);
     }
@@ -80,10 +81,8 @@ struct Drop {
 }  // namespace
 
 template <class T>
-void dropout(const T* x, double probability, std::uint64_t seed, std::uint64_t counter, std::uint64_t stream_number,
-             Index count, T* out, cudaStream_t stream) {
+void dropout(const T* x, double probability, const RandomPlace& place, Index count, T* out, cudaStream_t stream) {
   constexpr int width = widest_pack<T>;
-  const RandomPlace place = {seed, counter, stream_number};
   const std::uint32_t least = least_kept(probability);
   const auto factor = static_cast<float>(1 / (1 - probability));
   if (holds_packs<width>(x) && holds_packs<width>(out)) {
@@ -93,8 +92,7 @@ void dropout(const T* x, double probability, std::uint64_t seed, std::uint64_t c
   }
 }
 
-#define MIEN_FOR(T) \
-  template void dropout<T>(const T*, double, std::uint64_t, std::uint64_t, std::uint64_t, Index, T*, cudaStream_t);
+#define MIEN_FOR(T) template void dropout<T>(const T*, double, const RandomPlace&, Index, T*, cudaStream_t);
 MIEN_FOR(float)
 MIEN_FOR(__nv_bfloat16)
 MIEN_FOR(__half)

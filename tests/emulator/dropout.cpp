@@ -46,7 +46,7 @@ TEST_CASE_TEMPLATE("dropout on a device", T, float, __nv_bfloat16, __half) {
         parity::in_every_order([&] {
           DeviceArray<T> input(all);
           DeviceArray<T> out(count);
-          kernels::dropout(input.data() + shift, probability, state.seed, state.counter, state.stream, count,
+          kernels::dropout(input.data() + shift, probability, {state.seed, state.counter, state.stream}, count,
                            out.data(), nullptr);
           const auto found = out.values({count});
           parity::check_close(found, expected, 2e-7 + parity::rounding<T>);
@@ -65,7 +65,24 @@ TEST_CASE("dropout of floats on a device is that of the CPU to the bit, in place
   x(5) = INFINITY;
   const auto expected = ops::dropout(x, 0.4, state);
   DeviceArray<float> found(x);
-  kernels::dropout(found.data(), 0.4, state.seed, state.counter, state.stream, 3001, found.data(), nullptr);
+  kernels::dropout(found.data(), 0.4, {state.seed, state.counter, state.stream}, 3001, found.data(), nullptr);
   for (Index i = 0; i < 3001; ++i)
     CHECK((found.data()[i] == expected(i) || (std::isnan(found.data()[i]) && std::isnan(expected(i)))));
+}
+
+TEST_CASE("dropout from a state on a device is that of the state") {
+  DeviceArray<std::uint64_t> origin(3);
+  origin.data()[0] = 0x123456789;
+  origin.data()[1] = 77;
+  origin.data()[2] = (std::uint64_t{1} << 32) - 100;
+  for (const Index shift : {0, 1}) {
+    const auto x = parity::rounded<float>(parity::random({shift + 9001}, 1));
+    DeviceArray<float> from_memory(x);
+    DeviceArray<float> direct(x);
+    kernels::dropout(from_memory.data() + shift, 0.4, {1, 5, 2, origin.data()}, 9001, from_memory.data() + shift,
+                     nullptr);
+    kernels::dropout(direct.data() + shift, 0.4, {0x123456789, (std::uint64_t{1} << 32) - 95, 77}, 9001,
+                     direct.data() + shift, nullptr);
+    parity::check_close(from_memory.values(x.shape()), direct.values(x.shape()), 0);
+  }
 }

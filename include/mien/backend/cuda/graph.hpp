@@ -21,17 +21,21 @@
 ///       adam.step();
 ///     }
 
+#include <array>
+#include <cstdint>
 #include <exception>
 #include <utility>
 
-#include "mien/backend/cuda/stream.hpp"
+#include "mien/backend/cuda/device.hpp"
+#include "mien/core/random.hpp"
 
 namespace mien::cuda {
 
 /// What is recorded are kernels, copies and the memory they work in, not decisions of the host: sizes, addresses, and
 /// numbers that come from the host are those of the recording. Tensors that another run shall see anew are overwritten
-/// in place before it (`copy_from`, `copy_async`). What has to differ from run to run by what the host knows, dropout
-/// and an optimiser's step, is refused with ValueError.
+/// in place before it (`copy_from`, `copy_async`). Dropout draws from the default generator anew in each run, and moves
+/// it on as without a graph; its gradient has to be in the same graph. What else has to differ from run to run by what
+/// the host knows, an optimiser's step, is refused with ValueError.
 class Graph {
  public:
   /// Does `work` once, and then records it, in a stream of its own. Tensors that it leaves, like the result above,
@@ -43,16 +47,21 @@ class Graph {
     stream_.wait_for(outer_);
     stream_.state()->keep_memory();
     work();
+    generator_ = Tensor<std::uint64_t, Cuda>({3});
+    const Generator::State first = default_generator().state();
     // No call of another thread disturbs a recording, and an allocation does not end it.
     require("cudaStreamBeginCapture", cudaStreamBeginCapture(stream_.get(), cudaStreamCaptureModeRelaxed));
-    stream_.state()->set_recording(true);
+    stream_.state()->set_recording(RecordedGenerator{first, generator_.data()});
     std::exception_ptr failure;
     try {
       work();
     } catch (...) {
       failure = std::current_exception();
     }
-    stream_.state()->set_recording(false);
+    stream_.state()->set_recording({});
+    // Nothing has been drawn yet.
+    drawn_ = default_generator().state().counter - first.counter;
+    default_generator().set_state(first);
     cudaGraph_t graph = nullptr;
     const cudaError_t ended = cudaStreamEndCapture(stream_.get(), &graph);
     if (failure) {
@@ -76,13 +85,24 @@ class Graph {
   void launch() const {
     const Stream& caller = current_stream();
     stream_.wait_for(caller);
+    if (drawn_ > 0) move_generator();
     require("cudaGraphLaunch", cudaGraphLaunch(runnable_, stream_.get()));
     caller.wait_for(stream_);
   }
 
  private:
+  void move_generator() const {
+    Generator::State state = default_generator().state();
+    const std::array now{state.seed, state.stream, state.counter};
+    stream_.state()->upload(now.data(), generator_.data(), sizeof now);
+    state.counter += drawn_;
+    default_generator().set_state(state);
+  }
+
   Stream outer_ = current_stream();
   Stream stream_;
+  mutable Tensor<std::uint64_t, Cuda> generator_;  ///< its state in this run
+  std::uint64_t drawn_ = 0;                        ///< counters of it that a run takes
   cudaGraphExec_t runnable_ = nullptr;
 };
 

@@ -20,6 +20,7 @@
 #include <cuda_runtime.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <cstring>
 #include <deque>
 #include <memory>
@@ -31,6 +32,7 @@
 
 #include "mien/backend/cuda/error.hpp"
 #include "mien/backend/cuda/memory.hpp"
+#include "mien/core/random.hpp"
 
 namespace mien::cuda {
 
@@ -83,6 +85,13 @@ class PinnedBlock {
   std::size_t bytes_;
 };
 
+/// The default generator of a thread that records a graph: its state when that began, and on the GPU what it is in a
+/// run, as seed, stream and counter.
+struct RecordedGenerator {
+  Generator::State first;
+  const std::uint64_t* now;
+};
+
 /// What a stream is made of; shared by handles and by the tensors in its memory.
 class StreamState {
  public:
@@ -109,7 +118,7 @@ class StreamState {
     std::memcpy(staging.data(), from, bytes);
     require("cudaMemcpyAsync", cudaMemcpyAsync(to, staging.data(), bytes, cudaMemcpyHostToDevice, stream_));
     std::lock_guard lock(mutex_);
-    if (is_recording_) {
+    if (recorded_generator_) {
       recorded_.push_back(std::move(staging));
       return;
     }
@@ -126,14 +135,16 @@ class StreamState {
 
   void synchronize() { require("cudaStreamSynchronize", cudaStreamSynchronize(stream_)); }
 
-  /// While a graph records, what it uploads has to last as long as the graph.
-  void set_recording(bool recording) {
+  /// While a graph records, what it uploads has to last as long as the graph, and what it draws is drawn anew by each
+  /// run.
+  void set_recording(const std::optional<RecordedGenerator>& generator) {
     std::lock_guard lock(mutex_);
-    is_recording_ = recording;
+    recorded_generator_ = generator;
   }
-  bool is_recording() {
+  bool is_recording() { return recorded_generator().has_value(); }
+  std::optional<RecordedGenerator> recorded_generator() {
     std::lock_guard lock(mutex_);
-    return is_recording_;
+    return recorded_generator_;
   }
 
   /// The memory of a graph is its own, even where it is free between two runs.
@@ -154,7 +165,7 @@ class StreamState {
   std::mutex mutex_;
   std::deque<Staged> staged_;
   std::vector<PinnedBlock> recorded_;
-  bool is_recording_ = false;
+  std::optional<RecordedGenerator> recorded_generator_;
   bool keeps_memory_ = false;
 };
 
