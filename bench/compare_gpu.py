@@ -97,7 +97,7 @@ def networks():
     class ResNet18(nn.Module):
         """Clips as frames [B T, 3, H, W] to logits [B, 7]; with super images over T = `frames`, or none for 0."""
 
-        def __init__(self, frames, dropout=0.5):
+        def __init__(self, frames):
             super().__init__()
             self.frames = max(frames, 1)
             self.stem = nn.Sequential(nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64),
@@ -107,7 +107,7 @@ def networks():
                 blocks += [Block(inputs, outputs, stride, frames), Block(outputs, outputs, 1, frames)]
                 inputs = outputs
             self.blocks = nn.Sequential(*blocks)
-            self.dropout = nn.Dropout(dropout)
+            self.dropout = nn.Dropout(0.5)
             self.fc = nn.Linear(512, 7)
 
         def forward(self, x):
@@ -123,12 +123,12 @@ def networks():
             return x * torch.sigmoid(self.fc(x.mean((2, 3))))[:, :, None, None].to(x.dtype)
 
     class Accm(nn.Module):
-        def __init__(self, joints=25, width=128, dropout=0.5):
+        def __init__(self, joints=25, width=128):
             super().__init__()
             self.mixed, self.attended = self.branch(joints, width), self.branch(joints, width)
             self.alone = nn.Conv2d(joints, joints, 3, 1, 1, groups=joints, bias=False)
             self.attention = JointAttention(joints)
-            self.dropout = nn.Dropout(dropout)
+            self.dropout = nn.Dropout(0.5)
             self.fc = nn.Linear(2 * width, 7)
 
         @staticmethod
@@ -251,16 +251,15 @@ class Work:
     def network(self):
         """(module, inputs), or None where PyTorch has no such thing."""
         torch, n, size = self.torch, networks(), self.size
-        dropout = 0.0 if self.graph else 0.5
         if self.kind == "super_image_convolution":
             return n.SuperImage(size[4], size[1]), [self.maps(size[0] * size[1], *size[2:])]
         if self.kind == "view_fusion":
             b, t, h, w, c = size
             return n.ViewFusion(c, t), [self.maps(b, t * h, w, c), self.maps(b, h, t * w, c)]
         if self.kind == "sistcm_resnet18":
-            return n.ResNet18(size[1], dropout), [self.maps(size[0] * size[1], *size[2:])]
+            return n.ResNet18(size[1]), [self.maps(size[0] * size[1], *size[2:])]
         if self.kind == "accm":
-            return n.Accm(dropout=dropout), [self.maps(*size)]
+            return n.Accm(), [self.maps(*size)]
         if self.kind == "lstm":
             return n.Lstm(size[2], self.weight[0][0]), [torch.randn(*size, device=self.device)]
         if self.kind == "linear":

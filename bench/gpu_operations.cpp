@@ -300,7 +300,7 @@ void add_inference(const std::string& name, const Shape& input, const Count& nee
   for (const Start start : {Start::kernels, Start::graph})
     bench::add({name + "/inference" + name_of(start), name_of(input), needed.flops, needed.bytes}, numbers_of<Map>(),
                [=]() -> std::function<void()> {
-                 auto model = std::make_shared<decltype(make_model(0.0))>(make_model(0.0));
+                 auto model = std::make_shared<decltype(make_model())>(make_model());
                  model->freeze();
                  const auto pass = [=, x = Variable<Map, Cuda>(random_on_gpu<Map>(input))] {
                    const NoGradient not_recorded;
@@ -311,15 +311,14 @@ void add_inference(const std::string& name, const Shape& input, const Count& nee
                });
 }
 
-/// Forward, loss, backward, Adam. A graph holds all but Adam, and no dropout.
+/// Forward, loss, backward, Adam. A graph holds all but Adam.
 template <class Map, class MakeModel, class Logits>
 void add_training(const std::string& name, const Shape& input, Start start, const Count& needed, MakeModel make_model,
                   Logits logits) {
   bench::add({name + "/training" + name_of(start), name_of(input), needed.flops,
               needed.bytes + bytes_of_adam(needed.parameters), calls_of_networks},
              numbers_of<Map>(), [=]() -> std::function<void()> {
-               const double dropout = start == Start::graph ? 0 : 0.5;
-               auto model = std::make_shared<decltype(make_model(dropout))>(make_model(dropout));
+               auto model = std::make_shared<decltype(make_model())>(make_model());
                auto adam = std::make_shared<optim::Adam<float, Cuda>>(model->parameters(),
                                                                       optim::AdamOptions{.learning_rate = 1e-4});
                const auto passes = [=, x = Variable<Map, Cuda>(random_on_gpu<Map>(input)),
@@ -341,11 +340,7 @@ void add_training(const std::string& name, const Shape& input, Start start, cons
 
 template <class Map>
 void add_networks() {
-  const auto make_sistcm = [](double dropout) {
-    models::SistcmResNet18Options options;
-    options.dropout = dropout;
-    return models::SistcmResNet18<float, Cuda>(options);
-  };
+  const auto make_sistcm = [] { return models::SistcmResNet18<float, Cuda>(models::SistcmResNet18Options{}); };
   const auto sistcm_logits = [](auto& model, const Variable<Map, Cuda>& x) { return model(x).logits; };
   for (const Index side : {224, 112}) {
     const Shape clips{8, 16, side, side, 3};
@@ -358,7 +353,7 @@ void add_networks() {
   const Shape clip{1, 16, 112, 112, 3};
   add_inference<Map>("sistcm_resnet18", clip, count_sistcm(false, clip, sizeof(Map)), make_sistcm, sistcm_logits);
 
-  const auto make_accm = [](double dropout) { return models::Accm<float, Cuda>({.dropout = dropout}); };
+  const auto make_accm = [] { return models::Accm<float, Cuda>({.dropout = 0.5}); };
   const auto accm_logits = [](auto& model, const Variable<Map, Cuda>& x) { return model(x); };
   const Shape joints{64, 64, 64, 25};
   for (const Start start : {Start::kernels, Start::graph})
