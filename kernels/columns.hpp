@@ -101,23 +101,4 @@ void reduce_all_columns(const char* name, const Term& term, const ColumnGrid& gr
          last, finish);
 }
 
-/// The kernel of `visit_all_columns`.
-template <int lanes, class Body>
-__global__ void __launch_bounds__(lanes* warp_threads, 1) visit_columns(ColumnGrid grid, Body body) {
-  const ColumnPart part(grid);
-  if (part.column >= grid.columns) return;
-  auto at_column = body.at(part.column);
-  for (Index row = part.first + part.lane; row < part.last; row += lanes) at_column(row * grid.columns + part.column);
-}
-
-/// `body.at(column)` gives what is then called for all elements of that column.
-template <class Body>
-void visit_all_columns(const char* name, Index rows, Index columns, const Body& body, cudaStream_t stream) {
-  if (rows == 0) return;
-  constexpr int lanes = 8;
-  constexpr Index rows_per_block = 64;
-  const ColumnGrid grid(rows, columns, groups(rows, rows_per_block), rows_per_block);
-  launch(name, visit_columns<lanes, Body>, grid.blocks(), lanes * warp_threads, stream, grid, body);
-}
-
 }  // namespace mien::kernels
