@@ -45,7 +45,7 @@ struct ColumnPart {
 };
 
 /// finish(chunk, column, sum of the chunk): the sum over a chunk's rows of `term(column, first, last, step)`, which
-/// adds up every step-th of them. A Sum has `merge`, and is zero as `Sum{}`.
+/// adds up every step-th of them. A Sum has `merge`, and is zero as `Sum{}`. `lanes` is a power of two.
 template <int lanes, class Term, class Finish>
 __global__ void __launch_bounds__(lanes* warp_threads, 1) reduce_columns(Term term, ColumnGrid grid, Finish finish) {
   using Sum = typename Term::Sum;
@@ -55,9 +55,11 @@ __global__ void __launch_bounds__(lanes* warp_threads, 1) reduce_columns(Term te
   if (part.column < grid.columns) sum = term(part.column, part.first + part.lane, part.last, lanes);
   sums[threadIdx.x] = sum;
   __syncthreads();
-  if (part.lane > 0 || part.column >= grid.columns) return;
-  for (int lane = 1; lane < lanes; ++lane) sum.merge(sums[lane * warp_threads + threadIdx.x]);
-  finish(part.chunk, part.column, sum);
+  for (int by = lanes / 2; by > 0; by /= 2) {
+    if (part.lane < by) sums[threadIdx.x].merge(sums[threadIdx.x + by * warp_threads]);
+    __syncthreads();
+  }
+  if (part.lane == 0 && part.column < grid.columns) finish(part.chunk, part.column, sums[threadIdx.x]);
 }
 
 /// Sums of chunks [chunks, columns], in memory between the two kernels of a reduction.
@@ -70,6 +72,7 @@ struct PartialSums {
   __device__ void operator()(Index chunk, Index column, const Sum& sum) const { sums[chunk * columns + column] = sum; }
   __device__ Sum operator()(Index column, Index first, Index last, int step) const {
     Sum sum = {};
+    MIEN_UNROLL(4)
     for (Index chunk = first; chunk < last; chunk += step) sum.merge(sums[chunk * columns + column]);
     return sum;
   }
@@ -96,25 +99,6 @@ void reduce_all_columns(const char* name, const Term& term, const ColumnGrid& gr
   last.batch = grid.batch;
   launch(name, reduce_columns<many_lanes, Partial, Finish>, last.blocks(), many_lanes * warp_threads, stream, sums,
          last, finish);
-}
-
-/// The kernel of `visit_all_columns`.
-template <int lanes, class Body>
-__global__ void __launch_bounds__(lanes* warp_threads, 1) visit_columns(ColumnGrid grid, Body body) {
-  const ColumnPart part(grid);
-  if (part.column >= grid.columns) return;
-  auto at_column = body.at(part.column);
-  for (Index row = part.first + part.lane; row < part.last; row += lanes) at_column(row * grid.columns + part.column);
-}
-
-/// `body.at(column)` gives what is then called for all elements of that column.
-template <class Body>
-void visit_all_columns(const char* name, Index rows, Index columns, const Body& body, cudaStream_t stream) {
-  if (rows == 0) return;
-  constexpr int lanes = 8;
-  constexpr Index rows_per_block = 64;
-  const ColumnGrid grid(rows, columns, groups(rows, rows_per_block), rows_per_block);
-  launch(name, visit_columns<lanes, Body>, grid.blocks(), lanes * warp_threads, stream, grid, body);
 }
 
 }  // namespace mien::kernels

@@ -5,16 +5,16 @@
 //     ccc = 2 s_xy / (s_x^2 + s_y^2 + (mu_x - mu_y)^2)     gradient = 2 upstream / (count d) (y - mu_y - ccc (x -
 //     mu_y))
 //
-// Launch: sums and gradients are taken by columns (columns.hpp). Outputs are few, two for valence and arousal, so that
-// a line of the map that columns.hpp sees is as many rows as fit side by side into a warp; a second kernel puts
-// together the chunks and the rows of a line, which lie in memory like rows of their own. Bytes: both are read once,
-// the gradient reads them again and writes as much as one. Flops: 3 a number for the error, 9 for moments, in double as
-// on the CPU: for the rows of a batch all are bound by their launches.
+// Launch: sums and gradients are taken by columns (columns.hpp, column_packs.hpp). Outputs are few, two for valence and
+// arousal, so that a line of the map that columns.hpp sees is as many rows as fit side by side into a warp; a second
+// kernel puts together the chunks and the rows of a line, which lie in memory like rows of their own. Bytes: both are
+// read once, the gradient reads them again and writes as much as one. Flops: 3 a number for the error, 9 for moments,
+// in double as on the CPU: for the rows of a batch all are bound by their launches.
 //
 // Moments are of differences to the first number that a thread sees, and are put together by Chan, Golub and LeVeque's
 // formula (1979): a constant's deviations are 0 exactly, however far from zero it is.
 
-#include "columns.hpp"
+#include "column_packs.hpp"
 #include "mien/backend/cuda/kernels/regression_loss.hpp"
 
 namespace mien::kernels {
@@ -82,27 +82,47 @@ struct StoreError {
   }
 };
 
+/// A prediction and its target, where they count.
+template <class T>
+struct Pair {
+  bool counts;
+  T prediction, target;
+};
+
+template <class T>
+__device__ inline Pair<T> load_pair(const Pairs<T>& pairs, Index i) {
+  Pair<T> pair = {};
+  if (!pairs.counts(i / pairs.outputs)) return pair;
+  return {true, pairs.prediction[i], pairs.target[i]};
+}
+
+/// Stores a gradient, which is zero where a pair does not count. A last line may go on after the last row.
+template <class T>
+__device__ inline void store_gradient(const Pairs<T>& pairs, Index i, bool counts, float value, T* gradient) {
+  if (i < pairs.rows * pairs.outputs) gradient[i] = from_float<T>(counts ? value : 0);
+}
+
 template <class T>
 struct ErrorGradient {
+  static constexpr int width = 1;
+  static constexpr int rows = rows_under_way<width>;
+  using Inputs = Pair<T>;
   Pairs<T> pairs;
   const float* count;
   const T* upstream;
   T* gradient;
 
-  struct AtColumn {
+  struct Columns {
     const ErrorGradient& maps;
     float factor;
 
-    __device__ void operator()(Index i) const {
-      const Pairs<T>& pairs = maps.pairs;
-      const Index row = i / pairs.outputs;
-      if (row >= pairs.rows) return;
-      float value = 0;
-      if (pairs.counts(row)) value = (to_float(pairs.prediction[i]) - to_float(pairs.target[i])) * factor;
-      maps.gradient[i] = from_float<T>(value);
+    __device__ Inputs load(Index i) const { return load_pair(maps.pairs, i); }
+    __device__ void store(Index, Index i, const Inputs& pair) const {
+      store_gradient(maps.pairs, i, pair.counts, (to_float(pair.prediction) - to_float(pair.target)) * factor,
+                     maps.gradient);
     }
   };
-  __device__ AtColumn at(Index) const { return {*this, 2 * to_float(*upstream) / (*count > 1 ? *count : 1)}; }
+  __device__ Columns at(Index, Index) const { return {*this, 2 * to_float(*upstream) / (*count > 1 ? *count : 1)}; }
 };
 
 /// Means and squared deviations of both numbers, and the sum of the deviations' products.
@@ -196,27 +216,26 @@ struct StoreConcordance {
 
 template <class T>
 struct ConcordanceGradient {
+  static constexpr int width = 1;
+  static constexpr int rows = rows_under_way<width>;
+  using Inputs = Pair<T>;
   Pairs<T> pairs;
   const float* moments;
   const T* upstream;
   T* gradient;
 
-  struct AtColumn {
+  struct Columns {
     const ConcordanceGradient& maps;
     float mean, rest, coefficient, factor;
 
-    __device__ void operator()(Index i) const {
-      const Pairs<T>& pairs = maps.pairs;
-      const Index row = i / pairs.outputs;
-      if (row >= pairs.rows) return;
-      float value = 0;
-      if (pairs.counts(row))
-        value = factor * (from_mean(pairs.target[i]) - coefficient * from_mean(pairs.prediction[i]));
-      maps.gradient[i] = from_float<T>(value);
+    __device__ Inputs load(Index i) const { return load_pair(maps.pairs, i); }
+    __device__ void store(Index, Index i, const Inputs& pair) const {
+      store_gradient(maps.pairs, i, pair.counts,
+                     factor * (from_mean(pair.target) - coefficient * from_mean(pair.prediction)), maps.gradient);
     }
     __device__ float from_mean(T number) const { return to_float(number) - mean - rest; }
   };
-  __device__ AtColumn at(Index column) const {
+  __device__ Columns at(Index, Index column) const {
     const Index output = column % pairs.outputs;
     const float* of = moments + output * concordance_moments;
     return {*this, of[0], of[1], of[2], of[3] * to_float(upstream[output])};
@@ -260,8 +279,8 @@ void mse_loss_gradient(const T* prediction, const T* target, const std::uint8_t*
                        const float* count, const T* upstream, T* gradient, cudaStream_t stream) {
   if (rows * outputs == 0) return;
   const Pairs<T> pairs(prediction, target, mask, rows, outputs);
-  visit_all_columns("mse_loss_gradient", pairs.lines(), pairs.width, ErrorGradient<T>{pairs, count, upstream, gradient},
-                    stream);
+  visit_all_columns("mse_loss_gradient", 1, pairs.lines(), pairs.width,
+                    ErrorGradient<T>{pairs, count, upstream, gradient}, stream);
 }
 
 template <class T>
@@ -278,7 +297,7 @@ void concordance_gradient(const T* prediction, const T* target, const std::uint8
                           const float* moments, const T* upstream, T* gradient, cudaStream_t stream) {
   if (rows * outputs == 0) return;
   const Pairs<T> pairs(prediction, target, mask, rows, outputs);
-  visit_all_columns("concordance_gradient", pairs.lines(), pairs.width,
+  visit_all_columns("concordance_gradient", 1, pairs.lines(), pairs.width,
                     ConcordanceGradient<T>{pairs, moments, upstream, gradient}, stream);
 }
 

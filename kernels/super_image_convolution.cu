@@ -5,15 +5,19 @@
 //     left, right: the same along columns, with weight[a, 0] and weight[a, 2]
 //     y = frames S + alpha_h (tops and bottoms) + alpha_w (lefts and rights)
 //
-// Launch: lines are products of their pixels, 3 C deep (tiled_product.hpp), a launch a seam; means and gradients of
-// alpha are sums by clip and channel (columns.hpp); the mix visits every number once. Flops: 4 lines of 6 C O a pixel,
-// 2 / (3 W) + 2 / (3 H) of a per-frame convolution. Bytes: S is read for the means and read and written for the mix:
-// two passes over the map, since alpha depends on all of a clip. Lines are small.
+// Launch: lines are products of their pixels, 3 C deep (tiled_product.hpp), a launch a seam; means are sums by clip and
+// channel over S, gradients of alpha over the lines alone; the mix visits every number once (column_packs.hpp: 16 bytes
+// of channels in four rows a thread). Flops: 4 lines of 6 C O a pixel, 2 / (3 W) + 2 / (3 H) of a per-frame
+// convolution. Bytes: S is read for the means and read and written for the mix: two passes over the map, bound by
+// memory, since alpha depends on all of a clip. Lines are small.
 //
 // Backwards the lines of all seams lead to pixels that corners have in common, so that each seam is a launch of its own
 // that adds to the gradient: one order, no atomics.
+//
+// Versions: means, mix and their gradients once took a channel a thread, two bytes a load with maps of 16 bits, and the
+// gradients of alpha looked at every pixel for the lines that reach it.
 
-#include "columns.hpp"
+#include "column_packs.hpp"
 #include "mien/backend/cuda/kernels/super_image_convolution.hpp"
 #include "tiled_product.hpp"
 
@@ -26,6 +30,7 @@ constexpr Seam all_seams[] = {Seam::top, Seam::bottom, Seam::left, Seam::right};
 /// The sizes of a clip, as numbers that the device divides quickly.
 struct Clip {
   int batch, frames, height, width, inputs, outputs;
+  Divisor by_height, by_width;
 
   explicit Clip(const SuperImageSizes& sizes)
       : batch(static_cast<int>(sizes.batch)),
@@ -33,7 +38,9 @@ struct Clip {
         height(static_cast<int>(sizes.height)),
         width(static_cast<int>(sizes.width)),
         inputs(static_cast<int>(sizes.inputs)),
-        outputs(static_cast<int>(sizes.outputs)) {}
+        outputs(static_cast<int>(sizes.outputs)),
+        by_height(sizes.height),
+        by_width(sizes.width) {}
 
   __host__ __device__ int line_length(Seam seam) const {
     return seam == Seam::top || seam == Seam::bottom ? width : height;
@@ -209,27 +216,27 @@ struct SeamWeightGradient {
   __device__ AddResult<float> result(int output) const { return {gradient + output}; }
 };
 
-/// Where a number of a map is.
-struct MapPosition {
-  int entry, frame, row, column;
+/// Where a pixel of a clip is.
+struct ClipPosition {
+  int frame, row, column;
 
-  __device__ MapPosition(const Clip& clip, Index pixel) {
-    column = static_cast<int>(pixel % clip.width);
-    row = static_cast<int>(pixel / clip.width % clip.height);
-    const int all_frames = static_cast<int>(pixel / clip.width / clip.height);
-    frame = all_frames % clip.frames;
-    entry = all_frames / clip.frames;
+  __device__ ClipPosition(const Clip& clip, Index pixel) {
+    const Division in_rows = clip.by_width.divide(static_cast<int>(pixel));
+    const Division in_frames = clip.by_height.divide(in_rows.quotient);
+    frame = in_frames.quotient;
+    row = in_frames.remainder;
+    column = in_rows.remainder;
   }
 };
 
-/// Which lines reach a pixel: calls `at(whether of a row seam, number among the lines)` for each.
+/// Which lines reach a pixel: calls `at(whether of a row seam, first number among the lines)` for each.
 template <class AtLine>
-__device__ inline void for_lines_at(const Clip& clip, const MapPosition& at, int channel, const AtLine& at_line) {
+__device__ inline void for_lines_at(const Clip& clip, Index entry, Index pixel, const AtLine& at_line) {
+  const ClipPosition at(clip, pixel);
   const auto line = [&](Seam seam, int frame, int position) {
-    const Index first = clip.first_line_pixel(seam);
-    const Index border = static_cast<Index>(at.entry) * (clip.frames - 1) + frame;
+    const Index border = entry * (clip.frames - 1) + frame;
     at_line(seam == Seam::top || seam == Seam::bottom,
-            (first + border * clip.line_length(seam) + position) * clip.outputs + channel);
+            (clip.first_line_pixel(seam) + border * clip.line_length(seam) + position) * clip.outputs);
   };
   if (at.row == 0 && at.frame > 0) line(Seam::top, at.frame - 1, at.column);
   if (at.row == clip.height - 1 && at.frame < clip.frames - 1) line(Seam::bottom, at.frame, at.column);
@@ -237,52 +244,87 @@ __device__ inline void for_lines_at(const Clip& clip, const MapPosition& at, int
   if (at.column == clip.width - 1 && at.frame < clip.frames - 1) line(Seam::right, at.frame, at.row);
 }
 
-/// Adds what lines have at a pixel to sums of each view.
+/// Adds what lines have at a pixel, from a column on, to sums of each view.
+template <int width>
 struct AddLines {
   const float* lines;
-  float& height;
-  float& width;
+  Pack<float, width>& of_height;
+  Pack<float, width>& of_width;
 
-  __device__ void operator()(bool of_rows, Index i) const { (of_rows ? height : width) += lines[i]; }
+  __device__ void operator()(bool of_rows, Index place) const {
+    const auto line = load_pack<width>(lines + place, width);
+    Pack<float, width>& sums = of_rows ? of_height : of_width;
+    MIEN_UNROLL(width)
+    for (int i = 0; i < width; ++i) sums.numbers[i] += line.numbers[i];
+  }
 };
 
-template <class T>
+template <class T, int pack_width>
 struct Mix {
+  static constexpr int width = pack_width;
+  static constexpr int rows = rows_under_way<width>;
+  using Inputs = Pack<T, width>;
   const T* frames;
   const float* lines;
   SuperImageAlpha alpha;
   Clip clip;
   T* y;
 
-  struct AtColumn {
+  struct Columns {
     const Mix& mix;
-    int output;
+    Index entry, output;
+    Pack<float, width> height_alpha, width_alpha;
 
-    __device__ void operator()(Index i) const {
-      const MapPosition at(mix.clip, i / mix.clip.outputs);
-      float height = 0;
-      float width = 0;
-      for_lines_at(mix.clip, at, output, AddLines{mix.lines, height, width});
-      const Index channel = static_cast<Index>(at.entry) * mix.clip.outputs + output;
-      mix.y[i] = from_float<T>(mix.alpha.frames * to_float(mix.frames[i]) + mix.alpha.height[channel] * height +
-                               mix.alpha.width[channel] * width);
+    __device__ Inputs load(Index place) const { return load_pack<width>(mix.frames + place, width); }
+    __device__ void store(Index pixel, Index place, const Inputs& inputs) const {
+      Pack<float, width> of_height = {};
+      Pack<float, width> of_width = {};
+      for_lines_at(mix.clip, entry, pixel, AddLines<width>{mix.lines + output, of_height, of_width});
+      Pack<T, width> results;
+      MIEN_UNROLL(width)
+      for (int i = 0; i < width; ++i)
+        results.numbers[i] = from_float<T>(mix.alpha.frames * to_float(inputs.numbers[i]) +
+                                           height_alpha.numbers[i] * of_height.numbers[i] +
+                                           width_alpha.numbers[i] * of_width.numbers[i]);
+      store_pack<width>(results, mix.y + place, width);
     }
   };
-  __device__ AtColumn at(Index column) const { return {*this, static_cast<int>(column)}; }
-};
-
-/// Stores the gradient of each line that reaches a pixel.
-struct StoreLineGradients {
-  float upstream, height_alpha, width_alpha, height_shift, width_shift;
-  float* lines;
-
-  __device__ void operator()(bool of_rows, Index i) const {
-    lines[i] = of_rows ? upstream * height_alpha + height_shift : upstream * width_alpha + width_shift;
+  __device__ Columns at(Index entry, Index output) const {
+    const Index channel = entry * clip.outputs + output;
+    return {*this, entry, output, load_pack<width>(alpha.height + channel, width),
+            load_pack<width>(alpha.width + channel, width)};
   }
 };
 
-template <class T>
+/// A view's weights and shifts for neighbouring outputs of a clip.
+template <int width>
+struct ViewGradient {
+  Pack<float, width> alpha, shifts;
+};
+
+/// Stores the gradient of each line that reaches a pixel.
+template <class T, int width>
+struct StoreLineGradients {
+  const Pack<T, width>& upstream;
+  const ViewGradient<width>& of_height;
+  const ViewGradient<width>& of_width;
+  float* lines;
+
+  __device__ void operator()(bool of_rows, Index place) const {
+    const ViewGradient<width>& view = of_rows ? of_height : of_width;
+    Pack<float, width> gradients;
+    MIEN_UNROLL(width)
+    for (int i = 0; i < width; ++i)
+      gradients.numbers[i] = to_float(upstream.numbers[i]) * view.alpha.numbers[i] + view.shifts.numbers[i];
+    store_pack<width>(gradients, lines + place, width);
+  }
+};
+
+template <class T, int pack_width>
 struct MixGradient {
+  static constexpr int width = pack_width;
+  static constexpr int rows = rows_under_way<width>;
+  using Inputs = Pack<T, width>;
   const T* upstream;
   SuperImageAlpha alpha;
   const float* shifts;
@@ -290,24 +332,32 @@ struct MixGradient {
   T* frames;
   float* lines;
 
-  struct AtColumn {
+  struct Columns {
     const MixGradient& mix;
-    int output;
+    Index entry, output;
+    ViewGradient<width> of_height, of_width;
 
-    __device__ void operator()(Index i) const {
-      const MapPosition at(mix.clip, i / mix.clip.outputs);
-      const float arriving = to_float(mix.upstream[i]);
-      const Index channel = static_cast<Index>(at.entry) * mix.clip.outputs + output;
-      const Index shift = static_cast<Index>(at.entry) * 2 * mix.clip.outputs + output;
-      const float height_shift = mix.shifts == nullptr ? 0 : mix.shifts[shift];
-      const float width_shift = mix.shifts == nullptr ? 0 : mix.shifts[shift + mix.clip.outputs];
-      mix.frames[i] = from_float<T>(mix.alpha.frames * arriving + height_shift + width_shift);
-      for_lines_at(mix.clip, at, output,
-                   StoreLineGradients{arriving, mix.alpha.height[channel], mix.alpha.width[channel], height_shift,
-                                      width_shift, mix.lines});
+    __device__ Inputs load(Index place) const { return load_pack<width>(mix.upstream + place, width); }
+    __device__ void store(Index pixel, Index place, const Inputs& arriving) const {
+      Pack<T, width> results;
+      MIEN_UNROLL(width)
+      for (int i = 0; i < width; ++i)
+        results.numbers[i] = from_float<T>(mix.alpha.frames * to_float(arriving.numbers[i]) +
+                                           of_height.shifts.numbers[i] + of_width.shifts.numbers[i]);
+      store_pack<width>(results, mix.frames + place, width);
+      for_lines_at(mix.clip, entry, pixel,
+                   StoreLineGradients<T, width>{arriving, of_height, of_width, mix.lines + output});
     }
   };
-  __device__ AtColumn at(Index column) const { return {*this, static_cast<int>(column)}; }
+  __device__ Columns at(Index entry, Index output) const {
+    const Index channel = entry * clip.outputs + output;
+    const Index shift = channel + entry * clip.outputs;
+    return {*this,
+            entry,
+            output,
+            {load_pack<width>(alpha.height + channel, width), pack_or_zeros<width>(shifts, shift)},
+            {load_pack<width>(alpha.width + channel, width), pack_or_zeros<width>(shifts, shift + clip.outputs)}};
+  }
 };
 
 struct ViewSums {
@@ -320,23 +370,35 @@ struct ViewSums {
 };
 
 /// Sums of both views over a clip; a row is a pixel.
-template <class T>
+template <class T, int pack_width>
 struct SumOfViews {
+  static constexpr int width = pack_width;
+  static constexpr int rows = rows_under_way<width>;
   using Sum = ViewSums;
+  using Inputs = Pack<T, width>;
   const T* frames;
   const float* lines;
   Clip clip;
 
-  __device__ Sum operator()(Index column, Index first, Index last, int step) const {
-    Sum sums = {};
-    const int output = static_cast<int>(column);
-    for (Index pixel = first; pixel < last; pixel += step) {
-      const float value = to_float(frames[pixel * clip.outputs + column]);
-      sums.height += value;
-      sums.width += value;
-      for_lines_at(clip, MapPosition(clip, pixel), output, AddLines{lines, sums.height, sums.width});
+  struct Columns {
+    const SumOfViews& views;
+    Index entry, output;
+    const T* frames;
+    Pack<float, width> of_frames, of_height, of_width;
+
+    __device__ Inputs load(Index pixel) const { return load_pack<width>(frames + pixel * views.clip.outputs, width); }
+    __device__ void add(Index pixel, const Inputs& inputs) {
+      MIEN_UNROLL(width)
+      for (int i = 0; i < width; ++i) of_frames.numbers[i] += to_float(inputs.numbers[i]);
+      for_lines_at(views.clip, entry, pixel, AddLines<width>{views.lines + output, of_height, of_width});
     }
-    return sums;
+    __device__ Sum sum(int i) const {
+      return {of_frames.numbers[i] + of_height.numbers[i], of_frames.numbers[i] + of_width.numbers[i]};
+    }
+  };
+  __device__ Columns at(Index entry, Index output) const {
+    const Index first = entry * clip.frames * clip.height * clip.width * clip.outputs;
+    return {*this, entry, output, frames + first + output, {}, {}, {}};
   }
 };
 
@@ -351,36 +413,53 @@ struct StoreMeans {
   }
 };
 
-/// Adds products of lines with what arrives at their pixel.
-struct AddLineProducts {
-  float upstream;
-  const float* lines;
-  ViewSums& sums;
-
-  __device__ void operator()(bool of_rows, Index i) const {
-    (of_rows ? sums.height : sums.width) += upstream * lines[i];
-  }
-};
-
-/// Of the lines alone.
-template <class T>
+/// Of the lines with what arrives at their pixels; a row is a line's pixel, those of tops first.
+template <class T, int pack_width>
 struct SumOfLineProducts {
+  static constexpr int width = pack_width;
+  static constexpr int rows = rows_under_way<width> / 2;
   using Sum = ViewSums;
+  struct Inputs {
+    Pack<T, width> upstream;
+    Pack<float, width> line;
+  };
   const T* upstream;
   const float* lines;
   Clip clip;
 
-  __device__ Sum operator()(Index column, Index first, Index last, int step) const {
-    Sum sums = {};
-    const int output = static_cast<int>(column);
-    for (Index pixel = first; pixel < last; pixel += step) {
-      const MapPosition at(clip, pixel);
-      const bool on_edge = at.row == 0 || at.row == clip.height - 1 || at.column == 0 || at.column == clip.width - 1;
-      if (on_edge)
-        for_lines_at(clip, at, output, AddLineProducts{to_float(upstream[pixel * clip.outputs + column]), lines, sums});
+  struct Columns {
+    const SumOfLineProducts& products;
+    Index entry, output;
+    Pack<float, width> of_height, of_width;
+
+    __device__ Inputs load(Index row) const {
+      const Clip& clip = products.clip;
+      int seam = 0;
+      Index i = row;
+      for (; i >= pixels_of(seam); ++seam) i -= pixels_of(seam);
+      i += entry * pixels_of(seam);
+      const auto of = static_cast<Seam>(seam);
+      const Index target = target_of(clip, of, line_pixel_of(clip, of, static_cast<int>(i)));
+      const Index line = clip.first_line_pixel(of) + i;
+      return {load_pack<width>(products.upstream + target * clip.outputs + output, width),
+              load_pack<width>(products.lines + line * clip.outputs + output, width)};
     }
-    return sums;
-  }
+    /// Of a seam's lines in a clip.
+    __device__ int pixels_of(int seam) const {
+      return (products.clip.frames - 1) * products.clip.line_length(static_cast<Seam>(seam));
+    }
+    __device__ void add(Index row, const Inputs& inputs) {
+      const bool of_rows = row < 2 * pixels_of(static_cast<int>(Seam::top));
+      MIEN_UNROLL(width)
+      for (int i = 0; i < width; ++i) {
+        const float product = to_float(inputs.upstream.numbers[i]) * inputs.line.numbers[i];
+        of_height.numbers[i] += of_rows ? product : 0;
+        of_width.numbers[i] += of_rows ? 0 : product;
+      }
+    }
+    __device__ Sum sum(int i) const { return {of_height.numbers[i], of_width.numbers[i]}; }
+  };
+  __device__ Columns at(Index entry, Index output) const { return {*this, entry, output, {}, {}}; }
 };
 
 struct StoreAlphaGradient {
@@ -396,22 +475,20 @@ struct StoreAlphaGradient {
 
 Index pixels_of_clip(const SuperImageSizes& sizes) { return sizes.frames * sizes.height * sizes.width; }
 
-/// Sums by clip and output.
-ColumnGrid clip_grid(const SuperImageSizes& sizes) {
-  ColumnGrid grid = reduction_grid(pixels_of_clip(sizes), sizes.outputs);
-  grid.batch = sizes.batch;
-  return grid;
+Index line_pixels_of_clip(const SuperImageSizes& sizes) {
+  return sizes.frames < 2 ? 0 : 2 * (sizes.frames - 1) * (sizes.width + sizes.height);
 }
 
 }  // namespace
 
 Index super_image_line_elements(const SuperImageSizes& sizes, Index channels) {
-  return sizes.frames < 2 ? 0 : 2 * sizes.batch * (sizes.frames - 1) * (sizes.width + sizes.height) * channels;
+  return sizes.batch * line_pixels_of_clip(sizes) * channels;
 }
 
 Index super_image_workspace(const SuperImageSizes& sizes) {
-  const ColumnGrid grid = clip_grid(sizes);
-  return grid.batch * grid.chunks() * sizes.outputs * static_cast<Index>(sizeof(ViewSums) / sizeof(float));
+  const Index of_pixels = partial_sums(sizes.batch, pixels_of_clip(sizes), sizes.outputs);
+  const Index of_lines = partial_sums(sizes.batch, line_pixels_of_clip(sizes), sizes.outputs);
+  return (of_pixels > of_lines ? of_pixels : of_lines) * static_cast<Index>(sizeof(ViewSums) / sizeof(float));
 }
 
 template <class T>
@@ -430,30 +507,44 @@ void super_image_seams(const T* x, const T* weight, const SuperImageSizes& sizes
 template <class T>
 void super_image_means(const T* frames, const float* lines, const SuperImageSizes& sizes, float* workspace,
                        float* means, cudaStream_t stream) {
-  const float share = 1 / static_cast<float>(pixels_of_clip(sizes));
-  reduce_all_columns("super_image_means", SumOfViews<T>{frames, lines, Clip(sizes)}, clip_grid(sizes),
-                     reinterpret_cast<ViewSums*>(workspace), StoreMeans{share, sizes.outputs, means}, stream);
+  const Index pixels = pixels_of_clip(sizes);
+  const PackReductionGrid grid(sizes.batch, pixels, sizes.outputs, widest_pack<T>);
+  const StoreMeans finish{1 / static_cast<float>(pixels), sizes.outputs, means};
+  with_pack_width<T>(fits_packs<T>(sizes.outputs, frames, lines), [&](auto width) {
+    reduce_all_packs("super_image_means", SumOfViews<T, width>{frames, lines, Clip(sizes)}, grid,
+                     reinterpret_cast<ViewSums*>(workspace), finish, stream);
+  });
 }
 
 template <class T>
 void super_image_mix(const T* frames, const float* lines, const SuperImageAlpha& alpha, const SuperImageSizes& sizes,
                      T* y, cudaStream_t stream) {
-  visit_all_columns("super_image_mix", sizes.batch * pixels_of_clip(sizes), sizes.outputs,
-                    Mix<T>{frames, lines, alpha, Clip(sizes), y}, stream);
+  const bool packs = fits_packs<T>(sizes.outputs, frames, lines, alpha.height, alpha.width, y);
+  with_pack_width<T>(packs, [&](auto width) {
+    visit_all_columns("super_image_mix", sizes.batch, pixels_of_clip(sizes), sizes.outputs,
+                      Mix<T, width>{frames, lines, alpha, Clip(sizes), y}, stream);
+  });
 }
 
 template <class T>
 void super_image_alpha_gradient(const T* upstream, const float* lines, const SuperImageSizes& sizes, float* workspace,
                                 float* height, float* width, cudaStream_t stream) {
-  reduce_all_columns("super_image_alpha_gradient", SumOfLineProducts<T>{upstream, lines, Clip(sizes)}, clip_grid(sizes),
-                     reinterpret_cast<ViewSums*>(workspace), StoreAlphaGradient{sizes.outputs, height, width}, stream);
+  const PackReductionGrid grid(sizes.batch, line_pixels_of_clip(sizes), sizes.outputs, widest_pack<T>);
+  const StoreAlphaGradient finish{sizes.outputs, height, width};
+  with_pack_width<T>(fits_packs<T>(sizes.outputs, upstream, lines), [&](auto pack_width) {
+    reduce_all_packs("super_image_alpha_gradient", SumOfLineProducts<T, pack_width>{upstream, lines, Clip(sizes)}, grid,
+                     reinterpret_cast<ViewSums*>(workspace), finish, stream);
+  });
 }
 
 template <class T>
 void super_image_mix_gradient(const T* upstream, const SuperImageAlpha& alpha, const float* shifts,
                               const SuperImageSizes& sizes, T* frames, float* lines, cudaStream_t stream) {
-  visit_all_columns("super_image_mix_gradient", sizes.batch * pixels_of_clip(sizes), sizes.outputs,
-                    MixGradient<T>{upstream, alpha, shifts, Clip(sizes), frames, lines}, stream);
+  const bool packs = fits_packs<T>(sizes.outputs, upstream, alpha.height, alpha.width, shifts, frames, lines);
+  with_pack_width<T>(packs, [&](auto width) {
+    visit_all_columns("super_image_mix_gradient", sizes.batch, pixels_of_clip(sizes), sizes.outputs,
+                      MixGradient<T, width>{upstream, alpha, shifts, Clip(sizes), frames, lines}, stream);
+  });
 }
 
 template <class T>

@@ -8,10 +8,11 @@ using parity::DeviceArray;
 
 namespace {
 
-/// Odd and unequal sizes, clips of one frame, frames of one pixel, lines of one, more pixels and channels than a tile.
+/// Odd and unequal sizes, clips of one frame, frames of one pixel, lines of one, more pixels and channels than a tile;
+/// packs of outputs.
 const kernels::SuperImageSizes all_sizes[] = {
-    {2, 3, 4, 5, 3, 7},  {1, 1, 3, 2, 2, 3},  {1, 2, 1, 1, 31, 33},
-    {2, 4, 7, 1, 5, 65}, {1, 3, 1, 6, 33, 2}, {1, 4, 9, 11, 2, 1},
+    {2, 3, 4, 5, 3, 7},  {1, 1, 3, 2, 2, 3},  {1, 2, 1, 1, 31, 33}, {2, 4, 7, 1, 5, 65},
+    {1, 3, 1, 6, 33, 2}, {1, 4, 9, 11, 2, 1}, {2, 3, 5, 4, 3, 8},   {1, 3, 7, 6, 2, 72},
 };
 
 /// What a device works on, with numbers that T has.
@@ -128,4 +129,44 @@ TEST_CASE_TEMPLATE("the gradients of super images on a device", T, float, __nv_b
         return found;
       });
     }
+}
+
+TEST_CASE_TEMPLATE("super images from where packs do not begin", T, float, __nv_bfloat16, __half) {
+  const kernels::SuperImageSizes sizes{2, 5, 6, 7, 1, 16};
+  const Setting<T> set(sizes);
+  const Index count = set.map.elements();
+  DeviceArray<float> lines(set.parts.lines);
+  DeviceArray<float> height(set.height);
+  DeviceArray<float> width(set.width);
+  DeviceArray<float> shifts(set.means_gradient);
+  const kernels::SuperImageAlpha alpha{height.data(), width.data(), 0.75F};
+  const auto results_from = [&](Index start) {
+    DeviceArray<T> frames(count + start);
+    DeviceArray<T> upstream(count + start);
+    for (Index i = 0; i < count; ++i) {
+      frames.data()[start + i] = kernels::from_float<T>(static_cast<float>(set.parts.frames.data()[i]));
+      upstream.data()[start + i] = kernels::from_float<T>(static_cast<float>(set.upstream.data()[i]));
+    }
+    DeviceArray<float> workspace(kernels::super_image_workspace(sizes));
+    DeviceArray<float> means(sizes.batch * 2 * sizes.outputs);
+    DeviceArray<float> of_height(sizes.batch * sizes.outputs);
+    DeviceArray<float> of_width(sizes.batch * sizes.outputs);
+    DeviceArray<float> of_lines(set.parts.lines.elements());
+    kernels::super_image_means(frames.data() + start, lines.data(), sizes, workspace.data(), means.data(), nullptr);
+    kernels::super_image_alpha_gradient(upstream.data() + start, lines.data(), sizes, workspace.data(),
+                                        of_height.data(), of_width.data(), nullptr);
+    kernels::super_image_mix(frames.data() + start, lines.data(), alpha, sizes, frames.data() + start, nullptr);
+    kernels::super_image_mix_gradient(upstream.data() + start, alpha, shifts.data(), sizes, upstream.data() + start,
+                                      of_lines.data(), nullptr);
+    Tensor<double> maps({2, count});
+    for (Index i = 0; i < count; ++i) {
+      maps.data()[i] = static_cast<double>(kernels::to_float(frames.data()[start + i]));
+      maps.data()[count + i] = static_cast<double>(kernels::to_float(upstream.data()[start + i]));
+    }
+    return std::vector{maps, means.values({2 * set.height.elements()}), of_height.values(set.height.shape()),
+                       of_width.values(set.width.shape()), of_lines.values(set.parts.lines.shape())};
+  };
+  const auto packs = results_from(0);
+  const auto numbers = results_from(1);
+  for (std::size_t r = 0; r < packs.size(); ++r) parity::check_close(numbers[r], packs[r], 0);
 }
