@@ -18,6 +18,13 @@ string(REPLACE "[" "${opening}" listing "${listing}")
 string(REPLACE "]" "${closing}" listing "${listing}")
 string(REPLACE "\n" ";" listing "${listing}")
 
+# Those that take long begin first, so that nothing waits for the last of them alone.
+set(cost 0)
+set(timeout 600)
+if("slow" IN_LIST LABELS)
+  set(cost 1000)
+  set(timeout 1800)
+endif()
 set(script "")
 foreach(case IN LISTS listing)
   if(case STREQUAL "" OR case MATCHES "^(${opening}doctest${closing} |=====)")
@@ -29,7 +36,7 @@ foreach(case IN LISTS listing)
   string(REPLACE "," "\\," filter "${case}")  # a comma would separate two filters
   string(APPEND script
     "add_test([==[${NAME}: ${case}]==] [==[${PROGRAM}]==] [==[--test-case=${filter}]==])\n"
-    "set_tests_properties([==[${NAME}: ${case}]==] PROPERTIES LABELS [==[${LABELS}]==] TIMEOUT 600\n"
+    "set_tests_properties([==[${NAME}: ${case}]==] PROPERTIES LABELS [==[${LABELS}]==] TIMEOUT ${timeout} COST ${cost}\n"
     # A program that is asked for a case it does not know runs none, and is content with that. We are not.
     "  FAIL_REGULAR_EXPRESSION [==[\\[doctest\\] test cases: +0 ]==])\n")
 endforeach()
