@@ -1,7 +1,7 @@
 #pragma once
 
-/// Numbers of 16 bits, for the maps of networks on the GPU: half the memory and twice the speed of tensor cores that
-/// float has. On the CPU they can be stored and converted, and nothing else.
+/// Numbers of 16 bits, for the maps of networks on the GPU: half of a float's memory, and tensor cores that multiply them
+/// twice as fast as floats. On the CPU they can be stored and converted, and nothing else.
 
 #include <bit>
 #include <cmath>
