@@ -86,6 +86,7 @@
 #include "mien/core/threads.hpp"
 #include "mien/data/clip.hpp"
 #include "mien/data/data_set.hpp"
+#include "mien/data/emotion.hpp"
 #include "mien/data/frame_folders.hpp"
 #include "mien/data/gesture_maps.hpp"
 #include "mien/data/loader.hpp"

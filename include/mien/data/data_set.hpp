@@ -5,10 +5,12 @@
 #include <algorithm>
 #include <cstddef>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "mien/data/emotion.hpp"
 #include "mien/data/sampling.hpp"
 #include "mien/gesture/joint_sequence.hpp"
 
@@ -21,6 +23,9 @@ struct SkippedFiles {
   Index empty = 0;    ///< videos without frames, where they are allowed
   Index missing = 0;  ///< rows of a sheet without their file, where that is allowed
 };
+
+/// The label of a sample that has no class, as in sets with valence and arousal alone.
+inline constexpr Index no_label = -1;
 
 /// Samples and the names of their classes. `Sample` has at least a name, a label, a subject and a split.
 template <class Sample>
@@ -89,6 +94,8 @@ struct FrameSequence {
   std::string subject = {};
   std::string split = {};
   std::vector<std::filesystem::path> frames = {};  ///< in the order of time
+  std::vector<double> votes = {};                  ///< a share for each class, with sum 1; empty where nobody voted
+  std::optional<Affect> affect = std::nullopt;     ///< where it was annotated
 };
 
 using FrameSequences = DataSet<FrameSequence>;
@@ -100,6 +107,8 @@ struct GestureSequence {
   std::string subject = {};
   std::string split = {};
   gesture::JointSequence joints = {};
+  std::vector<double> votes = {};               ///< a share for each class, with sum 1; empty where nobody voted
+  std::optional<Affect> affect = std::nullopt;  ///< where it was annotated
 };
 
 using GestureSequences = DataSet<GestureSequence>;
