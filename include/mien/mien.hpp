@@ -10,6 +10,7 @@
 /// This list is written by `cmake -D WRITE=ON -P tests/consumer/umbrella.cmake`.
 
 #include "mien/autograd/activation.hpp"
+#include "mien/autograd/affect_loss.hpp"
 #include "mien/autograd/arithmetic.hpp"
 #include "mien/autograd/batch_norm.hpp"
 #include "mien/autograd/channel_wise_convolution.hpp"
