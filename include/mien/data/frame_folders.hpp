@@ -445,10 +445,7 @@ inline SheetOptions written_sheet(std::vector<std::string> class_names, bool wit
 inline void write_sheet(const std::filesystem::path& sheet, const FrameSequences& data) {
   std::vector<std::string> header{"path", "sequence"};
   const bool labelled = data.classes() > 0;
-  if (labelled) {
-    data.check_labels();
-    header.emplace_back("label");
-  }
+  if (labelled) header.emplace_back("label");
   for (const char* name : {"subject", "split", "valence", "arousal"}) header.emplace_back(name);
   const bool voted = std::any_of(data.samples.begin(), data.samples.end(), [](auto& s) { return !s.votes.empty(); });
   if (voted)
@@ -458,6 +455,9 @@ inline void write_sheet(const std::filesystem::path& sheet, const FrameSequences
   for (const FrameSequence& sample : data.samples) {
     if (sample.pictures || sample.frames.empty())
       throw ValueError(detail::text("write_sheet: the frames of `", sample.name, "` are no files; pack them instead"));
+    if (labelled && (sample.label < 0 || sample.label >= data.classes()))
+      throw ValueError(
+          detail::text("write_sheet: `", sample.name, "`: label ", sample.label, " of ", data.classes(), " classes"));
     for (const auto& frame : sample.frames) {
       const auto whole = std::filesystem::absolute(frame).lexically_normal();
       std::vector<std::string> row{whole.lexically_proximate(folder.lexically_normal()).string(), sample.name};
