@@ -1,5 +1,6 @@
 /// Networks over images, with parameters made from their names.
 
+#include <mien/models/densenet.hpp>
 #include <mien/models/resnet.hpp>
 
 #include "reference/reference.hpp"
@@ -35,4 +36,9 @@ TEST_CASE("ResNet-18 and ResNet-50 have torchvision's names and give its logits"
   check_model<models::ResNet18<double>>("model_resnet18");
   check_model<models::ResNet18<float>>("model_resnet18");
   check_model<models::ResNet50<double>>("model_resnet50");
+}
+
+TEST_CASE("DenseNet-121 has torchvision's names and gives its logits") {
+  check_model<models::DenseNet<double>>("model_densenet121");
+  check_model<models::DenseNet<float>>("model_densenet121");
 }

@@ -9,8 +9,8 @@ namespace mien {
 
 /// `bias` may be a variable without a value.
 template <class T, class Device>
-Variable<T, Device> linear(const Variable<T, Device>& x, const Variable<T, Device>& weight,
-                           const Variable<T, Device>& bias = {}) {
+Variable<T, Device> linear(const Variable<T, Device>& x, const Variable<Accumulated<T>, Device>& weight,
+                           const Variable<Accumulated<T>, Device>& bias = {}) {
   return record(ops::linear(x.value(), weight.value(), bias.value()), {x, weight, bias},
                 [input = x.value(), w = weight.value()](const Tensor<T, Device>& upstream, auto& inputs) {
                   if (inputs.needed(0)) inputs.add(0, ops::linear_input_gradient(upstream, w));
