@@ -102,6 +102,7 @@
 #include "mien/data/enterface.hpp"
 #include "mien/data/frame_folders.hpp"
 #include "mien/data/gesture_maps.hpp"
+#include "mien/data/keypoint_frames.hpp"
 #include "mien/data/loader.hpp"
 #include "mien/data/mixup.hpp"
 #include "mien/data/natural_order.hpp"

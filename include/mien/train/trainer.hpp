@@ -300,11 +300,12 @@ class Trainer {
     return out;
   }
 
-  /// Throws ValueError if the batch has neither classes nor valence and arousal.
+  /// What a batch's loss is the mean of: its labels, or without classes the frames that were annotated. Throws
+  /// ValueError if it has neither classes nor valence and arousal.
   static double samples_in(const BatchOutput<T, Device>& output) {
     if (output.logits.defined()) return static_cast<double>(output.labels.size());
     if (!output.affect.defined()) throw ValueError("Trainer: a batch's output has neither logits nor affect");
-    return static_cast<double>(output.affect.elements() / output.affect.size(-1));
+    return static_cast<double>(backend::count_rows(output.affect_mask.contiguous(), output.affect.elements() / 2));
   }
 
   /// Throws ValueError if the criterion cannot be told from such batches: better now than after an epoch.
