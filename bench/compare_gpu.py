@@ -317,22 +317,17 @@ class Work:
         if self.kind not in ("sistcm_resnet18", "accm"):
             return self.layer_training(module, called, inputs)
         torch = self.torch
-        optimiser = torch.optim.Adam(module.parameters(), lr=1e-4, fused=self.device == "cuda")
+        optimiser = torch.optim.Adam(module.parameters(), lr=1e-4, fused=self.device == "cuda", capturable=capture)
         labels = torch.ones(self.size[0], dtype=torch.long, device=self.device)
 
-        def passes():
+        def train():
             optimiser.zero_grad()
             with self.autocast():
                 loss = torch.nn.functional.cross_entropy(called(*inputs), labels)
             loss.backward()
-
-        replayed = captured(torch, passes) if capture else passes
-
-        def train():
-            replayed()
             optimiser.step()
 
-        return train
+        return captured(torch, train) if capture else train
 
     def layer_training(self, module, called, inputs):
         torch = self.torch

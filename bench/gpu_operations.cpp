@@ -311,7 +311,7 @@ void add_inference(const std::string& name, const Shape& input, const Count& nee
                });
 }
 
-/// Forward, loss, backward, Adam. A graph holds all but Adam.
+/// Forward, loss, backward, Adam.
 template <class Map, class MakeModel, class Logits>
 void add_training(const std::string& name, const Shape& input, Start start, const Count& needed, MakeModel make_model,
                   Logits logits) {
@@ -321,20 +321,14 @@ void add_training(const std::string& name, const Shape& input, Start start, cons
                auto model = std::make_shared<decltype(make_model())>(make_model());
                auto adam = std::make_shared<optim::Adam<float, Cuda>>(model->parameters(),
                                                                       optim::AdamOptions{.learning_rate = 1e-4});
-               const auto passes = [=, x = Variable<Map, Cuda>(random_on_gpu<Map>(input)),
-                                    labels = Tensor<std::int64_t, Cuda>({input[0]}, 1)] {
+               const auto step = [=, x = Variable<Map, Cuda>(random_on_gpu<Map>(input)),
+                                  labels = Tensor<std::int64_t, Cuda>({input[0]}, 1)] {
                  adam->zero_grad();
                  backward(cross_entropy(logits(*model, x), labels));
-               };
-               if (start == Start::kernels)
-                 return [=] {
-                   passes();
-                   adam->step();
-                 };
-               return [adam, graph = std::make_shared<cuda::Graph>(passes)] {
-                 graph->launch();
                  adam->step();
                };
+               if (start == Start::kernels) return step;
+               return [model, graph = std::make_shared<cuda::Graph>(step)] { graph->launch(); };
              });
 }
 

@@ -48,6 +48,13 @@ __global__ void __launch_bounds__(threads_of_sum, 1) add_up(const double* partia
   if (threadIdx.x == 0) *total = sum;
 }
 
+__global__ void __launch_bounds__(1, 1) limit_norm(const double* sum, double max_norm, double* norm, float* factor) {
+  const double length = sqrt(*sum);
+  const double part = max_norm / (length + 1e-6);
+  *norm = length;
+  *factor = length < INFINITY && part < 1 ? static_cast<float>(part) : 1;
+}
+
 __global__ void __launch_bounds__(gradient_threads, 1) scale_pieces(GradientPieces all, const float* factor) {
   const float by = *factor;
   if (by == 1) return;
@@ -93,6 +100,10 @@ void sum_of_squares(const GradientPieces& gradients, float* workspace, double* s
   auto* const partial = reinterpret_cast<double*>(workspace);
   launch("sum_of_squares", sum_squares, gradients.count, gradient_threads, stream, gradients, partial);
   launch("sum_of_squares", add_up, 1, threads_of_sum, stream, partial, gradients.count, sum);
+}
+
+void norm_and_factor(const double* sum, double max_norm, double* norm, float* factor, cudaStream_t stream) {
+  launch("norm_and_factor", limit_norm, 1, 1, stream, sum, max_norm, norm, factor);
 }
 
 void scale_all(const GradientPieces& gradients, const float* factor, cudaStream_t stream) {

@@ -6,7 +6,8 @@
 // Launch: a warp takes a row, eight warps a block; reductions by shuffles. The sum over rows is that of columns.hpp: in
 // two kernels, chunks of rows first.
 // Bytes: x is read and y written once, 2 rows channels sizeof(T); the input gradient reads one more, the weight's reads
-// two. Flops: about eight a number: bound by memory as soon as there are some thousand rows.
+// two. Weight and bias are float whatever T is, and so is what belongs to them. Flops: about eight a number: bound by
+// memory as soon as there are some thousand rows.
 //
 // A lane keeps its numbers of the row in registers, up to 32 (1024 channels): one pass over memory. Longer rows are
 // read again, from the cache nearest by. The variance is the mean of squares of what the mean has been taken from,
@@ -70,8 +71,9 @@ __device__ inline int layer_norm_lane_of_thread() { return static_cast<int>(thre
 
 template <class T, int per_lane>
 __global__ void __launch_bounds__(layer_norm_threads, 1)
-    normalise_rows(const T* __restrict__ x, const T* __restrict__ weight, const T* __restrict__ bias, float epsilon,
-                   Index rows, Index channels, T* __restrict__ y, float* mean, float* inverse_deviation) {
+    normalise_rows(const T* __restrict__ x, const float* __restrict__ weight, const float* __restrict__ bias,
+                   float epsilon, Index rows, Index channels, T* __restrict__ y, float* mean,
+                   float* inverse_deviation) {
   const Index row = layer_norm_row_of_warp();
   if (row >= rows) return;
   x += row * channels;
@@ -90,7 +92,7 @@ __global__ void __launch_bounds__(layer_norm_threads, 1)
   const float inverse = 1 / sqrtf(warp_sum(squares) / count + epsilon);
   columns.visit([&](int i, Index column) {
     const float normal = (numbers(i, column) - centre) * inverse;
-    y[column] = from_float<T>(normal * to_float(weight[column]) + to_float(bias[column]));
+    y[column] = from_float<T>(normal * weight[column] + bias[column]);
   });
   if (columns.lane > 0) return;
   mean[row] = centre;
@@ -99,7 +101,7 @@ __global__ void __launch_bounds__(layer_norm_threads, 1)
 
 template <class T, int per_lane>
 __global__ void __launch_bounds__(layer_norm_threads, 1)
-    input_gradient_of_rows(const T* __restrict__ x, const T* __restrict__ weight, const float* mean,
+    input_gradient_of_rows(const T* __restrict__ x, const float* __restrict__ weight, const float* mean,
                            const float* inverse_deviation, const T* __restrict__ upstream, Index rows, Index channels,
                            T* __restrict__ gradient) {
   const Index row = layer_norm_row_of_warp();
@@ -111,8 +113,7 @@ __global__ void __launch_bounds__(layer_norm_threads, 1)
   const float centre = mean[row];
   const float inverse = inverse_deviation[row];
   const auto distances = columns.keep([=](Index column) { return to_float(x[column]) - centre; });
-  const auto arriving =
-      columns.keep([=](Index column) { return to_float(upstream[column]) * to_float(weight[column]); });
+  const auto arriving = columns.keep([=](Index column) { return to_float(upstream[column]) * weight[column]; });
   const auto count = static_cast<float>(channels);
   float sum = 0;
   float products = 0;
@@ -153,13 +154,10 @@ struct WeightGradientOfColumn {
   }
 };
 
-template <class T>
 struct StoreWeightGradientSum {
-  T* sums;
+  float* sums;
 
-  __device__ void operator()(Index, Index column, const WeightGradientSum& sum) const {
-    sums[column] = from_float<T>(sum.value);
-  }
+  __device__ void operator()(Index, Index column, const WeightGradientSum& sum) const { sums[column] = sum.value; }
 };
 
 /// choose(std::integral_constant<int, per_lane>): how many numbers of such a row a lane keeps, or 0.
@@ -179,7 +177,7 @@ void with_numbers_per_lane(Index channels, const Choose& choose) {
 }  // namespace
 
 template <class T>
-void layer_norm(const T* x, const T* weight, const T* bias, float epsilon, Index rows, Index channels, T* out,
+void layer_norm(const T* x, const float* weight, const float* bias, float epsilon, Index rows, Index channels, T* out,
                 float* mean, float* inverse_deviation, cudaStream_t stream) {
   if (rows == 0) return;
   if (channels == 0) {
@@ -195,7 +193,7 @@ void layer_norm(const T* x, const T* weight, const T* bias, float epsilon, Index
 }
 
 template <class T>
-void layer_norm_input_gradient(const T* x, const T* weight, const float* mean, const float* inverse_deviation,
+void layer_norm_input_gradient(const T* x, const float* weight, const float* mean, const float* inverse_deviation,
                                const T* upstream, Index rows, Index channels, T* out, cudaStream_t stream) {
   if (channels == 0) return;
   with_numbers_per_lane(channels, [&](auto per_lane) {
@@ -208,19 +206,20 @@ Index layer_norm_workspace(Index rows, Index channels) { return reduction_grid(r
 
 template <class T>
 void layer_norm_weight_gradient(const T* x, const float* mean, const float* inverse_deviation, const T* upstream,
-                                Index rows, Index channels, float* workspace, T* out, cudaStream_t stream) {
+                                Index rows, Index channels, float* workspace, float* out, cudaStream_t stream) {
   reduce_all_columns("layer_norm_weight_gradient",
                      WeightGradientOfColumn<T>{x, mean, inverse_deviation, upstream, channels},
                      reduction_grid(rows, channels), reinterpret_cast<WeightGradientSum*>(workspace),
-                     StoreWeightGradientSum<T>{out}, stream);
+                     StoreWeightGradientSum{out}, stream);
 }
 
-#define MIEN_FOR(T)                                                                                                  \
-  template void layer_norm<T>(const T*, const T*, const T*, float, Index, Index, T*, float*, float*, cudaStream_t);  \
-  template void layer_norm_input_gradient<T>(const T*, const T*, const float*, const float*, const T*, Index, Index, \
-                                             T*, cudaStream_t);                                                      \
-  template void layer_norm_weight_gradient<T>(const T*, const float*, const float*, const T*, Index, Index, float*,  \
-                                              T*, cudaStream_t);
+#define MIEN_FOR(T)                                                                                                 \
+  template void layer_norm<T>(const T*, const float*, const float*, float, Index, Index, T*, float*, float*,        \
+                              cudaStream_t);                                                                        \
+  template void layer_norm_input_gradient<T>(const T*, const float*, const float*, const float*, const T*, Index,   \
+                                             Index, T*, cudaStream_t);                                              \
+  template void layer_norm_weight_gradient<T>(const T*, const float*, const float*, const T*, Index, Index, float*, \
+                                              float*, cudaStream_t);
 MIEN_FOR(float)
 MIEN_FOR(__nv_bfloat16)
 MIEN_FOR(__half)

@@ -5,9 +5,9 @@
 // Launch: two ways through a sequence, by its size.
 //
 // A step at a time: the product of kernels/matrix_product.hpp, then a thread a unit of a sample for the gates, 256 a
-// block: two launches a step. Bytes a unit: forward 4 gates read and written, c read and written twice, h written
-// twice: 52; backward 56. About 40 flops forward, five of them exponentials: bound by memory, and for the small batches
-// of a clip's features by the launches.
+// block: two launches a step, or three where the product's blocks share its depth. Bytes a unit: forward 4 gates read
+// and written, c read and written twice, h written twice: 52; backward 56. About 40 flops forward, five of them
+// exponentials: bound by memory, and for the small batches of a clip's features by the launches.
 //
 // All steps in one kernel: a block has four samples and a thread for each gate of each unit, 512 at most. W_hh is read
 // again in every step, 16 H^2 bytes for 32 H^2 flops: from the nearest cache up to some 100 units, from the next one

@@ -1,4 +1,6 @@
-// Products of row-major matrices, either of them read transposed, added to what is there or to a bias.
+// Products of row-major matrices, either of them read transposed, added to what is there or to a bias. What they are
+// added to is float; products of 16-bit matrices are written in 16 bits, as maps are, or as float, as gradients of
+// parameters are.
 //
 //     out = start + left [rows, depth] right [depth, columns]
 //
@@ -13,7 +15,7 @@
 namespace mien::kernels {
 namespace {
 
-template <class T, bool left_transposed, bool right_transposed>
+template <class T, class Out, bool left_transposed, bool right_transposed>
 struct MatrixProduct {
   using Left = T;
   using Right = T;
@@ -24,7 +26,7 @@ struct MatrixProduct {
   static constexpr bool columns_adjacent = !right_transposed;
 
   MatrixFactor<T> left_matrix, right_matrix;
-  ProductResult<T> target;
+  ProductResult<Out> target;
   int left_run, right_run;
 
   __device__ Row row(int i) const { return left_transposed ? i : i * left_matrix.stride; }
@@ -38,14 +40,14 @@ struct MatrixProduct {
   }
 
   struct Result {
-    const ProductResult<T>& target;
+    const ProductResult<Out>& target;
     int column;
 
     __device__ float finish(Index row, float sum) const {
-      return target.start == nullptr ? sum : to_float(target.start[row * target.start_stride + column]) + sum;
+      return target.start == nullptr ? sum : target.start[row * target.start_stride + column] + sum;
     }
     __device__ void store(Index row, float value) const {
-      target.out[row * target.stride + column] = from_float<T>(value);
+      target.out[row * target.stride + column] = from_float<Out>(value);
     }
   };
   __device__ Index place(int i) const { return i; }
@@ -57,11 +59,11 @@ int run_of(const MatrixFactor<T>& factor, Index length) {
   return keeps_runs<T>(factor.stride) ? kernels::run_of(factor.data, length) : 0;
 }
 
-template <bool left_transposed, bool right_transposed, class T>
+template <bool left_transposed, bool right_transposed, class T, class Out>
 void multiply_matrices(const ProductGrid& grid, const MatrixFactor<T>& left, const MatrixFactor<T>& right,
-                       const ProductResult<T>& result, ProductPrecision precision, float* workspace,
+                       const ProductResult<Out>& result, ProductPrecision precision, float* workspace,
                        cudaStream_t stream) {
-  const MatrixProduct<T, left_transposed, right_transposed> problem{
+  const MatrixProduct<T, Out, left_transposed, right_transposed> problem{
       left, right, result, run_of(left, left_transposed ? grid.rows : grid.depth),
       run_of(right, right_transposed ? grid.depth : grid.columns)};
   multiply<T>("matrix_product", problem, grid, precision, workspace, stream);
@@ -73,9 +75,10 @@ Index matrix_product_workspace(Index rows, Index columns, Index depth) {
   return split_product_grid("matrix_product", rows, columns, depth).workspace();
 }
 
-template <class T>
+template <class T, class Out>
 void matrix_product(Index rows, Index columns, Index depth, const MatrixFactor<T>& left, const MatrixFactor<T>& right,
-                    const ProductResult<T>& result, ProductPrecision precision, float* workspace, cudaStream_t stream) {
+                    const ProductResult<Out>& result, ProductPrecision precision, float* workspace,
+                    cudaStream_t stream) {
   const ProductGrid grid = split_product_grid("matrix_product", rows, columns, depth);
   if (left.transposed && right.transposed) {
     multiply_matrices<true, true>(grid, left, right, result, precision, workspace, stream);
@@ -88,12 +91,14 @@ void matrix_product(Index rows, Index columns, Index depth, const MatrixFactor<T
   }
 }
 
-#define MIEN_FOR(T)                                                                                    \
-  template void matrix_product<T>(Index, Index, Index, const MatrixFactor<T>&, const MatrixFactor<T>&, \
-                                  const ProductResult<T>&, ProductPrecision, float*, cudaStream_t);
-MIEN_FOR(float)
-MIEN_FOR(__nv_bfloat16)
-MIEN_FOR(__half)
+#define MIEN_FOR(T, Out)                                                                                    \
+  template void matrix_product<T, Out>(Index, Index, Index, const MatrixFactor<T>&, const MatrixFactor<T>&, \
+                                       const ProductResult<Out>&, ProductPrecision, float*, cudaStream_t);
+MIEN_FOR(float, float)
+MIEN_FOR(__nv_bfloat16, __nv_bfloat16)
+MIEN_FOR(__nv_bfloat16, float)
+MIEN_FOR(__half, __half)
+MIEN_FOR(__half, float)
 #undef MIEN_FOR
 
 }  // namespace mien::kernels

@@ -4,6 +4,8 @@
 // every load takes whole lines; which parameter, it finds by bisection in the table of first blocks.
 // Bytes a number: plain SGD 12, with momentum 20, Adam and Adamax 28; about 15 flops: bound by memory. A launch for
 // each of the sixty parameters of a ResNet-18 would cost more than the work: most of them have less than a block.
+// What differs from step to step, rates and corrections, lies in device memory, so that a recorded launch has it anew
+// in each run; a block reads those of its parameter, at most 36 bytes.
 
 #include "mien/backend/cuda/kernels/optimiser_step.hpp"
 #include "portable.hpp"
@@ -30,17 +32,20 @@ __device__ inline Index parameter_of(const OptimisedParameters& all, Index block
 }
 
 template <class Rule>
-__global__ void __launch_bounds__(optimiser_threads, 1) step_parameters(OptimisedParameters all, Rule rule) {
+__global__ void __launch_bounds__(optimiser_threads, 1)
+    step_parameters(OptimisedParameters all, const typename Rule::Factors* factors) {
   const Index block = blockIdx.x;
   const Index which = parameter_of(all, block);
   const OptimisedParameter parameter = all.parameters[which];
+  const Rule rule{factors[which]};
   const Index first = (block - all.first_blocks[which]) * optimiser_numbers;
   const Index last = first + optimiser_numbers < parameter.elements ? first + optimiser_numbers : parameter.elements;
   for (Index i = first + threadIdx.x; i < last; i += optimiser_threads) rule(parameter, i);
 }
 
 struct Sgd {
-  SgdFactors by;
+  using Factors = SgdFactors;
+  Factors by;
 
   __device__ void operator()(const OptimisedParameter& on, Index i) const {
     const float w = on.value[i];
@@ -56,7 +61,8 @@ struct Sgd {
 };
 
 struct Adam {
-  AdamFactors by;
+  using Factors = AdamFactors;
+  Factors by;
 
   __device__ void operator()(const OptimisedParameter& on, Index i) const {
     const float w = by.keep * on.value[i];
@@ -70,7 +76,8 @@ struct Adam {
 };
 
 struct Adamax {
-  AdamaxFactors by;
+  using Factors = AdamaxFactors;
+  Factors by;
 
   __device__ void operator()(const OptimisedParameter& on, Index i) const {
     const float w = on.value[i];
@@ -94,17 +101,16 @@ std::vector<Index> optimiser_blocks(std::span<const OptimisedParameter> paramete
   return first;
 }
 
-void sgd_step(const OptimisedParameters& parameters, const SgdFactors& factors, cudaStream_t stream) {
-  launch("sgd_step", step_parameters<Sgd>, parameters.blocks, optimiser_threads, stream, parameters, Sgd{factors});
+void sgd_step(const OptimisedParameters& parameters, const SgdFactors* factors, cudaStream_t stream) {
+  launch("sgd_step", step_parameters<Sgd>, parameters.blocks, optimiser_threads, stream, parameters, factors);
 }
 
-void adam_step(const OptimisedParameters& parameters, const AdamFactors& factors, cudaStream_t stream) {
-  launch("adam_step", step_parameters<Adam>, parameters.blocks, optimiser_threads, stream, parameters, Adam{factors});
+void adam_step(const OptimisedParameters& parameters, const AdamFactors* factors, cudaStream_t stream) {
+  launch("adam_step", step_parameters<Adam>, parameters.blocks, optimiser_threads, stream, parameters, factors);
 }
 
-void adamax_step(const OptimisedParameters& parameters, const AdamaxFactors& factors, cudaStream_t stream) {
-  launch("adamax_step", step_parameters<Adamax>, parameters.blocks, optimiser_threads, stream, parameters,
-         Adamax{factors});
+void adamax_step(const OptimisedParameters& parameters, const AdamaxFactors* factors, cudaStream_t stream) {
+  launch("adamax_step", step_parameters<Adamax>, parameters.blocks, optimiser_threads, stream, parameters, factors);
 }
 
 }  // namespace mien::kernels

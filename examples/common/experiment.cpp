@@ -166,10 +166,7 @@ Json describe_data(const SampleFacts& facts, const std::vector<Parts>& folds) {
   std::set<std::string> unlike(facts.subjects.begin(), facts.subjects.end());
   unlike.erase("");
   out["subjects"] = unlike.size();
-  out["skipped"] = {{"hidden", facts.skipped.hidden},
-                    {"other", facts.skipped.other},
-                    {"empty", facts.skipped.empty},
-                    {"missing", facts.skipped.missing}};
+  for (const auto& [name, count] : facts.skipped.counts()) out["skipped"][std::string(name)] = count;
   for (const Parts& parts : folds)
     out["folds"].push_back(
         {{"train", parts.train.size()}, {"validation", parts.validation.size()}, {"test", parts.test.size()}});

@@ -91,6 +91,35 @@ TEST_CASE("copies of a variable share value and gradient") {
   CHECK(x.node() == copy.node());
 }
 
+TEST_CASE("a leaf may cease to want a gradient, and want one again, for its copies too") {
+  Variable<double> x(Tensor<double>({2}, 3), true);
+  Variable<double> y(Tensor<double>({2}, 5), true);
+  const Variable<double> copy = x;
+  backward(sum(x * y));
+  x.set_requires_gradient(false);
+  CHECK_FALSE(copy.requires_gradient());
+  CHECK_FALSE(copy.gradient().defined());
+  CHECK_FALSE((copy * copy).requires_gradient());
+  backward(sum(copy * y));
+  CHECK_FALSE(copy.gradient().defined());
+  CHECK(y.gradient()(0) == 6);
+  x.set_requires_gradient(true);
+  backward(sum(copy * y));
+  CHECK(copy.gradient()(0) == 5);
+
+  Variable<double> constant(Tensor<double>({2}, 1));
+  constant.set_requires_gradient(false);
+  CHECK_FALSE(constant.requires_gradient());
+  constant.set_requires_gradient(true);
+  backward(sum(constant * y));
+  CHECK(constant.gradient()(1) == 5);
+
+  Variable<double> product = x * y;
+  CHECK_THROWS_AS(product.set_requires_gradient(false), ValueError);
+  backward(sum(product));
+  CHECK_THROWS_AS(product.set_requires_gradient(false), ValueError);
+}
+
 TEST_CASE("an upstream gradient weighs the outputs, and has their shape") {
   const auto x = leaf({1, 2, 3});
   backward(x * x, Tensor<double>::from({3}, {1, 10, 100}));

@@ -89,6 +89,25 @@ TEST_CASE("all gradients times a factor on a device") {
   }
 }
 
+TEST_CASE("the factor that limits a norm on a device") {
+  struct Limit {
+    double sum, most;
+  };
+  for (const auto& [sum, most] : {Limit{25, 1}, Limit{25, 5}, Limit{25, 5.1}, Limit{2, 1}, Limit{25, 0}, Limit{0, 1},
+                                  Limit{0, 0}, Limit{1e60, 1}, Limit{INFINITY, 1}, Limit{std::nan(""), 1}}) {
+    CAPTURE(sum);
+    CAPTURE(most);
+    DeviceArray<double> of_squares(1);
+    DeviceArray<double> norm(1);
+    DeviceArray<float> factor(1);
+    *of_squares.data() = sum;
+    kernels::norm_and_factor(of_squares.data(), most, norm.data(), factor.data(), nullptr);
+    const double expected = most / (std::sqrt(sum) + 1e-6);
+    CHECK((std::isnan(sum) ? std::isnan(*norm.data()) : *norm.data() == std::sqrt(sum)));
+    CHECK(*factor.data() == (std::isfinite(sum) && expected < 1 ? static_cast<float>(expected) : 1));
+  }
+}
+
 TEST_CASE("all gradients within a limit on a device") {
   parity::in_every_order([&] {
     Gradients gradients;

@@ -59,6 +59,9 @@ struct Parameters {
   std::vector<Index> first_blocks;
 };
 
+/// Every parameter has a rate of its own.
+double rate_of(std::size_t parameter) { return 0.1 / static_cast<double>(parameter + 1); }
+
 }  // namespace
 
 TEST_CASE("SGD of all parameters at once on a device") {
@@ -69,11 +72,14 @@ TEST_CASE("SGD of all parameters at once on a device") {
       CAPTURE(nesterov);
       parity::in_every_order([&] {
         Parameters parameters(momentum > 0);
+        std::vector<kernels::SgdFactors> factors;
         for (auto& [gradient, value, first, second] : parameters.cpu) {
+          const double rate = rate_of(factors.size());
           backend::OptimisedParameter<double> all[] = {{gradient, value, first, {}}};
-          backend::sgd_step<double>(all, {0.1, momentum, 0.01, nesterov});
+          backend::sgd_step<double>(all, {rate, momentum, 0.01, nesterov});
+          factors.push_back({static_cast<float>(rate), static_cast<float>(momentum), 0.01F, nesterov});
         }
-        kernels::sgd_step(parameters.all(), {0.1F, static_cast<float>(momentum), 0.01F, nesterov}, nullptr);
+        kernels::sgd_step(parameters.all(), factors.data(), nullptr);
         return parameters.check();
       });
     }
@@ -86,20 +92,22 @@ TEST_CASE("Adam and AdamW of all parameters at once on a device") {
       CAPTURE(decoupled);
       parity::in_every_order([&] {
         Parameters parameters;
+        std::vector<kernels::AdamFactors> factors;
         for (auto& [gradient, value, first, second] : parameters.cpu) {
+          const double rate = rate_of(factors.size());
           backend::OptimisedParameter<double> all[] = {{gradient, value, first, second}};
-          backend::adam_step<double>(all, {0.1, 0.9, 0.99, 1e-8, decay, decoupled, 0.19, 0.0199});
+          backend::adam_step<double>(all, {rate, 0.9, 0.99, 1e-8, decay, decoupled, 0.19, 0.0199});
+          factors.push_back({.keep = static_cast<float>(1 - rate * decoupled),
+                             .decay = static_cast<float>(decay),
+                             .beta1 = 0.9F,
+                             .beta2 = 0.99F,
+                             .share1 = 0.1F,
+                             .share2 = 0.01F,
+                             .rate = static_cast<float>(rate / 0.19),
+                             .root = static_cast<float>(1 / std::sqrt(0.0199)),
+                             .epsilon = 1e-8F});
         }
-        const kernels::AdamFactors factors{.keep = static_cast<float>(1 - 0.1 * decoupled),
-                                           .decay = static_cast<float>(decay),
-                                           .beta1 = 0.9F,
-                                           .beta2 = 0.99F,
-                                           .share1 = 0.1F,
-                                           .share2 = 0.01F,
-                                           .rate = static_cast<float>(0.1 / 0.19),
-                                           .root = static_cast<float>(1 / std::sqrt(0.0199)),
-                                           .epsilon = 1e-8F};
-        kernels::adam_step(parameters.all(), factors, nullptr);
+        kernels::adam_step(parameters.all(), factors.data(), nullptr);
         return parameters.check();
       });
     }
@@ -108,16 +116,19 @@ TEST_CASE("Adam and AdamW of all parameters at once on a device") {
 TEST_CASE("Adamax of all parameters at once on a device") {
   parity::in_every_order([&] {
     Parameters parameters;
+    std::vector<kernels::AdamaxFactors> factors;
     for (auto& [gradient, value, first, second] : parameters.cpu) {
+      const double rate = rate_of(factors.size());
       backend::OptimisedParameter<double> all[] = {{gradient, value, first, second}};
-      backend::adamax_step<double>(all, {0.1, 0.9, 0.99, 1e-8, 0.02, 0.19});
+      backend::adamax_step<double>(all, {rate, 0.9, 0.99, 1e-8, 0.02, 0.19});
+      factors.push_back({0.02F, 0.9F, 0.99F, 0.1F, static_cast<float>(rate / 0.19), 1e-8F});
     }
-    kernels::adamax_step(parameters.all(), {0.02F, 0.9F, 0.99F, 0.1F, static_cast<float>(0.1 / 0.19), 1e-8F}, nullptr);
+    kernels::adamax_step(parameters.all(), factors.data(), nullptr);
     return parameters.check();
   });
 }
 
 TEST_CASE("a network without parameters is no launch") {
-  kernels::sgd_step({nullptr, nullptr, 0, 0}, {0.1F, 0, 0, false}, nullptr);
+  kernels::sgd_step({nullptr, nullptr, 0, 0}, nullptr, nullptr);
   CHECK(kernels::optimiser_blocks({}) == std::vector<Index>{0});
 }

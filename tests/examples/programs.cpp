@@ -11,12 +11,9 @@
 #include <utility>
 #include <vector>
 
-#include <fcntl.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <nlohmann/json.hpp>
 
+#include "examples/process.hpp"
 #include "io/temporary_folder.hpp"
 #include "mien/core/random.hpp"
 #include "mien/io/csv.hpp"
@@ -26,79 +23,6 @@
 namespace {
 
 using namespace mien;
-namespace fs = std::filesystem;
-using Words = std::vector<std::string>;
-
-/// A program that was started, with its words in two files of a folder.
-class Process {
- public:
-  Process(const fs::path& folder, const std::string& program, const Words& arguments) : folder_(folder) {
-    const std::string path = std::string(MIEN_EXAMPLES_DIR) + "/" + program;
-    REQUIRE_MESSAGE(fs::exists(path), path << " is not built");
-    id_ = ::fork();
-    REQUIRE(id_ >= 0);
-    if (id_ > 0) return;
-    redirect(folder / "out", STDOUT_FILENO);
-    redirect(folder / "err", STDERR_FILENO);
-    std::vector<char*> words{const_cast<char*>(path.c_str())};
-    for (const std::string& argument : arguments) words.push_back(const_cast<char*>(argument.c_str()));
-    words.push_back(nullptr);
-    ::execv(path.c_str(), words.data());
-    ::_exit(127);
-  }
-
-  void signal(int number) const { ::kill(id_, number); }
-
-  /// Its exit code; -1 if it was killed.
-  int wait() const {
-    int status = 0;
-    REQUIRE(::waitpid(id_, &status, 0) == id_);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  }
-
-  std::string out() const { return io::read_text(folder_ / "out"); }
-  std::string err() const { return io::read_text(folder_ / "err"); }
-
- private:
-  static void redirect(const fs::path& path, int descriptor) {
-    const int file = ::open(path.c_str(), O_CREAT | O_TRUNC | O_WRONLY, 0600);
-    if (file < 0 || ::dup2(file, descriptor) < 0) ::_exit(126);
-  }
-
-  fs::path folder_;
-  pid_t id_ = -1;
-};
-
-struct Outcome {
-  int code;
-  std::string out;
-  std::string err;
-};
-
-Outcome run(const fs::path& folder, const std::string& program, const Words& arguments) {
-  const Process process(folder, program, arguments);
-  const int code = process.wait();
-  return {code, process.out(), process.err()};
-}
-
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
-/// Recordings of three joints that go up or down, as a table.
-void write_table(const fs::path& path, int recordings_of_each) {
-  Generator generator(1);
-  std::string out = "sequence,frame,label,x0,y0,x1,y1,x2,y2\n";
-  for (int i = 0; i < 2 * recordings_of_each; ++i) {
-    const bool up = i % 2 == 0;
-    for (int frame = 0; frame < 6; ++frame) {
-      out += std::to_string(i) + "," + std::to_string(frame) + (up ? ",up" : ",down");
-      for (int joint = 0; joint < 3; ++joint)
-        out += "," + std::to_string(10 * joint + generator.uniform()) + "," +
-               std::to_string((up ? -frame : frame) * (joint + 1) + generator.uniform());
-      out += "\n";
-    }
-  }
-  io::write_file(path, out);
-}
 
 /// root/<class>/<video>/<frame>.png: bright or dark ones.
 void write_videos(const fs::path& root, int videos_of_each) {

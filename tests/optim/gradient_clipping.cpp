@@ -36,6 +36,8 @@ TEST_CASE("the norm is that of all gradients as one vector") {
   CHECK(optim::gradient_norm(all) == doctest::Approx(1));
   CHECK_FALSE(without.gradient().defined());
   CHECK(optim::gradient_norm(nn::ParameterList<double>{}) == 0);
+  CHECK(optim::limit_gradient_norm(all, 0.5).item() == doctest::Approx(1));
+  CHECK(a.gradient()(0) == doctest::Approx(0.3));
 }
 
 TEST_CASE("clipping to 0, and gradients that are 0") {
@@ -73,6 +75,7 @@ TEST_CASE("limits that make no sense are refused") {
   const nn::ParameterList<float> list{with_gradient(Tensor<float>({1}, 1.F))};
   CHECK_THROWS_AS(optim::clip_gradient_norm(list, -1), ValueError);
   CHECK_THROWS_AS(optim::clip_gradient_norm(list, std::nan("")), ValueError);
+  CHECK_THROWS_AS(optim::limit_gradient_norm(list, -1), ValueError);
   CHECK_THROWS_AS(optim::clip_gradient_value(list, -1), ValueError);
 }
 

@@ -1,11 +1,17 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <concepts>
 #include <string>
 #include <vector>
 
+#include "mien/autograd/layer_norm.hpp"
+#include "mien/autograd/softmax.hpp"
 #include "mien/models/accm.hpp"
 #include "mien/models/sistcm_resnet.hpp"
+#include "mien/nn/dropout.hpp"
+#include "mien/nn/layer_norm.hpp"
+#include "mien/nn/linear.hpp"
 #include "mien/optim/loss_scale.hpp"
 #include "mien/optim/sgd.hpp"
 #include "parity/operations.hpp"
@@ -177,6 +183,51 @@ TEST_CASE_TEMPLATE("pooling, attention and sums of maps of 16 bits", Map, bfloat
       return dropout(maps[0], 0.4);
     });
     check<Map>("concatenate", {x, x}, {}, [](auto& maps, auto&) { return concatenate(maps, -1); });
+  }
+}
+
+TEST_CASE_TEMPLATE("layer norm, softmax and linear layers of maps of 16 bits", Map, bfloat16, float16) {
+  for (const Shape& x : {Shape{1, 1, 1}, Shape{2, 7, 31}, Shape{3, 5, 64}, Shape{0, 3, 8}, Shape{65, 300}}) {
+    const Shape channels{x[-1]};
+    check<Map>(
+        "layer_norm", {x}, {channels, channels}, [](auto& maps, auto& in) { return layer_norm(maps[0], in[0], in[1]); },
+        2);
+    check<Map>(
+        "softmax", {x}, {}, [](auto& maps, auto&) { return softmax(maps[0]); }, 2);
+    check<Map>(
+        "log_softmax", {x}, {}, [](auto& maps, auto&) { return log_softmax(maps[0]); }, 2);
+    for (const Index outputs : {Index{1}, Index{9}, Index{64}}) {
+      check<Map>("linear", {x}, {{outputs, x[-1]}, {outputs}},
+                 [](auto& maps, auto& in) { return linear(maps[0], in[0], in[1]); });
+      check<Map>("linear without a bias", {x}, {{outputs, x[-1]}},
+                 [](auto& maps, auto& in) { return linear(maps[0], in[0]); });
+    }
+  }
+}
+
+TEST_CASE_TEMPLATE("layers of tokens take maps of 16 bits as they take floats", Map, bfloat16, float16) {
+  const auto run = []<class T, class Device, class In>(In) {
+    default_generator() = Generator(4);
+    nn::LayerNorm<T, Device> norm(24);
+    nn::Linear<T, Device> wide({.in = 24, .out = 40});
+    nn::Linear<T, Device> narrow({.in = 40, .out = 24});
+    nn::Dropout<T, Device> dropout(0.25);
+    const auto tokens = random<bfloat16>({3, 5, 24}, 1).template cast<In>().template to<Device>();
+    const Variable<In, Device> x(tokens, true);
+    const Variable<In, Device> y = x + dropout(narrow(gelu(wide(norm(x)))));
+    backward(sum(y * y));
+    std::vector<Tensor<double>> out{to_double(y.value()), to_double(x.gradient())};
+    for (const auto& parameter : {norm.weight, norm.bias, wide.weight, wide.bias, narrow.weight, narrow.bias}) {
+      static_assert(std::same_as<typename std::decay_t<decltype(parameter)>::Element, T>);
+      out.push_back(to_double(parameter.gradient()));
+    }
+    return out;
+  };
+  const auto expected = run.template operator()<double, Cpu>(double{});
+  const auto found = run.template operator()<float, Cuda>(Map{});
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    CAPTURE(i);
+    check_close(found[i], expected[i], 8 * rounding<Map>);
   }
 }
 

@@ -233,17 +233,10 @@ TEST_CASE("a training step whose passes are a graph is the one without") {
   CHECK(default_generator().state() == after);
 }
 
-TEST_CASE("what every run would do alike is not recorded") {
+TEST_CASE("dropout of a generator of its own is not recorded") {
   const Variable<float, Cuda> x(Tensor<float, Cuda>({8}, 1.0F), true);
   Generator other(7);
   CHECK_THROWS_AS(cuda::Graph([&] { static_cast<void>(dropout(x, 0.5, other)); }), ValueError);
-  optim::Sgd<float, Cuda> sgd(nn::ParameterList<float, Cuda>{x});
-  CHECK_THROWS_AS(cuda::Graph([&] {
-                    sgd.zero_grad();
-                    backward(sum(x));
-                    sgd.step();
-                  }),
-                  ValueError);
 }
 
 TEST_CASE("lower precision stays within its bound on the GPU") {

@@ -9,8 +9,8 @@ namespace mien {
 
 /// `bias` may be a variable without a value.
 template <class T, class Device>
-Variable<T, Device> linear(const Variable<T, Device>& x, const Variable<T, Device>& weight,
-                           const Variable<T, Device>& bias = {}) {
+Variable<T, Device> linear(const Variable<T, Device>& x, const Variable<Accumulated<T>, Device>& weight,
+                           const Variable<Accumulated<T>, Device>& bias = {}) {
   const Tensor<T, Device> y = ops::linear(x.value(), weight.value(), bias.value());
   trace::note("linear",
               [&](auto& operation) { operation.reads(x.value()).reads(weight.value()).reads(bias.value()).makes(y); });

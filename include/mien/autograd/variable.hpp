@@ -37,6 +37,7 @@ inline bool& recording() {
 /// A variable in the graph that leads from a result to its leaves, whatever the type of its numbers.
 struct GraphNode {
   Shape shape;
+  bool is_wanted = true;  // whether functions that take the variable lead to it
   bool keeps_gradient = false;
   bool released = false;
   std::vector<std::shared_ptr<GraphNode>> inputs;  // null where no gradient is wanted
@@ -168,7 +169,21 @@ class Variable {
   Index size(Index axis) const { return value_.size(axis); }
   T item() const { return value_.item(); }
 
-  bool requires_gradient() const { return node_ != nullptr; }
+  bool requires_gradient() const { return node_ != nullptr && node_->is_wanted; }
+
+  /// Whether functions that take this leaf from now on lead to it, for its copies too. One that wants no gradient any
+  /// more forgets the gradient it has. A constant becomes a leaf, of which earlier copies know nothing. Throws
+  /// ValueError for what was computed from other variables.
+  void set_requires_gradient(bool wanted) {
+    if (node_ == nullptr) {
+      if (wanted) *this = Variable(value_, true);
+      return;
+    }
+    if (!node_->is_leaf() || node_->released)
+      throw ValueError(detail::text("Variable::set_requires_gradient: variable ", shape(), " is computed from others"));
+    node_->is_wanted = wanted;
+    if (!wanted) node_->clear_gradient();
+  }
 
   /// The sum of the gradients of all `backward` calls since `zero_gradient`; not `defined()` if there was none.
   const Tensor<T, Device>& gradient() const { return require_node("gradient").gradient; }
@@ -202,13 +217,21 @@ template <class... Variables>
 bool wants_gradient(const Variables&... variables) {
   return trace::is_listening() || (detail::recording() && (variables.requires_gradient() || ...));
 }
+template <class T, class Device>
+bool wants_gradient(const std::vector<Variable<T, Device>>& variables) {
+  for (const auto& variable : variables)
+    if (wants_gradient(variable)) return true;
+  return false;
+}
 
 namespace detail {
 
 /// A variable of any type as a function's input.
 struct GraphInput {
   template <class T, class Device>
-  GraphInput(const Variable<T, Device>& variable) : node(variable.node()) {}
+  GraphInput(const Variable<T, Device>& variable) {
+    if (variable.requires_gradient()) node = variable.node();
+  }
 
   std::shared_ptr<GraphNode> node;
 };

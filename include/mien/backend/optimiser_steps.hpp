@@ -2,7 +2,15 @@
 
 /// The settings of one step of each optimiser, for every device. In the formulas g is the gradient, w the value.
 
+#include <functional>
+#include <vector>
+
 namespace mien::backend {
+
+/// The step of each parameter that is stepped, which counts it: asked for once for each time that the step is made. A
+/// graph of the GPU keeps it and asks before each run.
+template <class Step>
+using StepOfEach = std::function<std::vector<Step>()>;
 
 /// g = gradient + d w;  b = m b + g in `first`;  w -= r b, or with Nesterov's momentum w -= r (g + m b).
 /// Where `first` is undefined b is g.

@@ -3,10 +3,13 @@
 /// Labelled samples, as all readers give them.
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -16,13 +19,33 @@
 
 namespace mien::data {
 
-/// What a reader passed over.
+/// What a reader passed over, and what it had to decide.
 struct SkippedFiles {
   Index hidden = 0;   ///< names that begin with a dot, and what systems leave behind (Thumbs.db, desktop.ini, __MACOSX)
   Index other = 0;    ///< files of other kinds, and files or folders where none belong
   Index empty = 0;    ///< videos without frames, where they are allowed
-  Index missing = 0;  ///< rows of a sheet without their file, where that is allowed
+  Index missing = 0;  ///< rows of a sheet, or annotated frames, without their file, where that is allowed
+  Index unlabelled = 0;   ///< pictures, frames or sequences that nobody gave a label
+  Index ignored = 0;      ///< frames that were marked as not to be used
+  Index other_class = 0;  ///< samples of a class that was not asked for, as contempt
+  Index undecided = 0;    ///< samples whose voters did not agree, or saw no face
+  Index disagreeing = 0;  ///< files that were read although their name says another class than their folder
+
+  /// All of them by name.
+  std::array<std::pair<std::string_view, Index>, 9> counts() const {
+    return {{{"hidden", hidden},
+             {"other", other},
+             {"empty", empty},
+             {"missing", missing},
+             {"unlabelled", unlabelled},
+             {"ignored", ignored},
+             {"other_class", other_class},
+             {"undecided", undecided},
+             {"disagreeing", disagreeing}}};
+  }
 };
+
+class PictureSource;  // data/picture_source.hpp
 
 /// The label of a sample that has no class, as in sets with valence and arousal alone.
 inline constexpr Index no_label = -1;
@@ -96,6 +119,9 @@ struct FrameSequence {
   std::vector<std::filesystem::path> frames = {};  ///< in the order of time
   std::vector<double> votes = {};                  ///< a share for each class, with sum 1; empty where nobody voted
   std::optional<Affect> affect = std::nullopt;     ///< where it was annotated
+  std::filesystem::path video = {};  ///< the file, where it is one; `frames` are empty unless they lie beside it
+  /// Where `frames` are read from, then names and not files: from a table's pixels, or from a packed file.
+  std::shared_ptr<const PictureSource> pictures = nullptr;
 };
 
 using FrameSequences = DataSet<FrameSequence>;

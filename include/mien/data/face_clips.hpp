@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -16,6 +17,7 @@
 #include "mien/data/clip.hpp"
 #include "mien/data/data_set.hpp"
 #include "mien/data/detail/stack_samples.hpp"
+#include "mien/data/picture_source.hpp"
 #include "mien/io/image.hpp"
 
 namespace mien::data {
@@ -25,15 +27,16 @@ class ImageCache {
  public:
   explicit ImageCache(std::size_t max_bytes) : max_bytes_(max_bytes) {}
 
-  /// With 1 or 3 channels. Throws FileError, as `io::read_image`.
-  std::shared_ptr<const io::Image> read(const std::filesystem::path& path, Index channels) {
-    const std::pair key(path.string(), channels);
+  /// With 1 or 3 channels, from `source` or from a file. Throws FileError, as `read_picture`.
+  std::shared_ptr<const io::Image> read(const std::filesystem::path& path, Index channels,
+                                        const PictureSource* source = nullptr) {
+    const std::tuple key(source, path.string(), channels);
     {
       std::lock_guard lock(mutex_);
       if (const auto found = images_.find(key); found != images_.end()) return found->second;
     }
     // Two threads may both decode here; that costs time, not correctness.
-    auto image = std::make_shared<const io::Image>(io::read_image(path, {.channels = channels}));
+    auto image = std::make_shared<const io::Image>(read_picture(source, path, {.channels = channels}));
     std::lock_guard lock(mutex_);
     if (bytes_ + image->pixels.size() > max_bytes_) return image;
     const auto [place, added] = images_.emplace(key, image);
@@ -50,7 +53,7 @@ class ImageCache {
   const std::size_t max_bytes_;
   mutable std::mutex mutex_;
   std::size_t bytes_ = 0;
-  std::map<std::pair<std::string, Index>, std::shared_ptr<const io::Image>> images_;
+  std::map<std::tuple<const PictureSource*, std::string, Index>, std::shared_ptr<const io::Image>> images_;
 };
 
 /// B videos of K clips of T frames.
@@ -124,7 +127,7 @@ class FaceClips {
     const Index elements = frame.side * frame.side * frame.channels;
     for (Index i = 0; i < total; ++i) {
       const auto& path = source.frames[static_cast<std::size_t>(picked[static_cast<std::size_t>(i)])];
-      const auto image = cache_->read(path, options_.channels);
+      const auto image = cache_->read(path, options_.channels, source.pictures.get());
       const double moment = total == 1 ? 0 : static_cast<double>(i) / static_cast<double>(total - 1) - 0.5;
       detail::resample<std::uint8_t>({image->pixels.data(), image->width, image->height, image->channels}, frame,
                                      transform, moment, out.frames.data() + i * elements);
@@ -169,7 +172,7 @@ inline std::vector<std::string> unreadable_frames(const FrameSequences& videos) 
   for (const FrameSequence& video : videos.samples)
     for (const auto& frame : video.frames) {
       try {
-        io::read_image(frame);
+        read_picture(video.pictures.get(), frame);
       } catch (const Error& error) {
         problems.emplace_back(error.what());
       }

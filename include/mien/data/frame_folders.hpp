@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -72,6 +73,17 @@ inline Listing list_folder(const filesystem::path& folder, const FolderOptions& 
   if (error) throw FileError(folder.string(), "", error.message(), "a folder that can be read");
   std::sort(out.folders.begin(), out.folders.end(), natural_less);
   std::sort(out.pictures.begin(), out.pictures.end(), natural_less);
+  return out;
+}
+
+/// All files of some extensions anywhere below a folder, in natural order of their paths.
+inline std::vector<std::filesystem::path> files_below(const std::filesystem::path& root, const FolderOptions& options,
+                                                      SkippedFiles& skipped) {
+  std::vector<std::filesystem::path> out;
+  const Listing listing = list_folder(root, options, skipped);
+  for (const std::string& file : listing.pictures) out.push_back(root / file);
+  for (const std::string& folder : listing.folders)
+    for (auto& path : files_below(root / folder, options, skipped)) out.push_back(std::move(path));
   return out;
 }
 
@@ -218,10 +230,26 @@ inline FrameSequences subject_sequences(const std::filesystem::path& root, const
   });
 }
 
-/// How a sheet's columns are meant.
+/// Videos that are files: `root/<class>/<video>.<extension>`. Samples are named "<class>/<video>", name their `video`
+/// and have no frames. Everything else as in `frame_sequences`; unless others are named, files with the extensions
+/// .mp4, .avi, .mov, .mkv, .webm and .mpg count.
+inline FrameSequences video_files(const std::filesystem::path& root, FolderOptions options = {}) {
+  if (options.extensions == FolderOptions{}.extensions)
+    options.extensions = {".mp4", ".avi", ".mov", ".mkv", ".webm", ".mpg"};
+  return detail::read_classes(root, options, [&](const auto& folder, Index label, FrameSequences& out) {
+    const auto listing = detail::list_folder(folder, options, out.skipped);
+    out.skipped.other += static_cast<Index>(listing.folders.size());
+    for (const std::string& file : listing.pictures)
+      out.samples.push_back({.name = out.class_names[static_cast<std::size_t>(label)] + "/" + file,
+                             .label = label,
+                             .video = folder / file});
+  });
+}
+
+/// How a sheet's columns are meant. Columns with an empty name are left out.
 struct SheetOptions {
   std::string path = "path";    ///< the column with pictures' paths, relative to the root
-  std::string label = "label";  ///< the column with labels
+  std::string label = "label";  ///< the column with labels; empty: samples have no class (`no_label`)
   std::string subject = "";     ///< the column with subjects, if there is one
   std::string split = "";       ///< the column with splits, if there is one
   /// The classes in the order of labels; a label is then a number from 0 or one of these names. Empty: labels are
@@ -231,6 +259,11 @@ struct SheetOptions {
   std::string extension = "";  ///< stands for the paths' own, as in ".jpg"; empty: none does
   bool allow_missing = false;  ///< skips rows without their file, and counts them
   char separator = ',';
+  std::string valence = "";  ///< the column with valence, from -1 to 1; both may be empty where nothing is known
+  std::string arousal = "";  ///< the column with arousal
+  /// The column that names the video a row's picture is a frame of; empty, or with an empty field: each is a video.
+  std::string sequence = "";
+  std::string votes = "";  ///< what stands before a class's name in the column of its votes, as in "votes "
 };
 
 namespace detail {
@@ -257,60 +290,189 @@ inline Index sheet_label(const io::CsvTable& table, Index row, Index column, con
   return label;
 }
 
+/// Reads a sheet; see `from_sheet`.
+class SheetReader {
+ public:
+  SheetReader(const filesystem::path& sheet, const filesystem::path& root, const SheetOptions& options)
+      : table_(io::read_csv(sheet, {.separator = options.separator})), root_(root), options_(options) {
+    if (options.path_components < 0)
+      throw ValueError(text("from_sheet: ", options.path_components, " path components"));
+    if (options.valence.empty() != options.arousal.empty())
+      throw ValueError("from_sheet: valence and arousal are two columns, or none");
+    check_class_names(options.class_names);
+    path_ = table_.column(options.path);
+    label_ = named_column(options.label);
+    subject_ = named_column(options.subject);
+    split_ = named_column(options.split);
+    valence_ = named_column(options.valence);
+    arousal_ = named_column(options.arousal);
+    sequence_ = named_column(options.sequence);
+  }
+
+  FrameSequences read() {
+    FrameSequences data{.class_names = options_.class_names};
+    if (data.class_names.empty() && label_) {
+      std::set<std::string> names;
+      for (Index row = 0; row < table_.rows(); ++row) names.emplace(table_.text(row, *label_));
+      data.class_names.assign(names.begin(), names.end());
+      std::sort(data.class_names.begin(), data.class_names.end(), natural_less);
+    }
+    if (!options_.votes.empty())
+      for (const std::string& name : data.class_names) votes_.push_back(table_.column(options_.votes + name));
+    for (Index row = 0; row < table_.rows(); ++row) read_row(row, data);
+    data.skipped.missing = static_cast<Index>(missing_.size());
+    if (!missing_.empty() && !options_.allow_missing)
+      throw FileError(table_.file(), "",
+                      text(missing_.size(), " of ", table_.rows(), " files missing under ", root_.string(), ": ",
+                           enumerate(missing_)),
+                      "all of them (SheetOptions::allow_missing skips such rows)");
+    return data;
+  }
+
+ private:
+  std::optional<Index> named_column(const std::string& name) const {
+    return name.empty() ? std::nullopt : std::optional(table_.column(name));
+  }
+
+  std::string optional_text(Index row, std::optional<Index> column) const {
+    return column ? std::string(table_.text(row, *column)) : std::string();
+  }
+
+  std::optional<Affect> affect_of(Index row) const {
+    if (!valence_ || (table_.text(row, *valence_).empty() && table_.text(row, *arousal_).empty())) return std::nullopt;
+    const Affect affect{table_.number(row, *valence_), table_.number(row, *arousal_)};
+    if (affect.valence < -1 || affect.valence > 1) table_.fail(row, *valence_, "-1 to 1");
+    if (affect.arousal < -1 || affect.arousal > 1) table_.fail(row, *arousal_, "-1 to 1");
+    return affect;
+  }
+
+  std::vector<double> votes_of(Index row) const {
+    std::vector<double> votes;
+    double sum = 0;
+    for (const Index column : votes_) {
+      votes.push_back(table_.number(row, column));
+      if (votes.back() < 0) table_.fail(row, column, "votes that are not negative");
+      sum += votes.back();
+    }
+    for (double& vote : votes) vote = sum > 0 ? vote / sum : 0;
+    return sum > 0 ? votes : std::vector<double>{};
+  }
+
+  void read_row(Index row, FrameSequences& data) {
+    const auto relative = sheet_path(table_.text(row, path_), options_);
+    FrameSequence sample{.name = relative.string(),
+                         .label = label_ ? sheet_label(table_, row, *label_, data.class_names) : no_label,
+                         .subject = optional_text(row, subject_),
+                         .split = optional_text(row, split_),
+                         .frames = {root_ / relative},
+                         .votes = votes_of(row),
+                         .affect = affect_of(row)};
+    const auto [earlier, first] = seen_.emplace(relative.string(), row);
+    if (!first) table_.fail(row, path_, text("another path than line ", table_.line(earlier->second)));
+    std::error_code unknown;
+    if (relative.empty() || !filesystem::is_regular_file(root_ / relative, unknown)) {
+      missing_.push_back(relative.string());
+      return;
+    }
+    const std::string sequence = optional_text(row, sequence_);
+    if (!sequence.empty()) {
+      const auto [place, begins] = sequences_.emplace(sequence, data.samples.size());
+      if (!begins) {
+        append_frame(row, data.samples[place->second], sample);
+        return;
+      }
+      sample.name = sequence;
+    }
+    data.samples.push_back(std::move(sample));
+  }
+
+  /// All rows of a video say the same of it.
+  void append_frame(Index row, FrameSequence& video, FrameSequence& frame) const {
+    if (frame.label != video.label || frame.subject != video.subject || frame.split != video.split ||
+        frame.votes != video.votes || frame.affect != video.affect)
+      table_.fail(row, *sequence_,
+                  "the label, subject, split, votes and affect of the first row of `" + video.name + "`");
+    video.frames.push_back(std::move(frame.frames[0]));
+  }
+
+  io::CsvTable table_;
+  filesystem::path root_;
+  SheetOptions options_;
+  Index path_ = 0;
+  std::optional<Index> label_, subject_, split_, valence_, arousal_, sequence_;
+  std::vector<Index> votes_;
+  std::map<std::string, Index> seen_;
+  std::map<std::string, std::size_t> sequences_;
+  std::vector<std::string> missing_;
+};
+
+/// A number that reads back as the same double.
+inline std::string exact(double value) { return io::CsvWriter::as_text(value); }
+
 }  // namespace detail
 
-/// Pictures that a CSV sheet lists, each a video of one frame, named by its path. Paths are `root` / the column's path,
-/// of which `path_components` may keep the last parts alone.
+/// Pictures that a CSV sheet lists, each a video of one frame, named by its path; or with a column for `sequence` the
+/// frames of videos, named by it, in the order of rows. Paths are `root` / the column's path, of which
+/// `path_components` may keep the last parts alone.
 ///
 ///     auto faces = data::from_sheet("faces/sheet.csv", "faces", {.path = "file", .label = "expression",
 ///                                   .class_names = {"neutral", "happy", "sad"}, .path_components = 2});
 ///
-/// Throws FileError with line and column: a column that is not there, a label of no class, a path that comes twice; and
-/// unless they are allowed files that are missing, with their number. Throws ValueError for a class that is named
-/// twice.
+/// Throws FileError with line and column: a column that is not there, a label of no class, a path that comes twice, a
+/// valence or arousal beyond -1..1, rows of one video that disagree; and unless they are allowed files that are
+/// missing, with their number. Throws ValueError for a class that is named twice.
 inline FrameSequences from_sheet(const std::filesystem::path& sheet, const std::filesystem::path& root,
                                  const SheetOptions& options = {}) {
-  if (options.path_components < 0)
-    throw ValueError(detail::text("from_sheet: ", options.path_components, " path components"));
-  check_class_names(options.class_names);
-  const io::CsvTable table = io::read_csv(sheet, {.separator = options.separator});
-  const Index path = table.column(options.path);
-  const Index label = table.column(options.label);
-  const auto optional_text = [&](Index row, const std::string& column) {
-    return column.empty() ? std::string() : std::string(table.text(row, column));
-  };
-  FrameSequences data{.class_names = options.class_names};
-  if (data.class_names.empty()) {
-    std::set<std::string> names;
-    for (Index row = 0; row < table.rows(); ++row) names.emplace(table.text(row, label));
-    data.class_names.assign(names.begin(), names.end());
-    std::sort(data.class_names.begin(), data.class_names.end(), natural_less);
-  }
-  std::map<std::string, Index> seen;
-  std::vector<std::string> missing;
-  for (Index row = 0; row < table.rows(); ++row) {
-    const auto relative = detail::sheet_path(table.text(row, path), options);
-    const Index value = detail::sheet_label(table, row, label, data.class_names);
-    const auto [earlier, first] = seen.emplace(relative.string(), row);
-    if (!first) table.fail(row, path, detail::text("another path than line ", table.line(earlier->second)));
-    std::error_code unknown;
-    if (relative.empty() || !std::filesystem::is_regular_file(root / relative, unknown)) {
-      missing.push_back(relative.string());
-      continue;
+  return detail::SheetReader(sheet, root, options).read();
+}
+
+/// How `from_sheet` reads what `write_sheet` wrote; a label's column is there if there are classes.
+inline SheetOptions written_sheet(std::vector<std::string> class_names, bool with_votes = false) {
+  return {.label = class_names.empty() ? "" : "label",
+          .subject = "subject",
+          .split = "split",
+          .class_names = std::move(class_names),
+          .valence = "valence",
+          .arousal = "arousal",
+          .sequence = "sequence",
+          .votes = with_votes ? "votes " : ""};
+}
+
+/// Writes a data set of files as a sheet: a row a frame, with columns path (relative to the sheet's folder), sequence,
+/// label (the class's name), subject, split, valence, arousal, and "votes <class>" if anybody voted. A sample's name
+/// becomes its sequence. Throws ValueError for frames that are no files, and for labels without a class where others
+/// have one.
+inline void write_sheet(const std::filesystem::path& sheet, const FrameSequences& data) {
+  std::vector<std::string> header{"path", "sequence"};
+  const bool labelled = data.classes() > 0;
+  if (labelled) header.emplace_back("label");
+  for (const char* name : {"subject", "split", "valence", "arousal"}) header.emplace_back(name);
+  const bool voted = std::any_of(data.samples.begin(), data.samples.end(), [](auto& s) { return !s.votes.empty(); });
+  if (voted)
+    for (const std::string& name : data.class_names) header.push_back("votes " + name);
+  io::CsvWriter writer(header);
+  const auto folder = std::filesystem::absolute(sheet).parent_path();
+  for (const FrameSequence& sample : data.samples) {
+    if (sample.pictures || sample.frames.empty())
+      throw ValueError(detail::text("write_sheet: the frames of `", sample.name, "` are no files; pack them instead"));
+    if (labelled && (sample.label < 0 || sample.label >= data.classes()))
+      throw ValueError(
+          detail::text("write_sheet: `", sample.name, "`: label ", sample.label, " of ", data.classes(), " classes"));
+    for (const auto& frame : sample.frames) {
+      const auto whole = std::filesystem::absolute(frame).lexically_normal();
+      std::vector<std::string> row{whole.lexically_proximate(folder.lexically_normal()).string(), sample.name};
+      if (labelled) row.push_back(data.class_names[static_cast<std::size_t>(sample.label)]);
+      row.push_back(sample.subject);
+      row.push_back(sample.split);
+      row.push_back(sample.affect ? detail::exact(sample.affect->valence) : "");
+      row.push_back(sample.affect ? detail::exact(sample.affect->arousal) : "");
+      if (voted)
+        for (std::size_t i = 0; i < data.class_names.size(); ++i)
+          row.push_back(detail::exact(i < sample.votes.size() ? sample.votes[i] : 0.0));
+      writer.row_of(row);
     }
-    data.samples.push_back({.name = relative.string(),
-                            .label = value,
-                            .subject = optional_text(row, options.subject),
-                            .split = optional_text(row, options.split),
-                            .frames = {root / relative}});
   }
-  data.skipped.missing = static_cast<Index>(missing.size());
-  if (!missing.empty() && !options.allow_missing)
-    throw FileError(sheet.string(), "",
-                    detail::text(missing.size(), " of ", table.rows(), " files missing under ", root.string(), ": ",
-                                 detail::enumerate(missing)),
-                    "all of them (SheetOptions::allow_missing skips such rows)");
-  return data;
+  writer.write(sheet);
 }
 
 }  // namespace mien::data

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "mien/core/tensor.hpp"
+#include "mien/gesture/detail/box.hpp"
 #include "mien/gesture/joint_sequence.hpp"
 #if defined(MIEN_WITH_CUDA)
 #include "mien/backend/cuda/kernels/gesture_representation.hpp"
@@ -82,53 +83,6 @@ inline void check_options(const RepresentationOptions& options, const Shape& sha
     if (joint < 0 || joint >= shape[1]) throw IndexError(text("represent: joint ", joint, " of ", shape[1], " joints"));
 }
 
-/// One joint in one frame, ready to be drawn.
-struct Visit {
-  double x;
-  double y;
-  Index frame;
-  Index channel;  ///< the joint's place among those that are drawn
-};
-
-/// All present joints in the order of frames. Absent ones (confidence 0 or less) may hold anything.
-template <class T>
-std::vector<Visit> present_joints(const Tensor<T>& joints, const std::vector<Index>& drawn) {
-  std::vector<Visit> visits;
-  const Tensor<T> source = joints.contiguous();
-  const T* values = source.data();
-  for (Index frame = 0; frame < joints.size(0); ++frame)
-    for (Index channel = 0; channel < static_cast<Index>(drawn.size()); ++channel) {
-      const Index joint = drawn[static_cast<std::size_t>(channel)];
-      const T* place = values + (frame * joints.size(1) + joint) * 3;
-      if (std::isnan(place[2]))
-        throw ValueError(text("represent: frame ", frame, ", joint ", joint, ": the confidence is not a number"));
-      if (!(place[2] > 0)) continue;
-      if (!std::isfinite(place[0]) || !std::isfinite(place[1]))
-        throw ValueError(text("represent: frame ", frame, ", joint ", joint, ": present at (", place[0], ", ", place[1],
-                              "), expected finite coordinates; give absent joints confidence 0"));
-      visits.push_back({static_cast<double>(place[0]), static_cast<double>(place[1]), frame, channel});
-    }
-  return visits;
-}
-
-/// A square about some joints.
-struct Square {
-  double left;
-  double top;
-  double side;
-};
-
-/// The bounding box of [first, last), made square about its centre and grown by the margin.
-template <class Iterator>
-Square square_about(Iterator first, Iterator last, double margin) {
-  const auto [left, right] = std::minmax_element(first, last, [](auto& a, auto& b) { return a.x < b.x; });
-  const auto [top, bottom] = std::minmax_element(first, last, [](auto& a, auto& b) { return a.y < b.y; });
-  constexpr double smallest_side = 1e-6;  // a body in one point has a box too
-  const double side = std::max({right->x - left->x, bottom->y - top->y, smallest_side}) * (1 + 2 * margin);
-  if (!std::isfinite(side)) throw ValueError("represent: the joints lie too far apart");
-  return {(left->x + right->x) / 2 - side / 2, (top->y + bottom->y) / 2 - side / 2, side};
-}
-
 inline Index pixel(double place, double low, double side, Index size) {
   const double scaled = std::floor((place - low) / side * static_cast<double>(size));
   return static_cast<Index>(std::clamp(scaled, 0.0, static_cast<double>(size - 1)));
@@ -141,7 +95,7 @@ inline void add_visits(const std::vector<Visit>& visits, const RepresentationOpt
     const auto last = options.box == Box::sequence
                           ? visits.end()
                           : std::find_if(first, visits.end(), [&](auto& visit) { return visit.frame != first->frame; });
-    const Square box = square_about(first, last, options.margin);
+    const Square box = square_about("represent", first, last, options.margin);
     for (; first != last; ++first) {
       const Index row = pixel(first->y, box.top, box.side, options.size);
       const Index column = pixel(first->x, box.left, box.side, options.size);
@@ -223,7 +177,7 @@ Tensor<T> represent(const Tensor<T>& joints, const RepresentationOptions& option
   const Index pixels = options.size * options.size;
 
   std::vector<double> maps(static_cast<std::size_t>(channels * pixels), 0.0);
-  detail::add_visits(detail::present_joints(joints, drawn), options, joints.size(0), maps);
+  detail::add_visits(detail::present_joints("represent", joints, drawn), options, joints.size(0), maps);
   if (options.sigma > 0)
     for (Index channel = 0; channel < channels; ++channel)
       detail::spread(maps.data() + channel * pixels, options.size, options.sigma);

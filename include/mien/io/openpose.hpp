@@ -68,6 +68,10 @@ struct OpenposeOptions {
   FrameGaps gaps = FrameGaps::missing;
   gesture::JointLayout layout = gesture::JointLayout::body_25;
   Index max_frames = 1'000'000;  ///< guards against numbers like 999999999999
+  /// Appends the 70 points of the face, and the 21 of the left and of the right hand, to the pose's joints; the layout
+  /// is then `other`. Lists that are empty are points that were not seen.
+  bool face = false;
+  bool hands = false;
 };
 
 namespace detail {
@@ -231,6 +235,16 @@ inline const OpenposePerson* choose_person(const std::vector<OpenposePerson>& pe
   return chosen;
 }
 
+/// Writes points as joints; as many absent ones where the list is empty.
+inline float* write_joints(const std::vector<Keypoint>& points, Index count, float* to) {
+  for (const Keypoint& point : points) {
+    *to++ = point.x;
+    *to++ = point.y;
+    *to++ = point.confidence;
+  }
+  return points.empty() ? std::fill_n(to, 3 * count, 0.0F) : to;
+}
+
 }  // namespace detail
 
 /// The people of one frame. `content` is the JSON text, `file` is only named in errors. Throws FileError for invalid
@@ -245,7 +259,8 @@ inline std::vector<OpenposePerson> read_openpose_frame(const std::filesystem::pa
   return parse_openpose_frame(read_text(path, std::uint64_t{64} << 20), path.string());
 }
 
-/// Reads the pose of one person from a folder with one JSON file a frame, in the order of the frame numbers.
+/// Reads the pose of one person, with face and hands if asked for, from a folder with one JSON file a frame, in the
+/// order of the frame numbers.
 ///
 /// The sequence starts at the first number there is. Frames without the chosen person have confidence 0 in all joints
 /// and are counted, and so are frames in which somebody had to be chosen among several. Files with other names are
@@ -266,8 +281,9 @@ inline gesture::JointSequence read_openpose_folder(const std::filesystem::path& 
                     detail::text("at most ", options.max_frames, " frames (OpenposeOptions::max_frames)"));
 
   const Index length = static_cast<Index>(count) + 1;
-  gesture::JointSequence out{.joints = Tensor<float>::zeros({length, joints, 3}),
-                             .layout = options.layout,
+  const Index all = joints + (options.face ? 70 : 0) + (options.hands ? 42 : 0);
+  gesture::JointSequence out{.joints = Tensor<float>::zeros({length, all, 3}),
+                             .layout = all == joints ? options.layout : gesture::JointLayout::other,
                              .name = frames[0].video,
                              .frames_without_person = length,
                              .frames_with_several_people = 0};
@@ -283,12 +299,9 @@ inline gesture::JointSequence read_openpose_folder(const std::filesystem::path& 
     --out.frames_without_person;
     const Index frame = options.gaps == FrameGaps::missing ? static_cast<Index>(frames[i].number - frames[0].number)
                                                            : static_cast<Index>(i);
-    float* to = out.joints.data() + frame * joints * 3;
-    for (const Keypoint& joint : person->pose) {
-      *to++ = joint.x;
-      *to++ = joint.y;
-      *to++ = joint.confidence;
-    }
+    float* to = detail::write_joints(person->pose, joints, out.joints.data() + frame * all * 3);
+    if (options.face) to = detail::write_joints(person->face, 70, to);
+    if (options.hands) detail::write_joints(person->right_hand, 21, detail::write_joints(person->left_hand, 21, to));
     last = *person;
   }
   if (out.frames_without_person == length)

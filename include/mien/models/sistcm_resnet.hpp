@@ -5,23 +5,16 @@
 
 #include <array>
 #include <cstddef>
-#include <optional>
 #include <string>
 #include <vector>
 
-#include "mien/autograd/pooling.hpp"
 #include "mien/autograd/shape.hpp"
+#include "mien/models/resnet.hpp"
 #include "mien/nn/dropout.hpp"
 #include "mien/nn/normalised_convolution.hpp"
 #include "mien/nn/super_image_convolution.hpp"
 
 namespace mien::models {
-
-/// How a network begins.
-enum class Stem {
-  imagenet,  ///< 7x7 convolution, stride 2, and 3x3 max pooling, stride 2: for frames of 112 pixels and more
-  small      ///< 3x3 convolution, stride 1, and 2x2 max pooling: for faces of about 48 pixels
-};
 
 struct SistcmResNet18Options {
   Index classes = 7;
@@ -51,57 +44,14 @@ struct SistcmBlockOptions {
   ViewFusion fusion = ViewFusion::channel;
 };
 
-/// The 1x1 convolution and batch norm of a shortcut that changes size or channels. Names "0" and "1".
-template <class T, class Device = Cpu>
-struct Downsample : nn::Module<Downsample<T, Device>, T, Device> {
-  Downsample(Index in, Index out, Index stride)
-      : conv({.in = in, .out = out, .kernel = 1, .stride = stride}), norm(out) {}
-
-  template <MapOf<T> Map>
-  Variable<Map, Device> operator()(const Variable<Map, Device>& x) {
-    return nn::normalised_convolution(conv, norm, x);
-  }
-
-  void visit(auto&& child) {
-    child("0", conv);
-    child("1", norm);
-  }
-
-  nn::Convolution<T, Device> conv;
-  nn::BatchNorm<T, Device> norm;
-};
-
 /// conv1 (per frame, stride) - batch norm - ReLU - super-image convolution - batch norm - add the shortcut - ReLU, on
 /// clips [B, T, H, W, C].
 template <class T, class Device = Cpu>
-struct SistcmBlock : nn::Module<SistcmBlock<T, Device>, T, Device> {
+struct SistcmBlock : BasicBlock<T, Device, nn::SuperImageConvolution<T, Device>> {
   explicit SistcmBlock(const SistcmBlockOptions& options)
-      : conv1({.in = options.in, .out = options.out, .kernel = 3, .stride = options.stride, .padding = 1}),
-        bn1(options.out),
-        conv2({.in = options.out, .out = options.out, .layout = options.layout, .fusion = options.fusion}),
-        bn2(options.out) {
-    if (options.stride != 1 || options.in != options.out) downsample.emplace(options.in, options.out, options.stride);
-  }
-
-  template <MapOf<T> Map>
-  Variable<Map, Device> operator()(const Variable<Map, Device>& x) {
-    const Variable<Map, Device> y = nn::normalised_convolution(conv1, bn1, x, {.relu = true});
-    return nn::normalised_convolution(conv2, bn2, y, {.residual = downsample ? (*downsample)(x) : x, .relu = true});
-  }
-
-  void visit(auto&& child) {
-    child("conv1", conv1);
-    child("bn1", bn1);
-    child("conv2", conv2);
-    child("bn2", bn2);
-    if (downsample) child("downsample", *downsample);
-  }
-
-  nn::Convolution<T, Device> conv1;
-  nn::BatchNorm<T, Device> bn1;
-  nn::SuperImageConvolution<T, Device> conv2;
-  nn::BatchNorm<T, Device> bn2;
-  std::optional<Downsample<T, Device>> downsample;
+      : BasicBlock<T, Device, nn::SuperImageConvolution<T, Device>>(
+            {.in = options.in, .width = options.out, .stride = options.stride},
+            nn::SuperImageConvolutionOptions{options.out, options.out, options.layout, options.fusion}) {}
 };
 
 template <class T, class Device = Cpu>
@@ -117,11 +67,7 @@ template <class T, class Device = Cpu>
 class SistcmResNet18 : public nn::Module<SistcmResNet18<T, Device>, T, Device> {
  public:
   explicit SistcmResNet18(const SistcmResNet18Options& options)
-      : conv1({.in = options.channels,
-               .out = options.widths[0],
-               .kernel = options.stem == Stem::imagenet ? 7 : 3,
-               .stride = options.stem == Stem::imagenet ? 2 : 1,
-               .padding = options.stem == Stem::imagenet ? 3 : 1}),
+      : conv1(stem_convolution(options.stem, options.channels, options.widths[0])),
         bn1(options.widths[0]),
         dropout(options.dropout),
         fc({.in = options.widths[3], .out = options.classes}),
@@ -144,9 +90,7 @@ class SistcmResNet18 : public nn::Module<SistcmResNet18<T, Device>, T, Device> {
     const bool videos = shape.rank() == 6;
     const Variable<Map, Device> clips =
         videos ? reshape(frames, {shape[0] * shape[1], shape[2], shape[3], shape[4], shape[5]}) : frames;
-    Variable<Map, Device> x = nn::normalised_convolution(conv1, bn1, clips, {.relu = true});
-    x = max_pool(x, stem_ == Stem::imagenet ? PoolingOptions{.kernel = 3, .stride = 2, .padding = 1}
-                                            : PoolingOptions{.kernel = 2, .stride = 2});
+    Variable<Map, Device> x = begin_with(stem_, conv1, bn1, clips);
     for (auto& stage : stages) x = stage(x);
     const Variable<T, Device> features = mean_of_positions(x);
     const Variable<T, Device> logits = fc(dropout(features));

@@ -30,19 +30,26 @@ class BatchNorm : public Module<BatchNorm<T, Device>, T, Device> {
   template <MapOf<T> Map>
   Variable<Map, Device> operator()(const Variable<Map, Device>& x,
                                    const BatchNormEpilogue<Variable<Map, Device>>& epilogue = {}) {
-    const T epsilon = static_cast<T>(options_.epsilon);
-    if (!this->is_training()) return batch_norm(x, {running_mean, running_var}, weight, bias, epsilon, false, epilogue);
     ops::require_channels("BatchNorm", x.shape(), weight.shape());
-    const ops::Moments<T, Device> moments = ops::channel_moments(x.value());
-    backend::update_running_moments(moments.mean, moments.variance, x.value().elements() / weight.value().elements(),
-                                    static_cast<T>(options_.momentum), running_mean, running_var);
-    return batch_norm(x, moments, weight, bias, epsilon, true, epilogue);
+    return batch_norm(x, moments(x.value()), weight, bias, epsilon(), this->is_training(), epilogue);
   }
+
+  /// What the next map is normalised by, to be asked once for each map: while training the map's own moments, which the
+  /// running ones follow with this call, else the running ones.
+  template <MapOf<T> Map>
+  ops::Moments<T, Device> moments(const Tensor<Map, Device>& x) {
+    if (!this->is_training()) return {running_mean, running_var};
+    const ops::Moments<T, Device> own = ops::channel_moments(x);
+    backend::update_running_moments(own.mean, own.variance, x.elements() / weight.value().elements(),
+                                    static_cast<T>(options_.momentum), running_mean, running_var);
+    return own;
+  }
+
+  T epsilon() const { return static_cast<T>(options_.epsilon); }
 
   /// What it multiplies channels by and adds to them in evaluation, [C] each.
   ops::BatchNormFactors<T, Device> factors() const {
-    return ops::batch_norm_factors<T, Device>({running_mean, running_var}, weight.value(), bias.value(),
-                                              static_cast<T>(options_.epsilon));
+    return ops::batch_norm_factors<T, Device>({running_mean, running_var}, weight.value(), bias.value(), epsilon());
   }
 
   void visit(auto&& child) {

@@ -52,6 +52,8 @@ class Convolution : public Module<Convolution<T, Device>, T, Device> {
   }
   static constexpr bool takes_epilogue() { return true; }
 
+  const ConvolutionOptions& options() const { return options_; }
+
   /// See Module::freeze.
   void freeze() {
     Module<Convolution, T, Device>::freeze();

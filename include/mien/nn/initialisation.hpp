@@ -18,6 +18,14 @@ Variable<T, Device> uniform_parameter(const Shape& shape, double bound, Generato
   return Variable<T, Device>(values.template to<Device>(), true);
 }
 
+/// A parameter drawn from N(0, deviation^2).
+template <class T, class Device = Cpu>
+Variable<T, Device> normal_parameter(const Shape& shape, double deviation, Generator& generator = default_generator()) {
+  Tensor<T> values(shape);
+  generator.fill_normal(values, 0, deviation);
+  return Variable<T, Device>(values.template to<Device>(), true);
+}
+
 template <class T, class Device = Cpu>
 Variable<T, Device> constant_parameter(const Shape& shape, double value) {
   return Variable<T, Device>(Tensor<T, Device>(shape, static_cast<T>(value)), true);
@@ -31,9 +39,7 @@ inline double glorot_bound(Index inputs, Index outputs) {
 /// Kaiming normal for ReLU, by outputs: N(0, 2 / outputs of one position). He et al., ICCV 2015.
 template <class T, class Device = Cpu>
 Variable<T, Device> kaiming_parameter(const Shape& shape, Index outputs, Generator& generator = default_generator()) {
-  Tensor<T> values(shape);
-  generator.fill_normal(values, 0, std::sqrt(2.0 / static_cast<double>(outputs)));
-  return Variable<T, Device>(values.template to<Device>(), true);
+  return normal_parameter<T, Device>(shape, std::sqrt(2.0 / static_cast<double>(outputs)), generator);
 }
 
 /// PyTorch's bound for linear and convolution layers: U[-1 / sqrt(inputs), 1 / sqrt(inputs)].

@@ -19,7 +19,10 @@ class LayerNorm : public Module<LayerNorm<T, Device>, T, Device> {
         bias(constant_parameter<T, Device>({features}, 0)),
         epsilon_(options.epsilon) {}
 
-  Variable<T, Device> operator()(const Variable<T, Device>& x) const { return layer_norm(x, weight, bias, epsilon_); }
+  template <MapOf<T> Map>
+  Variable<Map, Device> operator()(const Variable<Map, Device>& x) const {
+    return layer_norm(x, weight, bias, epsilon_);
+  }
 
   void visit(auto&& child) {
     child("weight", weight);

@@ -22,7 +22,10 @@ class Linear : public Module<Linear<T, Device>, T, Device> {
     if (options.bias) bias = uniform_parameter<T, Device>({options.out}, fan_in_bound(options.in));
   }
 
-  Variable<T, Device> operator()(const Variable<T, Device>& x) const { return linear(x, weight, bias); }
+  template <MapOf<T> Map>
+  Variable<Map, Device> operator()(const Variable<Map, Device>& x) const {
+    return linear(x, weight, bias);
+  }
 
   void visit(auto&& child) {
     child("weight", weight);

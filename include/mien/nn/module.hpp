@@ -13,7 +13,9 @@
 /// A copy of a module shares its parameters, as a copy of a tensor shares its elements.
 
 #include <cstddef>
+#include <initializer_list>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -43,6 +45,12 @@ struct NamedBuffer {
 
 template <class T, class Device = Cpu>
 using ParameterList = std::vector<Variable<T, Device>>;
+
+/// Whether `name` is what `path` names or lies below it: "layer1.0.bn1" is within "layer1" and "layer1.0", but not
+/// within "layer". Everything is within "".
+inline bool is_within(std::string_view name, std::string_view path) {
+  return path.empty() || (name.starts_with(path) && (name.size() == path.size() || name[path.size()] == '.'));
+}
 
 /// `Where` is the device that its parameters live on.
 template <class Derived, class T, class Where = Cpu>
@@ -74,15 +82,41 @@ class Module {
     return out;
   }
 
-  /// Numbers that training changes.
+  /// The parameters of one part, a module ("layer1", "layer1.0") or a single parameter ("fc.bias"): a group with a
+  /// learning rate of its own, say. Throws ValueError if there is none.
+  ///
+  ///     optim::Adam adam(network.parameters_except({"fc"}), {.learning_rate = 1e-5});
+  ///     adam.add_group(network.parameters_of("fc"), {.learning_rate = 1e-3});
+  ParameterList<T, Device> parameters_of(std::string_view path) {
+    ParameterList<T, Device> out;
+    for (auto& parameter : named_parameters())
+      if (is_within(parameter.name, path)) out.push_back(std::move(parameter.variable));
+    if (out.empty()) throw ValueError(detail::text("parameters_of: ", unknown_path(path)));
+    return out;
+  }
+
+  /// All parameters but those of some parts. Throws ValueError if one of these has none.
+  ParameterList<T, Device> parameters_except(std::initializer_list<std::string_view> paths) {
+    for (const std::string_view path : paths) parameters_of(path);
+    ParameterList<T, Device> out;
+    for (auto& parameter : named_parameters()) {
+      bool is_left_out = false;
+      for (const std::string_view path : paths) is_left_out = is_left_out || is_within(parameter.name, path);
+      if (!is_left_out) out.push_back(std::move(parameter.variable));
+    }
+    return out;
+  }
+
+  /// Numbers of all parameters.
   Index parameter_count() {
     Index count = 0;
     for (const auto& parameter : parameters()) count += parameter.value().elements();
     return count;
   }
 
-  /// Whether batch norm takes the batch's statistics and dropout drops; on for a new module.
-  bool is_training() const { return training_; }
+  /// Whether batch norm takes the batch's statistics and dropout drops; on for a new module, off for what is not
+  /// trainable.
+  bool is_training() const { return training_ && trainable_; }
 
   void train(bool training = true) {
     training_ = training;
@@ -92,6 +126,19 @@ class Module {
     });
   }
   void evaluate() { train(false); }
+
+  /// For fine-tuning: whether a part is trained, a module ("layer1", "layer1.0") with all that is below it or a single
+  /// parameter ("fc.bias"); "" is everything. What is not trained wants no gradients, so that none are computed, and
+  /// stays in evaluation while the rest trains: its running statistics stay as they are, and it drops nothing.
+  ///
+  ///     for (const char* part : {"conv1", "bn1", "layer1", "layer2"}) network.set_trainable(part, false);
+  ///
+  /// Optimisers leave such parameters as they are. One that was made meanwhile does not have them: `add_group` gives
+  /// them to it when they are to be trained after all. Copies of a module share its parameters and so whether these
+  /// want gradients, but each has its own mode. Throws ValueError if nothing is called so.
+  void set_trainable(std::string_view path, bool trainable) {
+    if (!mark_trainable("", path, trainable)) throw ValueError(detail::text("set_trainable: ", unknown_path(path)));
+  }
 
   /// For the last use of a network, inference: evaluation in which layers keep their weights in the form that they
   /// multiply by, instead of making it in each call. That form takes memory besides, up to four times that of the
@@ -104,6 +151,24 @@ class Module {
     derived().visit([]<class Child>(const auto&, Child& child, ParameterLayout = ParameterLayout::plain) {
       if constexpr (requires { child.freeze(); }) child.freeze();
     });
+  }
+
+  /// `set_trainable` for the module that the whole network calls `own`: whether there was anything to mark.
+  bool mark_trainable(const std::string& own, std::string_view path, bool trainable) {
+    bool found = is_within(own, path);
+    if (found) trainable_ = trainable;
+    thaw_layer();
+    derived().visit([&]<class Child>(const auto& name, Child& child, ParameterLayout = ParameterLayout::plain) {
+      const std::string place = own.empty() ? std::string(name) : own + "." + name;
+      if constexpr (requires { child.mark_trainable(place, path, trainable); }) {
+        found = child.mark_trainable(place, path, trainable) || found;
+      } else if constexpr (std::is_same_v<Child, Variable<T, Device>>) {
+        if (!is_within(place, path)) return;
+        child.set_requires_gradient(trainable);
+        found = true;
+      }
+    });
+    return found;
   }
 
   /// Calls `leaf(path, parameter or buffer, layout)` for everything below this module.
@@ -130,7 +195,17 @@ class Module {
     if constexpr (requires { derived().thaw(); }) derived().thaw();
   }
 
+  /// Names what there is instead.
+  std::string unknown_path(std::string_view path) {
+    std::string parts;
+    derived().visit([&parts](const auto& name, auto&, ParameterLayout = ParameterLayout::plain) {
+      parts += (parts.empty() ? "`" : ", `") + std::string(name) + "`";
+    });
+    return detail::text("nothing is called `", path, "`; the parts are ", parts);
+  }
+
   bool training_ = true;
+  bool trainable_ = true;
 };
 
 /// Layers one after the other, named by their position: "0", "1", ...

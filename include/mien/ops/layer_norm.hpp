@@ -16,27 +16,30 @@ namespace mien::ops {
 template <class T, class Device>
 struct LayerNormResult {
   Tensor<T, Device> out;
-  Tensor<T, Device> mean;
-  Tensor<T, Device> inverse_deviation;  ///< 1 / sqrt(variance + epsilon)
+  Tensor<Accumulated<T>, Device> mean;
+  Tensor<Accumulated<T>, Device> inverse_deviation;  ///< 1 / sqrt(variance + epsilon)
 };
 
 /// x [..., C], weight [C], bias [C].
 template <class T, class Device>
-LayerNormResult<T, Device> layer_norm(const Tensor<T, Device>& x, const Tensor<T, Device>& weight,
-                                      const Tensor<T, Device>& bias, double epsilon) {
+LayerNormResult<T, Device> layer_norm(const Tensor<T, Device>& x, const Tensor<Accumulated<T>, Device>& weight,
+                                      const Tensor<Accumulated<T>, Device>& bias, double epsilon) {
   require_channels("layer_norm: weight", x.shape(), weight.shape());
   require_channels("layer_norm: bias", x.shape(), bias.shape());
   const Shape rows{x.shape().without(-1).elements()};
-  LayerNormResult<T, Device> result{Tensor<T, Device>(x.shape()), Tensor<T, Device>(rows), Tensor<T, Device>(rows)};
-  backend::layer_norm(x.contiguous(), weight.contiguous(), bias.contiguous(), static_cast<T>(epsilon), result.out,
-                      result.mean, result.inverse_deviation);
+  using Vector = Tensor<Accumulated<T>, Device>;
+  LayerNormResult<T, Device> result{Tensor<T, Device>(x.shape()), Vector(rows), Vector(rows)};
+  backend::layer_norm(x.contiguous(), weight.contiguous(), bias.contiguous(), static_cast<Accumulated<T>>(epsilon),
+                      result.out, result.mean, result.inverse_deviation);
   return result;
 }
 
 /// Throws ShapeError unless upstream has the shape of x and there is a mean and a deviation for each run of channels.
 template <class T, class Device>
-void check_layer_norm_gradient(const char* operation, const Tensor<T, Device>& x, const Tensor<T, Device>& mean,
-                               const Tensor<T, Device>& inverse_deviation, const Tensor<T, Device>& upstream) {
+void check_layer_norm_gradient(const char* operation, const Tensor<T, Device>& x,
+                               const Tensor<Accumulated<T>, Device>& mean,
+                               const Tensor<Accumulated<T>, Device>& inverse_deviation,
+                               const Tensor<T, Device>& upstream) {
   require_equal_shapes(operation, x.shape(), upstream.shape());
   const Shape rows{x.shape().without(-1).elements()};
   if (mean.shape() != rows || inverse_deviation.shape() != rows)
@@ -46,8 +49,9 @@ void check_layer_norm_gradient(const char* operation, const Tensor<T, Device>& x
 
 /// The gradient for x. With n the normalised x and u = upstream * weight: (u - mean(u) - n mean(u n)) / deviation.
 template <class T, class Device>
-Tensor<T, Device> layer_norm_input_gradient(const Tensor<T, Device>& x, const Tensor<T, Device>& weight,
-                                            const Tensor<T, Device>& mean, const Tensor<T, Device>& inverse_deviation,
+Tensor<T, Device> layer_norm_input_gradient(const Tensor<T, Device>& x, const Tensor<Accumulated<T>, Device>& weight,
+                                            const Tensor<Accumulated<T>, Device>& mean,
+                                            const Tensor<Accumulated<T>, Device>& inverse_deviation,
                                             const Tensor<T, Device>& upstream) {
   check_layer_norm_gradient("layer_norm_input_gradient", x, mean, inverse_deviation, upstream);
   require_channels("layer_norm_input_gradient: weight", x.shape(), weight.shape());
@@ -59,11 +63,12 @@ Tensor<T, Device> layer_norm_input_gradient(const Tensor<T, Device>& x, const Te
 
 /// The gradient for the weight: the normalised x * upstream, summed over everything but the channels.
 template <class T, class Device>
-Tensor<T, Device> layer_norm_weight_gradient(const Tensor<T, Device>& x, const Tensor<T, Device>& mean,
-                                             const Tensor<T, Device>& inverse_deviation,
-                                             const Tensor<T, Device>& upstream) {
+Tensor<Accumulated<T>, Device> layer_norm_weight_gradient(const Tensor<T, Device>& x,
+                                                          const Tensor<Accumulated<T>, Device>& mean,
+                                                          const Tensor<Accumulated<T>, Device>& inverse_deviation,
+                                                          const Tensor<T, Device>& upstream) {
   check_layer_norm_gradient("layer_norm_weight_gradient", x, mean, inverse_deviation, upstream);
-  Tensor<T, Device> out(Shape{x.size(-1)});
+  Tensor<Accumulated<T>, Device> out(Shape{x.size(-1)});
   backend::layer_norm_weight_gradient(x.contiguous(), mean.contiguous(), inverse_deviation.contiguous(),
                                       upstream.contiguous(), out);
   return out;

@@ -12,7 +12,8 @@ namespace mien::ops {
 
 /// Throws ShapeError unless the shapes belong together; `bias` may be undefined.
 template <class T, class Device>
-void check_linear(const Tensor<T, Device>& x, const Tensor<T, Device>& weight, const Tensor<T, Device>& bias) {
+void check_linear(const Tensor<T, Device>& x, const Tensor<Accumulated<T>, Device>& weight,
+                  const Tensor<Accumulated<T>, Device>& bias) {
   const bool fits = x.rank() >= 1 && weight.rank() == 2 && x.size(-1) == weight.size(1) &&
                     (!bias.defined() || bias.shape() == Shape{weight.size(0)});
   if (!fits)
@@ -21,8 +22,8 @@ void check_linear(const Tensor<T, Device>& x, const Tensor<T, Device>& weight, c
 }
 
 template <class T, class Device>
-Tensor<T, Device> linear(const Tensor<T, Device>& x, const Tensor<T, Device>& weight,
-                         const Tensor<T, Device>& bias = {}) {
+Tensor<T, Device> linear(const Tensor<T, Device>& x, const Tensor<Accumulated<T>, Device>& weight,
+                         const Tensor<Accumulated<T>, Device>& bias = {}) {
   check_linear(x, weight, bias);
   Tensor<T, Device> out(x.shape().with(-1, weight.size(0)));
   backend::linear(x.contiguous(), weight.contiguous(), bias.contiguous(), out);
@@ -31,7 +32,8 @@ Tensor<T, Device> linear(const Tensor<T, Device>& x, const Tensor<T, Device>& we
 
 /// The gradient for x: upstream [..., O] W.
 template <class T, class Device>
-Tensor<T, Device> linear_input_gradient(const Tensor<T, Device>& upstream, const Tensor<T, Device>& weight) {
+Tensor<T, Device> linear_input_gradient(const Tensor<T, Device>& upstream,
+                                        const Tensor<Accumulated<T>, Device>& weight) {
   if (upstream.rank() < 1 || weight.rank() != 2 || upstream.size(-1) != weight.size(0))
     throw ShapeError(detail::text("linear_input_gradient: upstream ", upstream.shape(), ", weight ", weight.shape()));
   Tensor<T, Device> out(upstream.shape().with(-1, weight.size(1)));
@@ -41,10 +43,10 @@ Tensor<T, Device> linear_input_gradient(const Tensor<T, Device>& upstream, const
 
 /// The gradient for W: upstream^T x, summed over all leading axes.
 template <class T, class Device>
-Tensor<T, Device> linear_weight_gradient(const Tensor<T, Device>& x, const Tensor<T, Device>& upstream) {
+Tensor<Accumulated<T>, Device> linear_weight_gradient(const Tensor<T, Device>& x, const Tensor<T, Device>& upstream) {
   if (x.rank() < 1 || upstream.rank() < 1 || x.shape().without(-1) != upstream.shape().without(-1))
     throw ShapeError(detail::text("linear_weight_gradient: input ", x.shape(), ", upstream ", upstream.shape()));
-  Tensor<T, Device> out({upstream.size(-1), x.size(-1)});
+  Tensor<Accumulated<T>, Device> out({upstream.size(-1), x.size(-1)});
   backend::linear_weight_gradient(x.contiguous(), upstream.contiguous(), out);
   return out;
 }

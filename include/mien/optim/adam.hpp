@@ -46,7 +46,7 @@ class Adam : public Optimiser<T, Device> {
   }
 
  protected:
-  using typename Optimiser<T, Device>::Settings;
+  using typename Optimiser<T, Device>::ParameterStep;
 
   Adam(const char* name, const AdamOptions& options, bool decoupled)
       : Optimiser<T, Device>(name, {options.learning_rate, options.weight_decay, options.beta1},
@@ -58,17 +58,21 @@ class Adam : public Optimiser<T, Device> {
     detail::require_setting(name, "epsilon", options.epsilon);
   }
 
-  void update(const Settings& settings, Index step,
-              std::span<backend::OptimisedParameter<T, Device>> parameters) const override {
-    const auto t = static_cast<double>(step);
-    backend::adam_step(parameters, {.learning_rate = settings.learning_rate,
-                                    .beta1 = settings.momentum,
-                                    .beta2 = beta2_,
-                                    .epsilon = epsilon_,
-                                    .weight_decay = decoupled_ ? 0 : settings.weight_decay,
-                                    .decoupled_decay = decoupled_ ? settings.weight_decay : 0,
-                                    .first_correction = 1 - std::pow(settings.momentum, t),
-                                    .second_correction = 1 - std::pow(beta2_, t)});
+  void update(std::span<backend::OptimisedParameter<T, Device>> parameters,
+              const backend::StepOfEach<ParameterStep>& steps) const override {
+    const auto rule = [beta2 = beta2_, epsilon = epsilon_, decoupled = decoupled_](const ParameterStep& at) {
+      const auto& [rate, decay, beta1] = at.settings;
+      const auto t = static_cast<double>(at.number);
+      return backend::AdamStep{.learning_rate = rate,
+                               .beta1 = beta1,
+                               .beta2 = beta2,
+                               .epsilon = epsilon,
+                               .weight_decay = decoupled ? 0 : decay,
+                               .decoupled_decay = decoupled ? decay : 0,
+                               .first_correction = 1 - std::pow(beta1, t),
+                               .second_correction = 1 - std::pow(beta2, t)};
+    };
+    backend::adam_step(parameters, this->template steps_by<backend::AdamStep>(steps, rule));
   }
 
  private:

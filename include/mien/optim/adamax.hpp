@@ -34,7 +34,7 @@ class Adamax : public Optimiser<T, Device> {
   }
 
  private:
-  using typename Optimiser<T, Device>::Settings;
+  using typename Optimiser<T, Device>::ParameterStep;
 
   explicit Adamax(const AdamaxOptions& options)
       : Optimiser<T, Device>("optim::Adamax", {options.learning_rate, options.weight_decay, options.beta1},
@@ -45,14 +45,18 @@ class Adamax : public Optimiser<T, Device> {
     detail::require_setting("optim::Adamax", "epsilon", options.epsilon);
   }
 
-  void update(const Settings& settings, Index step,
-              std::span<backend::OptimisedParameter<T, Device>> parameters) const override {
-    backend::adamax_step(parameters, {.learning_rate = settings.learning_rate,
-                                      .beta1 = settings.momentum,
-                                      .beta2 = beta2_,
-                                      .epsilon = epsilon_,
-                                      .weight_decay = settings.weight_decay,
-                                      .first_correction = 1 - std::pow(settings.momentum, static_cast<double>(step))});
+  void update(std::span<backend::OptimisedParameter<T, Device>> parameters,
+              const backend::StepOfEach<ParameterStep>& steps) const override {
+    const auto rule = [beta2 = beta2_, epsilon = epsilon_](const ParameterStep& at) {
+      const auto& [rate, decay, beta1] = at.settings;
+      return backend::AdamaxStep{.learning_rate = rate,
+                                 .beta1 = beta1,
+                                 .beta2 = beta2,
+                                 .epsilon = epsilon,
+                                 .weight_decay = decay,
+                                 .first_correction = 1 - std::pow(beta1, static_cast<double>(at.number))};
+    };
+    backend::adamax_step(parameters, this->template steps_by<backend::AdamaxStep>(steps, rule));
   }
 
   double beta2_;

@@ -26,21 +26,27 @@ std::vector<Tensor<T, Device>> gradients_of(const std::vector<Variable<T, Device
 /// in double.
 template <class T, class Device>
 double gradient_norm(const std::vector<Variable<T, Device>>& parameters) {
+  backend::require_not_recording(Device{}, "gradient_norm", "the host waits for the norm");
   return std::sqrt(backend::sum_of_squares(gradients_of(parameters)));
 }
 
-/// Scales all gradients by max_norm / (norm + 1e-6) if that is below 1, and returns the norm before. A norm that is not
-/// finite changes nothing; the caller sees it in the result. Pascanu et al., On the difficulty of training recurrent
-/// neural networks, ICML 2013.
+/// Scales all gradients by max_norm / (norm + 1e-6) if that is below 1, and returns the norm before, [1], where they
+/// are: nothing waits for the GPU, and a `cuda::Graph` may record it. A norm that is not finite changes nothing; the
+/// caller sees it in the result. Pascanu et al., On the difficulty of training recurrent neural networks, ICML 2013.
+template <class T, class Device>
+Tensor<double, Device> limit_gradient_norm(const std::vector<Variable<T, Device>>& parameters, double max_norm) {
+  if (!(max_norm >= 0)) throw ValueError(detail::text("limit_gradient_norm: norm ", max_norm, " is negative"));
+  auto gradients = gradients_of(parameters);
+  return backend::limit_norm(gradients, max_norm);
+}
+
+/// The same, and the norm comes to the host, which waits for the GPU.
 template <class T, class Device>
 double clip_gradient_norm(const std::vector<Variable<T, Device>>& parameters, double max_norm) {
   if (!(max_norm >= 0)) throw ValueError(detail::text("clip_gradient_norm: norm ", max_norm, " is negative"));
-  const double norm = gradient_norm(parameters);
-  const double factor = max_norm / (norm + 1e-6);
-  if (!std::isfinite(norm) || factor >= 1) return norm;
-  auto gradients = gradients_of(parameters);
-  backend::scale_in_place(gradients, static_cast<T>(factor));
-  return norm;
+  backend::require_not_recording(Device{}, "clip_gradient_norm",
+                                 "it waits for the norm, which limit_gradient_norm does not");
+  return limit_gradient_norm(parameters, max_norm).item();
 }
 
 /// Limits every entry of all gradients to [-limit, limit].

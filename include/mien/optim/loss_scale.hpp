@@ -2,7 +2,8 @@
 
 /// Loss scaling: the gradients of maps of type `float16` would be rounded to zero, so the loss is multiplied before
 /// `backward` and the parameters' gradients, which are float, are divided after it (Micikevicius et al., Mixed
-/// Precision Training, ICLR 2018). Maps of bfloat16 have the range of float and need none.
+/// Precision Training, ICLR 2018). Maps of bfloat16 have the range of float and need none. The host looks at the
+/// gradients and decides about the step and the next factor, so that a `cuda::Graph` cannot record it: ValueError.
 ///
 ///     optim::LossScale scale;
 ///     adam.zero_grad();
@@ -40,6 +41,7 @@ class LossScale {
   /// `mien::backward` of the loss times the factor.
   template <class T, class Device>
   void backward(const Variable<T, Device>& loss) const {
+    require_host<Device>();
     mien::backward(loss, Tensor<T, Device>(loss.shape(), static_cast<T>(value_)));
   }
 
@@ -47,6 +49,7 @@ class LossScale {
   /// factor is smaller from now on. Waits for the GPU.
   template <class T, class Device>
   bool unscale(const std::vector<Variable<T, Device>>& parameters) {
+    require_host<Device>();
     auto gradients = gradients_of(parameters);
     const bool finite = std::isfinite(backend::sum_of_squares(gradients));
     if (finite) backend::scale_in_place(gradients, static_cast<T>(1 / value_));
@@ -65,6 +68,11 @@ class LossScale {
   }
 
  private:
+  template <class Device>
+  static void require_host() {
+    backend::require_not_recording(Device{}, "optim::LossScale", "the host decides about its factor after each step");
+  }
+
   void adapt(bool finite) {
     if (!finite) {
       value_ *= options_.backoff;

@@ -12,15 +12,18 @@
 ///
 /// The formulas, and the meaning of every setting, are PyTorch's, so that settings carry over. Results do not depend on
 /// the number of threads.
+///
+/// On the GPU a step may be part of a `cuda::Graph`: each of its runs counts, and takes the rates of its time. The
+/// graph keeps what the step works on, so that the optimiser may be moved, and may end before it.
 
 #include <cmath>
 #include <initializer_list>
 #include <limits>
 #include <map>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
-#include <tuple>
 #include <unordered_set>
 #include <utility>
 #include <vector>
@@ -69,10 +72,10 @@ class Optimiser {
   /// More parameters, with settings of their own where given. Variables that want no gradient are left out. Throws
   /// ValueError for a parameter that the optimiser has already, or if there is nothing to train.
   void add_group(const nn::ParameterList<T, Device>& parameters, const GroupOptions& options = {}) {
-    Group group{options.learning_rate, options.weight_decay.value_or(settings_.weight_decay), {}};
+    Group group{options.learning_rate, options.weight_decay.value_or(shared_->settings.weight_decay), {}};
     detail::require_setting(name_, "learning rate", options.learning_rate.value_or(0));
     detail::require_setting(name_, "weight decay", group.weight_decay);
-    if (options.learning_rate && !(first_learning_rate_ > 0))
+    if (options.learning_rate && !(shared_->first_learning_rate > 0))
       throw ValueError(
           detail::text(name_, ": a group's own learning rate needs one of the optimiser to move along with"));
     std::unordered_set<const void*> known;
@@ -86,7 +89,7 @@ class Optimiser {
       group.entries.push_back({parameter, {}, 0});
     }
     if (group.entries.empty()) throw ValueError(detail::text(name_, ": no parameter that wants a gradient"));
-    groups_.push_back(std::move(group));
+    shared_->groups.push_back(std::move(group));
   }
 
   /// The parameters of several networks as one group.
@@ -106,37 +109,47 @@ class Optimiser {
 
   /// Changes every parameter that has a gradient; the others stay as they are, and so does what is known of them.
   void step() {
-    for (Group& group : groups_) {
-      Settings settings = settings_;
-      settings.learning_rate = learning_rate_of(group);
-      settings.weight_decay = group.weight_decay;
-      step_together(settings, group.entries);
+    std::vector<backend::OptimisedParameter<T, Device>> updated;
+    std::vector<EntryNumber> numbers;
+    for (std::size_t group = 0; group < shared_->groups.size(); ++group) {
+      auto& entries = shared_->groups[group].entries;
+      for (std::size_t i = 0; i < entries.size(); ++i) {
+        Entry& entry = entries[i];
+        if (!entry.parameter.gradient().defined()) continue;
+        while (entry.slots.size() < slots_.size())
+          entry.slots.push_back(Tensor<T, Device>::zeros(entry.parameter.shape()));
+        const auto slot = [&](std::size_t s) { return s < entry.slots.size() ? entry.slots[s] : Tensor<T, Device>(); };
+        updated.push_back({entry.parameter.gradient(), entry.parameter.value(), slot(0), slot(1)});
+        numbers.push_back({group, i});
+      }
     }
+    if (updated.empty()) return;
+    update(updated, [shared = shared_, numbers = std::move(numbers)] { return shared->count(numbers); });
   }
 
-  double learning_rate() const { return settings_.learning_rate; }
+  double learning_rate() const { return shared_->settings.learning_rate; }
 
   /// The rate of one group; 0 is the group that the optimiser was made with.
   double learning_rate(Index group) const {
     if (group < 0 || group >= groups()) throw IndexError(detail::text(name_, ": group ", group, " of ", groups()));
-    return learning_rate_of(groups_[static_cast<std::size_t>(group)]);
+    return shared_->learning_rate_of(shared_->groups[static_cast<std::size_t>(group)]);
   }
 
   /// For all groups. Those with a rate of their own keep its ratio to the rate that the optimiser was made with.
   void set_learning_rate(double rate) {
     detail::require_setting(name_, "learning rate", rate);
-    settings_.learning_rate = rate;
+    shared_->settings.learning_rate = rate;
   }
 
   /// The share of the past in the direction of a step: SGD's momentum, the others' beta1.
-  double momentum() const { return settings_.momentum; }
+  double momentum() const { return shared_->settings.momentum; }
   void set_momentum(double momentum) {
     detail::require_setting(name_, "momentum", momentum, 1);
     if (!has_momentum_) throw ValueError(detail::text(name_, ": made without momentum, which cannot be added later"));
-    settings_.momentum = momentum;
+    shared_->settings.momentum = momentum;
   }
 
-  Index groups() const { return static_cast<Index>(groups_.size()); }
+  Index groups() const { return static_cast<Index>(shared_->groups.size()); }
 
   /// All parameters, in the order they were given.
   nn::ParameterList<T, Device> parameters() const {
@@ -148,19 +161,20 @@ class Optimiser {
   /// A copy. Training that goes on from it gives the same bits as training that was never interrupted.
   OptimiserState<T> state() const {
     OptimiserState<T> out;
-    out.numbers["learning_rate"] = settings_.learning_rate;
-    out.numbers["momentum"] = settings_.momentum;
+    out.numbers["learning_rate"] = shared_->settings.learning_rate;
+    out.numbers["momentum"] = shared_->settings.momentum;
     Index number = 0;
     for_each([&](const Group&, const Entry& entry) {
       out.numbers[key(number, "steps")] = static_cast<double>(entry.steps);
-      for (std::size_t slot = 0; slot < entry.slots.size(); ++slot)
+      for (std::size_t slot = 0; entry.steps > 0 && slot < entry.slots.size(); ++slot)
         out.tensors[key(number, slots_[slot])] = entry.slots[slot].clone().template to<Cpu>();
       ++number;
     });
     return out;
   }
 
-  /// Takes over the state of an optimiser of the same kind with parameters of the same shapes. Throws ValueError or
+  /// Takes over the state of an optimiser of the same kind with parameters of the same shapes; graphs that hold a step
+  /// go on from there. Throws ValueError or
   /// ShapeError, and changes nothing, if anything is missing, unexpected, or of another shape.
   void set_state(const OptimiserState<T>& state) {
     const double rate = number_of(state, "learning_rate");
@@ -183,10 +197,14 @@ class Optimiser {
     if (state.tensors.size() != tensors || state.numbers.size() != restored.size() + 2)
       throw ValueError(detail::text(name_, ": the state is of ", state.numbers.size() - 2, " parameters with ",
                                     state.tensors.size(), " tensors, expected ", restored.size(), " with ", tensors));
-    settings_.learning_rate = rate;
-    settings_.momentum = momentum;
+    shared_->settings.learning_rate = rate;
+    shared_->settings.momentum = momentum;
     std::size_t next = 0;
-    for_each([&](const Group&, Entry& entry) { std::tie(entry.steps, entry.slots) = std::move(restored[next++]); });
+    for_each([&](const Group&, Entry& entry) {
+      auto& [steps, slots] = restored[next++];
+      entry.steps = steps;
+      overwrite(entry.slots, std::move(slots));
+    });
   }
 
  protected:
@@ -197,11 +215,16 @@ class Optimiser {
     double momentum;
   };
 
+  /// The step that a parameter makes, the first of which is 1.
+  struct ParameterStep {
+    Settings settings;
+    Index number;
+  };
+
   /// `slots` names the tensors that are kept for each parameter, which start at zero.
   Optimiser(const char* name, const Settings& settings, std::vector<const char*> slots, bool has_momentum = true)
       : name_(name),
-        settings_(settings),
-        first_learning_rate_(settings.learning_rate),
+        shared_(std::make_shared<Shared>(Shared{settings, settings.learning_rate, {}})),
         slots_(std::move(slots)),
         has_momentum_(has_momentum) {
     detail::require_setting(name, "learning rate", settings.learning_rate);
@@ -211,9 +234,19 @@ class Optimiser {
   Optimiser(Optimiser&&) noexcept = default;
   Optimiser& operator=(Optimiser&&) noexcept = default;
 
-  /// One step of parameters for which it has the same number, the first of which is 1.
-  virtual void update(const Settings& settings, Index step,
-                      std::span<backend::OptimisedParameter<T, Device>> parameters) const = 0;
+  /// Makes a step of all parameters, the one that `steps` says of each.
+  virtual void update(std::span<backend::OptimisedParameter<T, Device>> parameters,
+                      const backend::StepOfEach<ParameterStep>& steps) const = 0;
+
+  /// rule(step) for each.
+  template <class Step, class Rule>
+  static backend::StepOfEach<Step> steps_by(const backend::StepOfEach<ParameterStep>& steps, const Rule& rule) {
+    return [steps, rule] {
+      std::vector<Step> out;
+      for (const ParameterStep& step : steps()) out.push_back(rule(step));
+      return out;
+    };
+  }
 
  private:
   struct Entry {
@@ -227,39 +260,53 @@ class Optimiser {
     std::vector<Entry> entries;
   };
 
-  /// Neighbours that have made as many steps go into one update.
-  void step_together(const Settings& settings, std::vector<Entry>& entries) {
-    const auto flush = [&](Index step) {
-      if (!updated_.empty()) update(settings, step, updated_);
-      updated_.clear();
-    };
-    Index step = 0;
-    for (Entry& entry : entries) {
-      if (!entry.parameter.gradient().defined()) continue;
-      while (entry.slots.size() < slots_.size())
-        entry.slots.push_back(Tensor<T, Device>::zeros(entry.parameter.shape()));
-      if (entry.steps + 1 != step) flush(step);
-      step = ++entry.steps;
-      const auto slot = [&](std::size_t i) { return i < entry.slots.size() ? entry.slots[i] : Tensor<T, Device>(); };
-      updated_.push_back({entry.parameter.gradient(), entry.parameter.value(), slot(0), slot(1)});
+  struct EntryNumber {
+    std::size_t group, entry;
+  };
+
+  /// All that a step reads and counts beside the settings that never change.
+  struct Shared {
+    Settings settings;
+    double first_learning_rate;
+    std::vector<Group> groups;
+
+    double learning_rate_of(const Group& group) const {
+      if (!group.learning_rate) return settings.learning_rate;
+      return *group.learning_rate * (settings.learning_rate / first_learning_rate);
     }
-    flush(step);
+
+    /// One step more of these entries.
+    std::vector<ParameterStep> count(const std::vector<EntryNumber>& numbers) {
+      std::vector<ParameterStep> out;
+      for (const auto& number : numbers) {
+        Group& group = groups[number.group];
+        out.push_back(
+            {{learning_rate_of(group), group.weight_decay, settings.momentum}, ++group.entries[number.entry].steps});
+      }
+      return out;
+    }
+  };
+
+  /// In place, since a graph may have their addresses; without new ones they are zero.
+  static void overwrite(std::vector<Tensor<T, Device>>& slots, std::vector<Tensor<T, Device>> by) {
+    if (slots.empty()) {
+      slots = std::move(by);
+    } else if (by.empty()) {
+      for (auto& slot : slots) slot.fill(T{0});
+    } else {
+      for (std::size_t i = 0; i < slots.size(); ++i) slots[i].copy_from(by[i]);
+    }
   }
 
   template <class Call>
   void for_each(const Call& call) {
-    for (Group& group : groups_)
+    for (Group& group : shared_->groups)
       for (Entry& entry : group.entries) call(group, entry);
   }
   template <class Call>
   void for_each(const Call& call) const {
-    for (const Group& group : groups_)
+    for (const Group& group : std::as_const(shared_->groups))
       for (const Entry& entry : group.entries) call(group, entry);
-  }
-
-  double learning_rate_of(const Group& group) const {
-    if (!group.learning_rate) return settings_.learning_rate;
-    return *group.learning_rate * (settings_.learning_rate / first_learning_rate_);
   }
 
   static std::string key(Index number, const char* what) { return detail::text(number, ".", what); }
@@ -280,12 +327,9 @@ class Optimiser {
   }
 
   const char* name_;
-  Settings settings_;
-  double first_learning_rate_;
+  std::shared_ptr<Shared> shared_;
   std::vector<const char*> slots_;
   bool has_momentum_;
-  std::vector<Group> groups_;
-  std::vector<backend::OptimisedParameter<T, Device>> updated_;  ///< of one call, kept for its memory
 };
 
 }  // namespace optim

@@ -33,7 +33,7 @@ class Sgd : public Optimiser<T, Device> {
   }
 
  private:
-  using typename Optimiser<T, Device>::Settings;
+  using typename Optimiser<T, Device>::ParameterStep;
 
   explicit Sgd(const SgdOptions& options)
       : Optimiser<T, Device>("optim::Sgd", {options.learning_rate, options.weight_decay, options.momentum},
@@ -44,9 +44,13 @@ class Sgd : public Optimiser<T, Device> {
       throw ValueError("optim::Sgd: Nesterov's momentum needs a momentum above 0");
   }
 
-  void update(const Settings& settings, Index,
-              std::span<backend::OptimisedParameter<T, Device>> parameters) const override {
-    backend::sgd_step(parameters, {settings.learning_rate, settings.momentum, settings.weight_decay, nesterov_});
+  void update(std::span<backend::OptimisedParameter<T, Device>> parameters,
+              const backend::StepOfEach<ParameterStep>& steps) const override {
+    const auto rule = [nesterov = nesterov_](const ParameterStep& at) {
+      const auto& [rate, decay, momentum] = at.settings;
+      return backend::SgdStep{rate, momentum, decay, nesterov};
+    };
+    backend::sgd_step(parameters, this->template steps_by<backend::SgdStep>(steps, rule));
   }
 
   bool nesterov_;

@@ -2,6 +2,7 @@
 
 /// What is done to all gradients of a network before a step. Gradients have no gaps in memory.
 
+#include <cmath>
 #include <vector>
 
 #include "mien/backend/cpu/arithmetic.hpp"
@@ -25,6 +26,18 @@ template <class T>
 void scale_in_place(std::vector<Tensor<T, Cpu>>& gradients, T factor) {
   for (Tensor<T, Cpu>& gradient : gradients) scale(gradient, factor, gradient);
 }
+
+/// Scales all gradients by max_norm / (norm + 1e-6) if the norm is finite and that is below 1: the norm before, [1].
+template <class T>
+Tensor<double> limit_norm(std::vector<Tensor<T, Cpu>>& gradients, double max_norm) {
+  const double norm = std::sqrt(sum_of_squares(gradients));
+  const double factor = max_norm / (norm + 1e-6);
+  if (std::isfinite(norm) && factor < 1) scale_in_place(gradients, static_cast<T>(factor));
+  return Tensor<double>({1}, norm);
+}
+
+/// Here nothing is ever recorded: what the host decides may be done at any time.
+inline void require_not_recording(Cpu, const char*, const char*) {}
 
 /// x = min(max(x, -limit), limit).
 template <class T>

@@ -3,7 +3,9 @@
 /// One step of an optimiser on one parameter, in one pass over all that belongs to it.
 
 #include <cmath>
+#include <cstddef>
 #include <span>
+#include <vector>
 
 #include "mien/backend/cpu/arithmetic.hpp"
 #include "mien/backend/optimised_parameter.hpp"
@@ -107,6 +109,26 @@ void adamax_step(std::span<OptimisedParameter<T>> parameters, const AdamaxStep& 
                                  .rate = static_cast<T>(step.learning_rate / step.first_correction),
                                  .epsilon = static_cast<T>(step.epsilon)};
   step_elements(optimiser_kernels<T>().adamax, factors, parameters);
+}
+
+/// make(parameter, step) for each of them.
+template <class T, class Step, class Make>
+void step_each(std::span<OptimisedParameter<T>> parameters, const StepOfEach<Step>& steps, const Make& make) {
+  const std::vector<Step> all = steps();
+  for (std::size_t i = 0; i < parameters.size(); ++i) make(parameters.subspan(i, 1), all[i]);
+}
+
+template <class T>
+void sgd_step(std::span<OptimisedParameter<T>> parameters, const StepOfEach<SgdStep>& steps) {
+  step_each(parameters, steps, [](auto one, const SgdStep& step) { sgd_step<T>(one, step); });
+}
+template <class T>
+void adam_step(std::span<OptimisedParameter<T>> parameters, const StepOfEach<AdamStep>& steps) {
+  step_each(parameters, steps, [](auto one, const AdamStep& step) { adam_step<T>(one, step); });
+}
+template <class T>
+void adamax_step(std::span<OptimisedParameter<T>> parameters, const StepOfEach<AdamaxStep>& steps) {
+  step_each(parameters, steps, [](auto one, const AdamaxStep& step) { adamax_step<T>(one, step); });
 }
 
 }  // namespace mien::backend

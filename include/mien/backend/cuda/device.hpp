@@ -102,6 +102,22 @@ Tensor<T> pinned_tensor(const Shape& shape) {
   return Tensor<T>::borrow(data, shape, contiguous_strides(shape), std::move(block));
 }
 
+/// A tensor for what is written before each run of the graph that is being recorded: in memory that nothing else of the
+/// recording works in, before or after. Throws OutOfMemory.
+template <class T>
+Tensor<T, Cuda> tensor_for_runs(const Shape& shape) {
+  const auto stream = current_stream().state();
+  auto* const block =
+      static_cast<T*>(DeviceMemorySource::allocate(static_cast<std::size_t>(shape.elements()) * sizeof(T)));
+  if (block == nullptr) throw OutOfMemory(DeviceMemorySource::description());
+  std::shared_ptr<T> owner(block, [stream](T* data) {
+    // A run may still read it.
+    cudaStreamSynchronize(stream->get());
+    DeviceMemorySource::deallocate(data);
+  });
+  return Tensor<T, Cuda>::borrow(block, shape, contiguous_strides(shape), std::move(owner));
+}
+
 /// Queues a copy of the same shape into a tensor without gaps. `from`, pinned memory without gaps, must neither change
 /// nor end before the stream has done it.
 template <class T>

@@ -22,18 +22,34 @@ class GradientTable {
   Tensor<kernels::GradientPiece, Cuda> pieces_;
 };
 
-inline double sum_of_squares(const std::vector<Tensor<float, Cuda>>& gradients) {
-  const GradientTable table(gradients);
+/// [1], on the device.
+inline Tensor<double, Cuda> sum_of_squares(const GradientTable& table) {
   auto workspace = cuda::workspace(kernels::sum_of_squares_workspace(table.get().count));
   Tensor<double, Cuda> sum({1});
   kernels::sum_of_squares(table.get(), workspace.data(), sum.data(), cuda::current_stream().get());
-  return sum.item();
+  return sum;
+}
+inline double sum_of_squares(const std::vector<Tensor<float, Cuda>>& gradients) {
+  return sum_of_squares(GradientTable(gradients)).item();
 }
 
 inline void scale_in_place(std::vector<Tensor<float, Cuda>>& gradients, float factor) {
   const Tensor<float, Cuda> by({1}, factor);
   kernels::scale_all(GradientTable(gradients).get(), by.data(), cuda::current_stream().get());
 }
+
+inline Tensor<double, Cuda> limit_norm(std::vector<Tensor<float, Cuda>>& gradients, double max_norm) {
+  const GradientTable table(gradients);
+  const Tensor<double, Cuda> sum = sum_of_squares(table);
+  Tensor<double, Cuda> norm({1});
+  Tensor<float, Cuda> factor({1});
+  const cudaStream_t stream = cuda::current_stream().get();
+  kernels::norm_and_factor(sum.data(), max_norm, norm.data(), factor.data(), stream);
+  kernels::scale_all(table.get(), factor.data(), stream);
+  return norm;
+}
+
+inline void require_not_recording(Cuda, const char* what, const char* why) { cuda::require_not_recording(what, why); }
 
 inline void clamp_in_place(std::vector<Tensor<float, Cuda>>& gradients, float limit) {
   kernels::clamp_all(GradientTable(gradients).get(), limit, cuda::current_stream().get());

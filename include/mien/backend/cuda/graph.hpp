@@ -8,23 +8,27 @@
 ///     graph.launch();
 ///     use(emotion.to<Cpu>());
 ///
-/// A training step is a graph of its passes, and the optimiser's step after it:
+/// A whole training step is one graph, and making it is the first of them:
 ///
-///     cuda::Graph passes([&] {
+///     cuda::Graph step([&] {
 ///       adam.zero_grad();
 ///       backward(cross_entropy(face(clips).logits, labels));   // labels on the GPU
+///       limit_gradient_norm(face.parameters(), 1);
+///       adam.step();
 ///     });
 ///     for (...) {
 ///       copy_async(next_clips, clips);
 ///       copy_async(next_labels, labels);
-///       passes.launch();
-///       adam.step();
+///       schedule.apply_to(adam);
+///       step.launch();
 ///     }
 
 #include <array>
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <utility>
+#include <vector>
 
 #include "mien/backend/cuda/device.hpp"
 #include "mien/core/random.hpp"
@@ -33,9 +37,11 @@ namespace mien::cuda {
 
 /// What is recorded are kernels, copies and the memory they work in, not decisions of the host: sizes, addresses, and
 /// numbers that come from the host are those of the recording. Tensors that another run shall see anew are overwritten
-/// in place before it (`copy_from`, `copy_async`). Dropout draws from the default generator anew in each run, and moves
-/// it on as without a graph; its gradient has to be in the same graph. What else has to differ from run to run by what
-/// the host knows, an optimiser's step, is refused with ValueError.
+/// in place before it (`copy_from`, `copy_async`). Two things differ from run to run by what the host knows, and do so
+/// as without a graph: dropout draws from the default generator anew and moves it on, its gradient has to be in the
+/// same graph; an optimiser's step counts, and takes the learning rate and momentum that the optimiser has when the run
+/// is launched. What the host decides by a result, `optim::clip_gradient_norm` and `optim::LossScale`, is refused with
+/// ValueError.
 class Graph {
  public:
   /// Does `work` once, and then records it, in a stream of its own. Tensors that it leaves, like the result above,
@@ -51,14 +57,14 @@ class Graph {
     const Generator::State first = default_generator().state();
     // No call of another thread disturbs a recording, and an allocation does not end it.
     require("cudaStreamBeginCapture", cudaStreamBeginCapture(stream_.get(), cudaStreamCaptureModeRelaxed));
-    stream_.state()->set_recording(RecordedGenerator{first, generator_.data()});
+    stream_.state()->begin_recording({first, generator_.data()});
     std::exception_ptr failure;
     try {
       work();
     } catch (...) {
       failure = std::current_exception();
     }
-    stream_.state()->set_recording({});
+    before_runs_ = stream_.state()->end_recording();
     // Nothing has been drawn yet.
     drawn_ = default_generator().state().counter - first.counter;
     default_generator().set_state(first);
@@ -86,6 +92,10 @@ class Graph {
     const Stream& caller = current_stream();
     stream_.wait_for(caller);
     if (drawn_ > 0) move_generator();
+    {
+      const StreamScope scope(stream_);
+      for (const auto& prepare : before_runs_) prepare();
+    }
     require("cudaGraphLaunch", cudaGraphLaunch(runnable_, stream_.get()));
     caller.wait_for(stream_);
   }
@@ -103,6 +113,7 @@ class Graph {
   Stream stream_;
   mutable Tensor<std::uint64_t, Cuda> generator_;  ///< its state in this run
   std::uint64_t drawn_ = 0;                        ///< counters of it that a run takes
+  std::vector<std::function<void()>> before_runs_;
   cudaGraphExec_t runnable_ = nullptr;
 };
 

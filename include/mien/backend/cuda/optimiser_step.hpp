@@ -15,7 +15,6 @@ namespace mien::backend {
 class ParameterTable {
  public:
   explicit ParameterTable(std::span<OptimisedParameter<float, Cuda>> parameters) {
-    cuda::require_not_recording("an optimiser's step");
     std::vector<kernels::OptimisedParameter> entries;
     for (auto& on : parameters)
       entries.push_back({on.gradient.data(), on.value.data(), on.first.data(), on.second.data(), on.value.elements()});
@@ -33,41 +32,66 @@ class ParameterTable {
   kernels::OptimisedParameters table_;
 };
 
-inline void sgd_step(std::span<OptimisedParameter<float, Cuda>> parameters, const SgdStep& step) {
-  const ParameterTable table(parameters);
-  kernels::sgd_step(table.get(),
-                    {.rate = static_cast<float>(step.learning_rate),
-                     .momentum = static_cast<float>(step.momentum),
-                     .decay = static_cast<float>(step.weight_decay),
-                     .nesterov = step.nesterov},
-                    cuda::current_stream().get());
+/// On the device, what rule(step) says of each parameter's step: before each run anew in a graph.
+template <class Factors, class Step, class Rule>
+Tensor<Factors, Cuda> factors_of_each(Index count, const StepOfEach<Step>& steps, const Rule& rule) {
+  const auto write = [steps, rule](Tensor<Factors, Cuda>& out) {
+    std::vector<Factors> factors;
+    for (const Step& step : steps()) factors.push_back(rule(step));
+    DeviceMemory<Cuda>::copy_from_host(factors.data(), out.data(), out.elements());
+  };
+  const auto stream = cuda::current_stream().state();
+  if (!stream->is_recording()) {
+    Tensor<Factors, Cuda> out({count});
+    write(out);
+    return out;
+  }
+  auto out = cuda::tensor_for_runs<Factors>({count});
+  stream->before_each_run([out, write]() mutable { write(out); });
+  return out;
 }
 
-inline void adam_step(std::span<OptimisedParameter<float, Cuda>> parameters, const AdamStep& step) {
+inline void sgd_step(std::span<OptimisedParameter<float, Cuda>> parameters, const StepOfEach<SgdStep>& steps) {
   const ParameterTable table(parameters);
-  kernels::adam_step(table.get(),
-                     {.keep = static_cast<float>(1 - step.learning_rate * step.decoupled_decay),
-                      .decay = static_cast<float>(step.weight_decay),
-                      .beta1 = static_cast<float>(step.beta1),
-                      .beta2 = static_cast<float>(step.beta2),
-                      .share1 = static_cast<float>(1 - step.beta1),
-                      .share2 = static_cast<float>(1 - step.beta2),
-                      .rate = static_cast<float>(step.learning_rate / step.first_correction),
-                      .root = static_cast<float>(1 / std::sqrt(step.second_correction)),
-                      .epsilon = static_cast<float>(step.epsilon)},
-                     cuda::current_stream().get());
+  const auto factors =
+      factors_of_each<kernels::SgdFactors>(table.get().count, steps, [](const SgdStep& step) -> kernels::SgdFactors {
+        return {.rate = static_cast<float>(step.learning_rate),
+                .momentum = static_cast<float>(step.momentum),
+                .decay = static_cast<float>(step.weight_decay),
+                .nesterov = step.nesterov};
+      });
+  kernels::sgd_step(table.get(), factors.data(), cuda::current_stream().get());
 }
 
-inline void adamax_step(std::span<OptimisedParameter<float, Cuda>> parameters, const AdamaxStep& step) {
+inline void adam_step(std::span<OptimisedParameter<float, Cuda>> parameters, const StepOfEach<AdamStep>& steps) {
   const ParameterTable table(parameters);
-  kernels::adamax_step(table.get(),
-                       {.decay = static_cast<float>(step.weight_decay),
-                        .beta1 = static_cast<float>(step.beta1),
-                        .beta2 = static_cast<float>(step.beta2),
-                        .share1 = static_cast<float>(1 - step.beta1),
-                        .rate = static_cast<float>(step.learning_rate / step.first_correction),
-                        .epsilon = static_cast<float>(step.epsilon)},
-                       cuda::current_stream().get());
+  const auto factors =
+      factors_of_each<kernels::AdamFactors>(table.get().count, steps, [](const AdamStep& step) -> kernels::AdamFactors {
+        return {.keep = static_cast<float>(1 - step.learning_rate * step.decoupled_decay),
+                .decay = static_cast<float>(step.weight_decay),
+                .beta1 = static_cast<float>(step.beta1),
+                .beta2 = static_cast<float>(step.beta2),
+                .share1 = static_cast<float>(1 - step.beta1),
+                .share2 = static_cast<float>(1 - step.beta2),
+                .rate = static_cast<float>(step.learning_rate / step.first_correction),
+                .root = static_cast<float>(1 / std::sqrt(step.second_correction)),
+                .epsilon = static_cast<float>(step.epsilon)};
+      });
+  kernels::adam_step(table.get(), factors.data(), cuda::current_stream().get());
+}
+
+inline void adamax_step(std::span<OptimisedParameter<float, Cuda>> parameters, const StepOfEach<AdamaxStep>& steps) {
+  const ParameterTable table(parameters);
+  const auto factors = factors_of_each<kernels::AdamaxFactors>(
+      table.get().count, steps, [](const AdamaxStep& step) -> kernels::AdamaxFactors {
+        return {.decay = static_cast<float>(step.weight_decay),
+                .beta1 = static_cast<float>(step.beta1),
+                .beta2 = static_cast<float>(step.beta2),
+                .share1 = static_cast<float>(1 - step.beta1),
+                .rate = static_cast<float>(step.learning_rate / step.first_correction),
+                .epsilon = static_cast<float>(step.epsilon)};
+      });
+  kernels::adamax_step(table.get(), factors.data(), cuda::current_stream().get());
 }
 
 }  // namespace mien::backend

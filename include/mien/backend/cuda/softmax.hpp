@@ -5,30 +5,30 @@
 
 namespace mien::backend {
 
-template <cuda::Number T>
+template <cuda::MapNumber T>
 void softmax(const Tensor<T, Cuda>& x, Tensor<T, Cuda>& out) {
   const Index columns = out.size(-1);
-  kernels::softmax(x.data(), columns == 0 ? 0 : out.elements() / columns, columns, false, out.data(),
+  kernels::softmax(cuda::data(x), columns == 0 ? 0 : out.elements() / columns, columns, false, cuda::data(out),
                    cuda::current_stream().get());
 }
-template <cuda::Number T>
+template <cuda::MapNumber T>
 void softmax_gradient(const Tensor<T, Cuda>& result, const Tensor<T, Cuda>& upstream, Tensor<T, Cuda>& out) {
   const Index columns = out.size(-1);
-  kernels::softmax_gradient(result.data(), upstream.data(), columns == 0 ? 0 : out.elements() / columns, columns, false,
-                            out.data(), cuda::current_stream().get());
+  kernels::softmax_gradient(cuda::data(result), cuda::data(upstream), columns == 0 ? 0 : out.elements() / columns,
+                            columns, false, cuda::data(out), cuda::current_stream().get());
 }
 
-template <cuda::Number T>
+template <cuda::MapNumber T>
 void log_softmax(const Tensor<T, Cuda>& x, Tensor<T, Cuda>& out) {
   const Index columns = out.size(-1);
-  kernels::softmax(x.data(), columns == 0 ? 0 : out.elements() / columns, columns, true, out.data(),
+  kernels::softmax(cuda::data(x), columns == 0 ? 0 : out.elements() / columns, columns, true, cuda::data(out),
                    cuda::current_stream().get());
 }
-template <cuda::Number T>
+template <cuda::MapNumber T>
 void log_softmax_gradient(const Tensor<T, Cuda>& result, const Tensor<T, Cuda>& upstream, Tensor<T, Cuda>& out) {
   const Index columns = out.size(-1);
-  kernels::softmax_gradient(result.data(), upstream.data(), columns == 0 ? 0 : out.elements() / columns, columns, true,
-                            out.data(), cuda::current_stream().get());
+  kernels::softmax_gradient(cuda::data(result), cuda::data(upstream), columns == 0 ? 0 : out.elements() / columns,
+                            columns, true, cuda::data(out), cuda::current_stream().get());
 }
 
 }  // namespace mien::backend

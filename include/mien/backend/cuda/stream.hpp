@@ -23,6 +23,7 @@
 #include <cstdint>
 #include <cstring>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -137,11 +138,22 @@ class StreamState {
 
   /// While a graph records, what it uploads has to last as long as the graph, and what it draws is drawn anew by each
   /// run.
-  void set_recording(const std::optional<RecordedGenerator>& generator) {
+  void begin_recording(const RecordedGenerator& generator) {
     std::lock_guard lock(mutex_);
     recorded_generator_ = generator;
   }
+  /// What has to be called before each run of what was recorded, in this order.
+  std::vector<std::function<void()>> end_recording() {
+    std::lock_guard lock(mutex_);
+    recorded_generator_.reset();
+    return std::exchange(calls_before_runs_, {});
+  }
   bool is_recording() { return recorded_generator().has_value(); }
+  /// For recorded work that differs from run to run by what the host knows.
+  void before_each_run(std::function<void()> call) {
+    std::lock_guard lock(mutex_);
+    calls_before_runs_.push_back(std::move(call));
+  }
   std::optional<RecordedGenerator> recorded_generator() {
     std::lock_guard lock(mutex_);
     return recorded_generator_;
@@ -166,6 +178,7 @@ class StreamState {
   std::deque<Staged> staged_;
   std::vector<PinnedBlock> recorded_;
   std::optional<RecordedGenerator> recorded_generator_;
+  std::vector<std::function<void()>> calls_before_runs_;
   bool keeps_memory_ = false;
 };
 
@@ -246,13 +259,11 @@ inline const Stream& current_stream() {
 /// Waits until all work of the current stream is done; what went wrong in it is thrown here.
 inline void synchronize() { current_stream().synchronize(); }
 
-/// For work that differs each time by what the host knows: throws ValueError while the current stream records a graph,
-/// which would do the same each time.
-inline void require_not_recording(const char* what) {
+/// Throws ValueError, which says why, while the current stream records a graph.
+inline void require_not_recording(const char* what, const char* why = "every run would do the same") {
   if (current_stream().state()->is_recording())
-    throw ValueError(mien::detail::text("cuda::Graph: ", what,
-                                        " cannot be recorded, since every run would do the same; "
-                                        "leave it out of the graph"));
+    throw ValueError(
+        mien::detail::text("cuda::Graph: ", what, " cannot be recorded, since ", why, "; leave it out of the graph"));
 }
 
 /// While one lives, this thread's work goes into that stream.

@@ -38,6 +38,10 @@ void sum_of_squares(const GradientPieces& gradients, float* workspace, double* s
 /// divided by the scale so.
 void scale_all(const GradientPieces& gradients, const float* factor, cudaStream_t stream);
 
+/// norm [1] = sqrt(sum [1]), and factor [1] for `scale_all`: max_norm / (norm + 1e-6) where that is below 1 and the
+/// norm finite, else 1.
+void norm_and_factor(const double* sum, double max_norm, double* norm, float* factor, cudaStream_t stream);
+
 /// Limits all numbers to [-limit, limit]; NaN stays.
 void clamp_all(const GradientPieces& gradients, float limit, cudaStream_t stream);
 

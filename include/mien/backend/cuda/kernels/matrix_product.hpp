@@ -1,7 +1,7 @@
 #pragma once
 
-/// What kernels/matrix_product.cu offers to host code. T is float, __nv_bfloat16 or __half; sums are float. Pointers
-/// are the device's. Throws Error if a kernel cannot be started.
+/// What kernels/matrix_product.cu offers to host code. T is float, __nv_bfloat16 or __half, and Out T or float; sums
+/// are float. Pointers are the device's. Throws Error if a kernel cannot be started.
 
 #include <cuda_runtime.h>
 
@@ -20,12 +20,12 @@ struct MatrixFactor {
 };
 
 /// out = start + product. Without a start sums begin with zero; a start_stride of 0 gives all rows the same one, as a
-/// bias is. The start may be where the results go.
-template <class T>
+/// bias is. The start may be where results of float go.
+template <class Out>
 struct ProductResult {
-  const T* start;
+  const float* start;
   std::int64_t start_stride;
-  T* out;
+  Out* out;
   std::int64_t stride;
 };
 
@@ -34,9 +34,9 @@ std::int64_t matrix_product_workspace(std::int64_t rows, std::int64_t columns, s
 
 /// start + left [rows, depth] right [depth, columns]. Factors whose data and stride are multiples of 16 bytes, along
 /// an axis of a multiple of eight, are read fastest.
-template <class T>
+template <class T, class Out = T>
 void matrix_product(std::int64_t rows, std::int64_t columns, std::int64_t depth, const MatrixFactor<T>& left,
-                    const MatrixFactor<T>& right, const ProductResult<T>& result, ProductPrecision precision,
+                    const MatrixFactor<T>& right, const ProductResult<Out>& result, ProductPrecision precision,
                     float* workspace, cudaStream_t stream);
 
 }  // namespace mien::kernels

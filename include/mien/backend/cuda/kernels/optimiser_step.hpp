@@ -1,7 +1,8 @@
 #pragma once
 
-/// What kernels/optimiser_step.cu offers to host code: one launch for all parameters of a network. Numbers are float.
-/// Pointers are the device's. Throws Error if the kernel cannot be started.
+/// What kernels/optimiser_step.cu offers to host code: one launch for all parameters of a network, each of which has
+/// factors of its own, factors [count]. Numbers are float. Pointers are the device's. Throws Error if the kernel cannot
+/// be started.
 
 #include <cuda_runtime.h>
 
@@ -37,20 +38,20 @@ struct SgdFactors {
   float rate, momentum, decay;
   bool nesterov;
 };
-void sgd_step(const OptimisedParameters& parameters, const SgdFactors& factors, cudaStream_t stream);
+void sgd_step(const OptimisedParameters& parameters, const SgdFactors* factors, cudaStream_t stream);
 
 /// w *= keep;  g = gradient + decay w;  m = beta1 m + share1 g;  v = beta2 v + share2 g^2;
 /// w -= rate m / (root sqrt(v) + epsilon), with m in `first`, v in `second`.
 struct AdamFactors {
   float keep, decay, beta1, beta2, share1, share2, rate, root, epsilon;
 };
-void adam_step(const OptimisedParameters& parameters, const AdamFactors& factors, cudaStream_t stream);
+void adam_step(const OptimisedParameters& parameters, const AdamFactors* factors, cudaStream_t stream);
 
 /// g = gradient + decay w;  m = beta1 m + share1 g;  u = max(beta2 u, |g| + epsilon);  w -= rate m / u, with m in
 /// `first`, u in `second`.
 struct AdamaxFactors {
   float decay, beta1, beta2, share1, rate, epsilon;
 };
-void adamax_step(const OptimisedParameters& parameters, const AdamaxFactors& factors, cudaStream_t stream);
+void adamax_step(const OptimisedParameters& parameters, const AdamaxFactors* factors, cudaStream_t stream);
 
 }  // namespace mien::kernels

@@ -1,0 +1,91 @@
+#pragma once
+
+// Programs as a user starts them, and something for them to read.
+
+#include <doctest/doctest.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "mien/core/random.hpp"
+#include "mien/io/file.hpp"
+
+namespace fs = std::filesystem;
+using Words = std::vector<std::string>;
+
+/// A program that was started, with its words in two files of a folder.
+class Process {
+ public:
+  Process(const fs::path& folder, const std::string& program, const Words& arguments) : folder_(folder) {
+    const std::string path = std::string(MIEN_EXAMPLES_DIR) + "/" + program;
+    REQUIRE_MESSAGE(fs::exists(path), path << " is not built");
+    id_ = ::fork();
+    REQUIRE(id_ >= 0);
+    if (id_ > 0) return;
+    redirect(folder / "out", STDOUT_FILENO);
+    redirect(folder / "err", STDERR_FILENO);
+    std::vector<char*> words{const_cast<char*>(path.c_str())};
+    for (const std::string& argument : arguments) words.push_back(const_cast<char*>(argument.c_str()));
+    words.push_back(nullptr);
+    ::execv(path.c_str(), words.data());
+    ::_exit(127);
+  }
+
+  void signal(int number) const { ::kill(id_, number); }
+
+  /// Its exit code; -1 if it was killed.
+  int wait() const {
+    int status = 0;
+    REQUIRE(::waitpid(id_, &status, 0) == id_);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  }
+
+  std::string out() const { return mien::io::read_text(folder_ / "out"); }
+  std::string err() const { return mien::io::read_text(folder_ / "err"); }
+
+ private:
+  static void redirect(const fs::path& path, int descriptor) {
+    const int file = ::open(path.c_str(), O_CREAT | O_TRUNC | O_WRONLY, 0600);
+    if (file < 0 || ::dup2(file, descriptor) < 0) ::_exit(126);
+  }
+
+  fs::path folder_;
+  pid_t id_ = -1;
+};
+
+struct Outcome {
+  int code;
+  std::string out;
+  std::string err;
+};
+
+inline Outcome run(const fs::path& folder, const std::string& program, const Words& arguments) {
+  const Process process(folder, program, arguments);
+  const int code = process.wait();
+  return {code, process.out(), process.err()};
+}
+
+inline bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+/// Recordings of three joints that go up or down, as a table.
+inline void write_table(const fs::path& path, int recordings_of_each) {
+  mien::Generator generator(1);
+  std::string out = "sequence,frame,label,x0,y0,x1,y1,x2,y2\n";
+  for (int i = 0; i < 2 * recordings_of_each; ++i) {
+    const bool up = i % 2 == 0;
+    for (int frame = 0; frame < 6; ++frame) {
+      out += std::to_string(i) + "," + std::to_string(frame) + (up ? ",up" : ",down");
+      for (int joint = 0; joint < 3; ++joint)
+        out += "," + std::to_string(10 * joint + generator.uniform()) + "," +
+               std::to_string((up ? -frame : frame) * (joint + 1) + generator.uniform());
+      out += "\n";
+    }
+  }
+  mien::io::write_file(path, out);
+}
