@@ -28,7 +28,10 @@ void randomise(Module& module) {
     generator.fill_normal(noise, 0, 0.2);
     parameter.value().copy_from(ops::add(parameter.value().contiguous(), noise));
   }
-  for (auto& buffer : module.named_buffers()) generator.fill_uniform(buffer.tensor, 0.5, 1.5);
+  for (auto& buffer : module.named_buffers()) {
+    const bool is_mean = buffer.name.ends_with("running_mean");
+    generator.fill_uniform(buffer.tensor, is_mean ? -0.2 : 0.5, is_mean ? 0.2 : 1.5);
+  }
   module.evaluate();
 }
 

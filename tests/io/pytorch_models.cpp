@@ -1,7 +1,10 @@
 /// Whole models beside torchvision's: weights come in from PyTorch, and go out to it, and both compute the same.
 
 #include <mien/io/model_file.hpp>
+#include <mien/models/densenet.hpp>
+#include <mien/models/resnet.hpp>
 #include <mien/models/sistcm_resnet.hpp>
+#include <mien/models/vit.hpp>
 
 #include <doctest/doctest.h>
 
@@ -66,8 +69,27 @@ void compare(const std::string& name, Model& model) {
 
 }  // namespace
 
-TEST_CASE("a ResNet-18 comes from torchvision, and goes back") {
+TEST_CASE("networks come from torchvision, and go back") {
   if (!testing::python_has("torch, torchvision")) return;
-  FrameResNet18 model;
-  compare("resnet18", model);
+  SUBCASE("ResNet-18 over frames") {
+    FrameResNet18 model;
+    compare("resnet18", model);
+  }
+  SUBCASE("ResNet-18") {
+    models::ResNet18<float> model;
+    compare("resnet18", model);
+  }
+  SUBCASE("ResNet-50") {
+    models::ResNet50<float> model;
+    compare("resnet50", model);
+  }
+  SUBCASE("DenseNet-121") {
+    models::DenseNet<float> model(models::densenet121(7));
+    compare("densenet121", model);
+  }
+  SUBCASE("vision transformer") {
+    models::VisionTransformer<float> model(
+        models::VisionTransformerOptions{.side = 32, .patch = 8, .width = 48, .depth = 2, .heads = 3, .mlp_width = 96});
+    compare("vit_small", model);
+  }
 }
