@@ -85,7 +85,7 @@ struct LoadReport {
   std::vector<std::string> missing;     ///< in the model, not in the file; kept as they were
   std::vector<std::string> unexpected;  ///< in the file, not in the model
   std::vector<ReshapedParameter> reshaped;
-  std::vector<ForeignType> foreign;  ///< never empty but in what an error says
+  std::vector<ForeignType> foreign;  ///< only in what an error says
   std::vector<std::string> heads;    ///< beginnings of the names of heads that stayed as they were
   NameTranslation translation;       ///< by which the file's names were read
   bool self_checked = false;

@@ -310,59 +310,59 @@ class PickleReader {
         if (marks_.size() == max_values) fail("more marks", text("at most ", max_values));
         marks_.push_back(stack_.size());
         return;
-      case 'N':
-        return push({});  // NONE
-      case 0x88:
-        return push_boolean(true);  // NEWTRUE
-      case 0x89:
-        return push_boolean(false);  // NEWFALSE
-      case 'J':
-        return push_integer(number<std::int32_t>());  // BININT
-      case 'K':
-        return push_integer(number<std::uint8_t>());  // BININT1
-      case 'M':
-        return push_integer(number<std::uint16_t>());  // BININT2
-      case 0x8a:
-        return push_integer(integer_of(take(number<std::uint8_t>())));  // LONG1
-      case 'G':
-        return push({PickleKind::real, 0, big_endian_real()});  // BINFLOAT
-      case 0x8c:
-        return push(words(take(number<std::uint8_t>())));  // SHORT_BINUNICODE
-      case 'X':
-        return push(words(take(number<std::uint32_t>())));  // BINUNICODE
-      case '}':
-        return push(container(PickleKind::dictionary));  // EMPTY_DICT
-      case ']':
-        return push(container(PickleKind::list));  // EMPTY_LIST
-      case ')':
-        return push(container(PickleKind::tuple));  // EMPTY_TUPLE
-      case 't':
-        return push(container(PickleKind::tuple, pop_to_mark()));  // TUPLE
-      case 0x85:
-        return push_tuple(1);  // TUPLE1
-      case 0x86:
-        return push_tuple(2);  // TUPLE2
-      case 0x87:
-        return push_tuple(3);  // TUPLE3
-      case 'a':
-        return append({pop()});  // APPEND
-      case 'e':
-        return append(pop_to_mark());  // APPENDS
-      case 's':
-        return set_items(last_two());  // SETITEM
-      case 'u':
-        return set_items(pop_to_mark());  // SETITEMS
-      case 'q':
-        return remember(number<std::uint8_t>());  // BINPUT
-      case 'r':
-        return remember(number<std::uint32_t>());  // LONG_BINPUT
-      case 0x94:
-        return remember(memory_.size());  // MEMOIZE
-      case 'h':
-        return recall(number<std::uint8_t>());  // BINGET
-      case 'j':
-        return recall(number<std::uint32_t>());  // LONG_BINGET
-      case 'c': {                                // GLOBAL
+      case 'N':  // NONE
+        return push({});
+      case 0x88:  // NEWTRUE
+        return push_boolean(true);
+      case 0x89:  // NEWFALSE
+        return push_boolean(false);
+      case 'J':  // BININT
+        return push_integer(number<std::int32_t>());
+      case 'K':  // BININT1
+        return push_integer(number<std::uint8_t>());
+      case 'M':  // BININT2
+        return push_integer(number<std::uint16_t>());
+      case 0x8a:  // LONG1
+        return push_integer(integer_of(take(number<std::uint8_t>())));
+      case 'G':  // BINFLOAT
+        return push({PickleKind::real, 0, big_endian_real()});
+      case 0x8c:  // SHORT_BINUNICODE
+        return push(words(take(number<std::uint8_t>())));
+      case 'X':  // BINUNICODE
+        return push(words(take(number<std::uint32_t>())));
+      case '}':  // EMPTY_DICT
+        return push(container(PickleKind::dictionary));
+      case ']':  // EMPTY_LIST
+        return push(container(PickleKind::list));
+      case ')':  // EMPTY_TUPLE
+        return push(container(PickleKind::tuple));
+      case 't':  // TUPLE
+        return push(container(PickleKind::tuple, pop_to_mark()));
+      case 0x85:  // TUPLE1
+        return push_tuple(1);
+      case 0x86:  // TUPLE2
+        return push_tuple(2);
+      case 0x87:  // TUPLE3
+        return push_tuple(3);
+      case 'a':  // APPEND
+        return append({pop()});
+      case 'e':  // APPENDS
+        return append(pop_to_mark());
+      case 's':  // SETITEM
+        return set_items(last_two());
+      case 'u':  // SETITEMS
+        return set_items(pop_to_mark());
+      case 'q':  // BINPUT
+        return remember(number<std::uint8_t>());
+      case 'r':  // LONG_BINPUT
+        return remember(number<std::uint32_t>());
+      case 0x94:  // MEMOIZE
+        return remember(memory_.size());
+      case 'h':  // BINGET
+        return recall(number<std::uint8_t>());
+      case 'j':  // LONG_BINGET
+        return recall(number<std::uint32_t>());
+      case 'c': {  // GLOBAL
         const std::string_view module = line();
         return push_name(module, line());
       }
@@ -371,11 +371,11 @@ class PickleReader {
         const PickleValue module = pop();
         return push_name(text_of(module), text_of(name));
       }
-      case 'R':
-        return reduce();  // REDUCE
-      case 'Q':
-        return push_persistent();  // BINPERSID
-      case 'b':                    // BUILD: attributes of a container say nothing about its tensors
+      case 'R':  // REDUCE
+        return reduce();
+      case 'Q':  // BINPERSID
+        return push_persistent();
+      case 'b':  // BUILD: attributes of a container say nothing about its tensors
         pop();
         static_cast<void>(values_of(top(), PickleKind::dictionary, "attributes of a dictionary"));
         return;
