@@ -171,6 +171,7 @@
 #include "mien/report/svg.hpp"
 #include "mien/search/bayesian.hpp"
 #include "mien/search/gaussian_process.hpp"
+#include "mien/search/latin_hypercube.hpp"
 #include "mien/search/space.hpp"
 #include "mien/search/stopping.hpp"
 #include "mien/search/strategy.hpp"
