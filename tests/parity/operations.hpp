@@ -14,6 +14,7 @@
 
 #include "mien/autograd/activation.hpp"
 #include "mien/autograd/arithmetic.hpp"
+#include "mien/autograd/attention.hpp"
 #include "mien/autograd/batch_norm.hpp"
 #include "mien/autograd/channel_wise_convolution.hpp"
 #include "mien/autograd/convolution.hpp"
