@@ -214,6 +214,7 @@
 #ifdef MIEN_WITH_CUDA
 #include "mien/backend/cuda/activation.hpp"
 #include "mien/backend/cuda/arithmetic.hpp"
+#include "mien/backend/cuda/attention.hpp"
 #include "mien/backend/cuda/batch_norm.hpp"
 #include "mien/backend/cuda/channel_wise_convolution.hpp"
 #include "mien/backend/cuda/convolution.hpp"
