@@ -27,10 +27,10 @@ struct AttentionSizes {
   }
 };
 
-/// How queries and keys are cut into blocks.
+/// How many queries and keys a block has at most. So many queries are whole rounds of the innermost loop on processors
+/// with many registers, and nearly so with few.
 struct AttentionBlocks {
-  static constexpr Index queries =
-      56;  ///< at most: whole rounds of the innermost loop, with few registers and with many
+  static constexpr Index queries = 56;
   static constexpr Index keys = 128;
 };
 
