@@ -83,7 +83,17 @@ Variable<T, Device> preactivated_convolution(const std::vector<Variable<T, Devic
       begin = end;
     }
   };
-  return record(ops::convolution(detail::activate(x, norm), kernel.value(), options), sources, std::move(pass_on));
+  const Tensor<T, Device> y = ops::convolution(detail::activate(x, norm), kernel.value(), options);
+  if (!norm.batch_statistics)
+    trace::note("preactivated_convolution", [&](auto& operation) {
+      operation.reads(kernel.value()).reads(norm.moments.mean).reads(norm.moments.variance);
+      operation.reads(norm.weight.value()).reads(norm.bias.value());
+      for (const auto& part : parts) operation.reads(part.value());
+      operation.makes(y).with("epsilon", norm.epsilon).with("groups", options.groups);
+      operation.with("stride", options.stride.height, options.stride.width);
+      operation.with("padding", options.padding.height, options.padding.width);
+    });
+  return record(y, sources, std::move(pass_on));
 }
 
 }  // namespace mien
