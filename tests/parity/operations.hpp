@@ -25,6 +25,7 @@
 #include "mien/autograd/lstm.hpp"
 #include "mien/autograd/multi_stage_loss.hpp"
 #include "mien/autograd/pooling.hpp"
+#include "mien/autograd/preactivated_convolution.hpp"
 #include "mien/autograd/regression_loss.hpp"
 #include "mien/autograd/scale_shift.hpp"
 #include "mien/autograd/shape.hpp"
