@@ -51,7 +51,8 @@ const int registered = [] {
           "sistcm_resnet18", {2, 8, side, side, 3}, training, [] { return models::SistcmResNet18<float>({}); },
           [](auto& model, const Variable<float>& x) { return model(x).logits; });
       add(
-          "resnet18", {8, side, side, 3}, training, [] { return models::ResNet18<float>(); }, logits_of);
+          // As many pictures as the clips above have frames.
+          "resnet18", {16, side, side, 3}, training, [] { return models::ResNet18<float>(); }, logits_of);
       add(
           "densenet121", {8, side, side, 3}, training, [] { return models::DenseNet<float>(); }, logits_of);
     }
