@@ -175,6 +175,7 @@
 #include "mien/report/svg.hpp"
 #include "mien/search/bayesian.hpp"
 #include "mien/search/gaussian_process.hpp"
+#include "mien/search/latin_hypercube.hpp"
 #include "mien/search/space.hpp"
 #include "mien/search/stopping.hpp"
 #include "mien/search/strategy.hpp"
@@ -218,6 +219,7 @@
 #ifdef MIEN_WITH_CUDA
 #include "mien/backend/cuda/activation.hpp"
 #include "mien/backend/cuda/arithmetic.hpp"
+#include "mien/backend/cuda/attention.hpp"
 #include "mien/backend/cuda/batch_norm.hpp"
 #include "mien/backend/cuda/channel_wise_convolution.hpp"
 #include "mien/backend/cuda/convolution.hpp"

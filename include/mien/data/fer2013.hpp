@@ -58,10 +58,11 @@ namespace detail {
 
 /// "Training", "PublicTest" and "PrivateTest" under the library's names.
 inline std::string fer2013_split(const io::CsvTable& table, Index row, Index column) {
-  constexpr std::array<std::pair<std::string_view, std::string_view>, 6> names{{{"Training", "train"},
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 7> names{{{"Training", "train"},
                                                                                 {"PublicTest", "validation"},
                                                                                 {"PrivateTest", "test"},
                                                                                 {"train", "train"},
+                                                                                {"valid", "validation"},
                                                                                 {"validation", "validation"},
                                                                                 {"test", "test"}}};
   std::string_view word = table.text(row, column);
