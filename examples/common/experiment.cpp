@@ -12,9 +12,28 @@
 
 namespace mien::examples {
 
+std::vector<double> votes_for(const std::vector<double>& votes, const std::map<Index, Index>& label_of) {
+  if (votes.empty()) return {};
+  std::vector<double> out(label_of.size(), 0.0);
+  double sum = 0;
+  for (const auto& [before, now] : label_of) {
+    out[static_cast<std::size_t>(now)] = votes[static_cast<std::size_t>(before)];
+    sum += votes[static_cast<std::size_t>(before)];
+  }
+  for (double& vote : out) vote = sum > 0 ? vote / sum : 0;
+  return sum > 0 ? out : std::vector<double>();
+}
+
 bool SampleFacts::has_subjects() const {
   return !subjects.empty() &&
          std::none_of(subjects.begin(), subjects.end(), [](const auto& subject) { return subject.empty(); });
+}
+
+std::vector<Index> SampleFacts::strata() const {
+  std::vector<Index> out = labels;
+  for (Index& label : out)
+    if (label == data::no_label) label = static_cast<Index>(class_names.size());
+  return out;
 }
 
 bool SampleFacts::groups(const SplitOptions& options) const {
@@ -26,7 +45,9 @@ bool SampleFacts::groups(const SplitOptions& options) const {
 
 void add_split_options(CLI::App& app, SplitOptions& options) {
   const std::string group = "Split";
-  app.add_option("--split-column", options.split_column, "the data's own parts: a column with `train` and `test`")
+  app.add_option(
+         "--split-column", options.split_column,
+         "the data's own parts: a column with `train`, `test` and, if there are any, `validation` (or `valid`, `val`)")
       ->group(group);
   app.add_option("--folds", options.folds, "cross-validation in so many folds")
       ->check(CLI::Range(2, 100000))
@@ -83,6 +104,15 @@ void add_training_options(CLI::App& app, TrainingOptions& options) {
                  "averages the plain sample and its variations, so many in all")
       ->check(CLI::PositiveNumber)
       ->group(group);
+  app.add_option(
+         "--moving-average", options.moving_average,
+         "decay of the weights' moving average, 0.999 is usual, which is then what is validated and kept; 0 for "
+         "none")
+      ->check(CLI::Range(0.0, 0.999999))
+      ->group(group);
+  app.add_flag("--find-learning-rate", options.find_learning_rate,
+               "trains a hundred steps at rising rates, prints the losses, and ends; learning_rates.html shows them")
+      ->group(group);
   app.add_option("--workers", options.workers, "threads that make batches ahead")
       ->check(CLI::Range(0, 64))
       ->group(group);
@@ -99,7 +129,7 @@ std::vector<Value> picked(const std::vector<Value>& all, const std::vector<Index
 
 std::vector<data::Split> folds_of(const SampleFacts& facts, const std::vector<Index>& samples, bool grouped,
                                   Index folds, std::uint64_t seed) {
-  const auto labels = picked(facts.labels, samples);
+  const auto labels = picked(facts.strata(), samples);
   auto splits = grouped ? data::subject_folds(picked(facts.subjects, samples), labels, folds, seed)
                         : data::stratified_folds(labels, folds, seed);
   for (auto& split : splits) {
@@ -123,6 +153,13 @@ data::Split share_of(const SampleFacts& facts, const std::vector<Index>& samples
   return folds_of(facts, samples, grouped, std::min(wanted, groups), seed).front();
 }
 
+/// What a column of parts calls the one for validation; empty if it has none.
+std::string validation_name(const std::vector<std::string>& splits) {
+  for (const char* name : {"validation", "valid", "val"})
+    if (std::find(splits.begin(), splits.end(), name) != splits.end()) return name;
+  return "";
+}
+
 }  // namespace
 
 std::vector<Parts> divide(const SampleFacts& facts, const SplitOptions& options, std::uint64_t seed) {
@@ -142,7 +179,12 @@ std::vector<Parts> divide(const SampleFacts& facts, const SplitOptions& options,
   if (options.fold > static_cast<Index>(splits.size()))
     throw UsageError(detail::text("--fold ", options.fold, ": there are ", splits.size()));
   std::vector<Parts> parts;
+  const std::string validation = options.split_column.empty() ? "" : validation_name(facts.splits);
   for (auto& split : splits) {
+    if (!validation.empty() && !options.no_validation) {
+      parts.push_back({std::move(split.train), data::samples_where(facts.splits, validation), std::move(split.test)});
+      continue;
+    }
     if (options.no_validation) {
       parts.push_back({std::move(split.train), {}, std::move(split.test)});
       continue;
@@ -161,8 +203,10 @@ std::vector<Index> watched_samples(const Parts& parts) {
 Json describe_data(const SampleFacts& facts, const std::vector<Parts>& folds) {
   Json out;
   out["samples"] = facts.labels.size();
-  const auto counts = data::class_counts(facts.labels, static_cast<Index>(facts.class_names.size()));
-  for (std::size_t i = 0; i < counts.size(); ++i) out["classes"][facts.class_names[i]] = counts[i];
+  const auto counts = data::class_counts(facts.strata(), static_cast<Index>(facts.class_names.size()) + 1);
+  out["classes"] = Json::object();
+  for (std::size_t i = 0; i < facts.class_names.size(); ++i) out["classes"][facts.class_names[i]] = counts[i];
+  if (counts.back() > 0) out["without_class"] = counts.back();
   std::set<std::string> unlike(facts.subjects.begin(), facts.subjects.end());
   unlike.erase("");
   out["subjects"] = unlike.size();
@@ -199,18 +243,44 @@ Json to_json(const metrics::ConfusionMatrix& confusion) {
           {"confusion", rows}};
 }
 
+Json to_json(const metrics::AffectRecord& affect) {
+  const auto concordance = affect.concordance();
+  return {{"samples", affect.frames()},
+          {"ccc", concordance.mean()},
+          {"ccc_valence", concordance.valence},
+          {"ccc_arousal", concordance.arousal},
+          {"mse", affect.mean_squared_error()}};
+}
+
 void save_predictions(const std::filesystem::path& path, const Predictions& predictions,
                       const std::vector<std::string>& class_names) {
   std::ostringstream out;
-  out << "sample,label,recognised";
-  for (const std::string& name : class_names) out << "," << csv_field("probability_" + name);
+  const bool tells_classes = !predictions.probabilities.empty();
+  const bool tells_affect = !predictions.affect.empty();
+  out << "sample";
+  if (tells_classes) out << ",label,recognised";
+  if (tells_classes)
+    for (const std::string& name : class_names) out << "," << csv_field("probability_" + name);
+  if (tells_affect) out << ",valence,arousal,recognised_valence,recognised_arousal";
   out << "\n";
   const auto recognised = predictions.classes();
+  const auto name_of = [&](Index label) {
+    return label < 0 ? std::string() : csv_field(class_names[static_cast<std::size_t>(label)]);
+  };
   for (std::size_t i = 0; i < predictions.labels.size(); ++i) {
-    out << csv_field(predictions.names[i]) << ","
-        << csv_field(class_names[static_cast<std::size_t>(predictions.labels[i])]) << ","
-        << csv_field(class_names[static_cast<std::size_t>(recognised[i])]);
-    for (const double probability : predictions.probabilities[i]) out << "," << probability;
+    out << csv_field(predictions.names[i]);
+    if (tells_classes) {
+      out << "," << name_of(predictions.labels[i]) << "," << name_of(recognised[i]);
+      for (const double probability : predictions.probabilities[i]) out << "," << probability;
+    }
+    if (tells_affect) {
+      if (const auto& target = predictions.affect_targets[i]) {
+        out << "," << target->valence << "," << target->arousal;
+      } else {
+        out << ",,";
+      }
+      out << "," << predictions.affect[i].valence << "," << predictions.affect[i].arousal;
+    }
     out << "\n";
   }
   io::write_file(path, out.str());
@@ -223,9 +293,20 @@ std::vector<Index> Predictions::classes() const {
 }
 
 metrics::ConfusionMatrix Predictions::confusion(Index classes_known) const {
-  metrics::ConfusionMatrix out(classes_known);
+  metrics::ConfusionMatrix out(std::max<Index>(1, classes_known));
   const auto recognised = classes();
-  out.add(labels, recognised);
+  for (std::size_t i = 0; i < recognised.size(); ++i)
+    if (labels[i] != data::no_label) out.add(labels[i], recognised[i]);
+  return out;
+}
+
+std::optional<metrics::AffectRecord> Predictions::affect_record() const {
+  if (affect.empty()) return std::nullopt;
+  metrics::AffectRecord out;
+  for (std::size_t i = 0; i < affect.size(); ++i)
+    if (affect_targets[i])
+      out.add(Tensor<double>::from({1, 2}, {affect[i].valence, affect[i].arousal}),
+              Tensor<double>::from({1, 2}, {affect_targets[i]->valence, affect_targets[i]->arousal}));
   return out;
 }
 
@@ -233,7 +314,8 @@ Json Results::to_json() const {
   Json out;
   out["class_names"] = class_names_;
   for (const FoldResult& fold : folds_) {
-    Json one = examples::to_json(fold.confusion);
+    Json one = class_names_.empty() ? Json::object() : examples::to_json(fold.confusion);
+    if (fold.affect) one["affect"] = examples::to_json(*fold.affect);
     one["seed"] = fold.seed;
     one["fold"] = fold.fold;
     one["train"] = fold.parts.train.size();
@@ -242,9 +324,17 @@ Json Results::to_json() const {
     for (const std::string& column : fold.history.columns()) one["history"][column] = fold.history.column(column);
     out["folds"].push_back(one);
   }
-  out["overall"] = examples::to_json(pooled(std::nullopt, false));
   const auto seeds = seeds_seen();
-  for (const char* name : {"accuracy", "mean_recall", "macro_f1"}) {
+  std::vector<std::string> measures;
+  if (!class_names_.empty()) {
+    out["overall"] = examples::to_json(pooled(std::nullopt, false));
+    measures = {"accuracy", "mean_recall", "macro_f1"};
+  }
+  if (folds_.front().affect) {
+    out["overall"]["affect"] = examples::to_json(pooled_affect(std::nullopt));
+    measures.insert(measures.end(), {"ccc", "ccc_valence", "ccc_arousal", "mse"});
+  }
+  for (const std::string& name : measures) {
     const Spread spread(by_seed(name, false));
     out["overall"]["by_seed"][name] = {{"mean", spread.mean}, {"deviation", spread.deviation}, {"seeds", seeds.size()}};
   }
@@ -259,6 +349,28 @@ Json Results::to_json() const {
 }
 
 void Results::print() const {
+  if (!class_names_.empty()) print_classes();
+  if (folds_.front().affect) print_affect();
+}
+
+void Results::print_affect() const {
+  std::cout << "seed  fold  samples  CCC  valence  arousal    MSE\n" << std::fixed << std::setprecision(3);
+  for (const FoldResult& fold : folds_) {
+    const auto concordance = fold.affect->concordance();
+    std::cout << std::setw(4) << fold.seed << std::setw(6) << fold.fold << std::setw(9) << fold.affect->frames()
+              << std::setw(7) << concordance.mean() << std::setw(7) << concordance.valence << std::setw(9)
+              << concordance.arousal << std::setw(7) << fold.affect->mean_squared_error() << "\n";
+  }
+  for (const char* name : {"ccc", "ccc_valence", "ccc_arousal", "mse"}) {
+    const Spread spread(by_seed(name, false));
+    std::cout << std::left << std::setw(30) << name << std::right << spread.mean;
+    if (seeds_seen().size() > 1) std::cout << " +- " << spread.deviation << " over " << seeds_seen().size() << " seeds";
+    std::cout << "\n";
+  }
+  std::cout << std::defaultfloat;
+}
+
+void Results::print_classes() const {
   std::cout << "seed  fold  samples  accuracy  mean recall  macro F1";
   std::cout << (folds_.front().baseline ? "  nearest neighbour\n" : "\n");
   for (const FoldResult& fold : folds_) {
@@ -290,15 +402,26 @@ std::vector<std::uint64_t> Results::seeds_seen() const {
 }
 
 metrics::ConfusionMatrix Results::pooled(std::optional<std::uint64_t> seed, bool baseline) const {
-  metrics::ConfusionMatrix sum(static_cast<Index>(class_names_.size()));
+  metrics::ConfusionMatrix sum(std::max<Index>(1, std::ssize(class_names_)));
   for (const FoldResult& fold : folds_)
     if (!seed || fold.seed == *seed) sum.add(baseline ? *fold.baseline : fold.confusion);
+  return sum;
+}
+
+metrics::AffectRecord Results::pooled_affect(std::optional<std::uint64_t> seed) const {
+  metrics::AffectRecord sum;
+  for (const FoldResult& fold : folds_)
+    if (fold.affect && (!seed || fold.seed == *seed)) sum.add(*fold.affect);
   return sum;
 }
 
 std::vector<double> Results::by_seed(const std::string& name, bool baseline) const {
   std::vector<double> values;
   for (const std::uint64_t seed : seeds_seen()) {
+    if (name.starts_with("ccc") || name == "mse") {
+      values.push_back(examples::to_json(pooled_affect(seed)).at(name));
+      continue;
+    }
     const auto confusion = pooled(seed, baseline);
     values.push_back(name == "accuracy"      ? confusion.accuracy()
                      : name == "mean_recall" ? confusion.mean_recall()
@@ -335,7 +458,7 @@ void run_experiment(const Program& program, const SampleFacts& samples, const Sp
     }
     return;
   }
-  Results results(samples.class_names);
+  Results results(samples.tells_classes ? samples.class_names : std::vector<std::string>());
   for (Index repeat = 0; repeat < training.seeds; ++repeat) {
     const std::uint64_t seed = common.seed + static_cast<std::uint64_t>(repeat);
     const auto folds = divide(samples, split, seed);

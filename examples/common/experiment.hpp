@@ -57,11 +57,16 @@ struct TrainingOptions {
   Index seeds = 1;
   Index test_time_augmentation = 1;
   Index workers = 1;
+  double moving_average = 0;  ///< decay; 0: no average
+  bool find_learning_rate = false;
 };
 
 void add_training_options(CLI::App& app, TrainingOptions& options);
 
 // --- data -----------------------------------------------------------------------------------------------------------
+
+/// The votes for the classes that have a new label, as shares of these alone; empty if there are none.
+std::vector<double> votes_for(const std::vector<double>& votes, const std::map<Index, Index>& label_of);
 
 /// The samples of some classes alone, which get the labels 0, 1, ... in the given order; all of them for an empty list.
 template <class Sample>
@@ -81,6 +86,7 @@ data::DataSet<Sample> only_classes(data::DataSet<Sample> all, const std::vector<
   for (Sample& sample : all.samples) {
     const auto found = label_of.find(sample.label);
     if (found == label_of.end()) continue;
+    sample.votes = votes_for(sample.votes, label_of);
     sample.label = found->second;
     out.samples.push_back(std::move(sample));
   }
@@ -101,6 +107,7 @@ struct SampleFacts {
   std::vector<Index> labels;
   std::vector<std::string> subjects;
   std::vector<std::string> splits;
+  bool tells_classes = true;  ///< false if classes only help to divide the samples
 
   template <class Sample>
   explicit SampleFacts(const data::DataSet<Sample>& data)
@@ -114,12 +121,15 @@ struct SampleFacts {
 
   /// Whether every sample has one.
   bool has_subjects() const;
+  /// The labels with a number after all classes for samples that have none, so that these are divided too.
+  std::vector<Index> strata() const;
   /// Whether samples of one subject stay together.
   bool groups(const SplitOptions& options) const;
 };
 
 /// The parts of every fold; one for data that are divided once. Where an epoch is to be chosen, validation samples are
-/// taken from the training part, by subject if that is how folds are made.
+/// those that the data's own column calls `validation`, or else taken from the training part, by subject if that is how
+/// folds are made.
 std::vector<Parts> divide(const SampleFacts& facts, const SplitOptions& options, std::uint64_t seed);
 
 /// The validation samples; where no epoch is chosen a few training samples, by which the run is watched.
@@ -141,10 +151,14 @@ struct RunPlace {
 
 // --- predictions ----------------------------------------------------------------------------------------------------
 
-/// What a network makes of a batch: probabilities [B, classes], and the features [B, F] that its classifier saw.
+/// What a network makes of a batch: probabilities [B, classes], the features [B, F] that its classifier saw, and
+/// valence and arousal [B, 2]. What a network does not tell is undefined.
 struct Answer {
   Tensor<float> probabilities;
   Tensor<float> features;
+  Tensor<float> affect = {};
+
+  Index samples() const { return probabilities.defined() ? probabilities.size(0) : affect.size(0); }
 };
 
 /// What a network says of samples, in their order.
@@ -153,12 +167,17 @@ struct Predictions {
   std::vector<Index> labels = {};
   std::vector<std::vector<double>> probabilities = {};
   std::vector<std::vector<double>> features = {};  ///< what the classifier saw of the plain samples
+  std::vector<data::Affect> affect = {};
+  std::vector<std::optional<data::Affect>> affect_targets = {};
 
   Index size() const { return static_cast<Index>(labels.size()); }
 
   /// The most probable class of each.
   std::vector<Index> classes() const;
+  /// Of the samples that have a label; of one class and without samples if no classes are told.
   metrics::ConfusionMatrix confusion(Index classes_known) const;
+  /// Of the samples whose valence and arousal are known; nothing if none are told.
+  std::optional<metrics::AffectRecord> affect_record() const;
 };
 
 // --- results --------------------------------------------------------------------------------------------------------
@@ -170,12 +189,14 @@ struct FoldResult {
   train::History history = {};
   Predictions test = {};
   metrics::ConfusionMatrix confusion;
+  std::optional<metrics::AffectRecord> affect = {};
   std::optional<metrics::ConfusionMatrix> baseline = {};
   /// What the network attended to, as a mean over the test samples: weights of joints, or of views by block.
   std::vector<double> attention = {};
 };
 
 Json to_json(const metrics::ConfusionMatrix& confusion);
+Json to_json(const metrics::AffectRecord& affect);
 
 /// Mean and standard deviation (with n - 1; 0 for one number alone).
 struct Spread {
@@ -193,6 +214,7 @@ struct Spread {
 /// All folds of all seeds.
 class Results {
  public:
+  /// Without names no classes are told.
   explicit Results(std::vector<std::string> class_names) : class_names_(std::move(class_names)) {}
 
   void add(FoldResult result) { folds_.push_back(std::move(result)); }
@@ -206,6 +228,9 @@ class Results {
   /// All folds of one seed, or of all seeds, in one matrix.
   metrics::ConfusionMatrix pooled(std::optional<std::uint64_t> seed, bool baseline) const;
   std::vector<double> by_seed(const std::string& name, bool baseline) const;
+  metrics::AffectRecord pooled_affect(std::optional<std::uint64_t> seed) const;
+  void print_classes() const;
+  void print_affect() const;
   void print_confusion(const metrics::ConfusionMatrix& confusion) const;
 
   std::vector<std::string> class_names_;

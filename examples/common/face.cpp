@@ -9,6 +9,7 @@
 #include "mien/autograd/softmax.hpp"
 #include "mien/core/precision.hpp"
 #include "mien/data/face_clips.hpp"
+#include "mien/data/fer2013.hpp"
 #include "mien/data/frame_folders.hpp"
 #include "mien/io/model_file.hpp"
 #include "model_metadata.hpp"
@@ -38,6 +39,17 @@ void add_face_data_options(CLI::App& app, FaceDataOptions& options, const std::s
                  "all classes in the order of their labels, as in neutral,happy,sad; needed where labels are numbers")
       ->group(group);
   app.add_option(name("classes"), options.classes, "these classes alone, in this order")->group(group);
+  app.add_option(name("votes-prefix"), options.votes_prefix,
+                 "what goes before the classes in the names of the sheet's columns of votes, if it has any")
+      ->group(group);
+  app.add_option(name("valence-column"), options.valence_column, "of the sheet, if it has one")->group(group);
+  app.add_option(name("arousal-column"), options.arousal_column, "of the sheet, if it has one")->group(group);
+  app.add_option(name("ferplus"), options.ferplus,
+                 "table of FER+'s votes; samples without a majority are left out, and contempt")
+      ->group(group);
+  app.add_option(name("ferplus-pictures"), options.ferplus_pictures,
+                 "FER2013's own table, or the folder of the pictures; the folder of the votes unless given")
+      ->group(group);
   app.add_flag(name("allow-missing"), options.allow_missing, "skips rows of the sheet without their picture")
       ->group(group);
 }
@@ -139,9 +151,9 @@ void add_clip_augmentation_options(CLI::App& app, data::ClipAugmentation& option
 
 data::FrameSequences read_face_data(const FaceDataOptions& options, const std::string& split_column,
                                     const std::string& subject_column) {
-  const int sources =
-      !options.videos.empty() + !options.images.empty() + !options.subjects.empty() + !options.sheet.empty();
-  if (sources != 1) throw UsageError("frames come from one of --videos, --images, --subjects and --sheet");
+  const int sources = !options.videos.empty() + !options.images.empty() + !options.subjects.empty() +
+                      !options.sheet.empty() + !options.ferplus.empty();
+  if (sources != 1) throw UsageError("frames come from one of --videos, --images, --subjects, --sheet and --ferplus");
   const data::FolderOptions folders{.class_names = split_list(options.class_names)};
   data::FrameSequences all;
   if (!options.videos.empty()) {
@@ -150,6 +162,11 @@ data::FrameSequences read_face_data(const FaceDataOptions& options, const std::s
     all = data::image_folder(options.images, folders);
   } else if (!options.subjects.empty()) {
     all = data::subject_sequences(options.subjects, folders);
+  } else if (!options.ferplus.empty()) {
+    const std::filesystem::path votes = options.ferplus;
+    all = data::read_ferplus(
+        votes, options.ferplus_pictures.empty() ? votes.parent_path() : std::filesystem::path(options.ferplus_pictures),
+        {.allow_missing = options.allow_missing});
   } else {
     const std::filesystem::path sheet = options.sheet;
     all = data::from_sheet(sheet,
@@ -161,10 +178,13 @@ data::FrameSequences read_face_data(const FaceDataOptions& options, const std::s
                             .class_names = folders.class_names,
                             .path_components = options.path_components,
                             .extension = options.extension,
-                            .allow_missing = options.allow_missing});
+                            .allow_missing = options.allow_missing,
+                            .valence = options.valence_column,
+                            .arousal = options.arousal_column,
+                            .votes = options.votes_prefix});
   }
-  if (!split_column.empty() && options.sheet.empty())
-    throw UsageError("--split-column needs --sheet: folders have no columns");
+  if (!split_column.empty() && options.sheet.empty() && options.ferplus.empty())
+    throw UsageError("--split-column needs --sheet or --ferplus: folders have no columns");
   return only_classes(std::move(all), split_list(options.classes));
 }
 

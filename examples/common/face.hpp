@@ -35,6 +35,11 @@ struct FaceDataOptions {
   std::string class_names = {};
   std::string classes = {};
   bool allow_missing = false;
+  std::string votes_prefix = {};  ///< what goes before classes in the names of columns with votes
+  std::string valence_column = {};
+  std::string arousal_column = {};
+  std::string ferplus = {};
+  std::string ferplus_pictures = {};  ///< the table's own folder unless given
 };
 
 /// `prefix` goes before every option's name, for programs that read two kinds of data.

@@ -41,6 +41,8 @@ void add_gesture_data_options(CLI::App& app, GestureDataOptions& options, const 
   app.add_option(name("subject-column"), options.subject_column, "of the list or table")->group(group);
   app.add_option(name("sequence-column"), options.sequence_column, "of the table")->group(group);
   app.add_option(name("frame-column"), options.frame_column, "of the table")->group(group);
+  app.add_option(name("valence-column"), options.valence_column, "of the list or table, if it has one")->group(group);
+  app.add_option(name("arousal-column"), options.arousal_column, "of the list or table, if it has one")->group(group);
   app.add_option(name("coordinate-scale"), options.coordinate_scale, "of the array's x and y")->group(group);
   app.add_option(name("confidence-scale"), options.confidence_scale, "of the array's confidences")->group(group);
   app.add_option(name("third"), options.third, "what an array's third number is: confidence or depth")
@@ -198,11 +200,15 @@ data::GestureSequences read_gesture_data(const GestureDataOptions& options, cons
                                            .split = split_column},
                                .layout = layout};
     if (table.find_column(subject_column)) read.columns.subject = subject_column;
+    for (const std::string& column : {options.valence_column, options.arousal_column})
+      if (!column.empty()) read.columns.others.push_back(column);
     recordings = io::read_joint_table(table, read);
   } else {
     recordings = read_openpose_root(options.openpose, layout);
   }
-  return only_classes(data::gesture_sequences(std::move(recordings)), split_list(options.classes));
+  return only_classes(data::gesture_sequences(std::move(recordings),
+                                              {.valence = options.valence_column, .arousal = options.arousal_column}),
+                      split_list(options.classes));
 }
 
 template <class Device>

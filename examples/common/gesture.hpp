@@ -29,6 +29,8 @@ struct GestureDataOptions {
   std::string subject_column = "subject";
   std::string sequence_column = "sequence";
   std::string frame_column = "frame";
+  std::string valence_column = {};
+  std::string arousal_column = {};
   double coordinate_scale = 0.1;
   double confidence_scale = 0.001;
   std::string third = "confidence";

@@ -47,6 +47,9 @@ class UsageError : public Error {
 /// Ctrl-C was pressed, and everything that has to be kept is saved.
 struct Interrupted {};
 
+/// What was asked for is done, before the usual end.
+struct Done {};
+
 enum ExitCode : int { success = 0, failure = 1, wrong_usage = 2, interrupted = 130 };
 
 namespace detail {
@@ -159,6 +162,9 @@ class Program {
     } catch (const UsageError& error) {
       std::cerr << error.what() << "\nRun with --help for more information.\n";
       return wrong_usage;
+    } catch (const Done&) {
+      std::cout << std::flush;
+      return success;
     } catch (const Interrupted&) {
       std::cerr << "interrupted" << (common_.work_dir.empty() ? "" : "; --resume goes on from here") << "\n";
       return interrupted;

@@ -13,8 +13,10 @@
 #include "mien/autograd/cross_entropy.hpp"
 #include "mien/data/loader.hpp"
 #include "mien/optim/adam.hpp"
+#include "mien/optim/moving_average.hpp"
 #include "mien/optim/schedules.hpp"
 #include "mien/optim/sgd.hpp"
+#include "mien/train/learning_rate_finder.hpp"
 #include "mien/train/trainer.hpp"
 
 namespace mien::examples {
@@ -62,12 +64,31 @@ inline CrossEntropyOptions loss_options(const TrainingOptions& options, const st
   return out;
 }
 
-/// Trains `network` by `step`, and leaves the chosen weights in it. Throws Interrupted after Ctrl-C.
+/// Writes a search for a learning rate: a table on standard output, and learning_rates.html in the folder.
+void report_learning_rates(const train::LearningRateCurve& curve, const std::filesystem::path& folder);
+
+/// Where a network's training differs from the others'.
+template <class Device>
+struct TrainingForm {
+  train::Criterion criterion = train::Criterion::mean_recall;
+  nn::ParameterList<float, Device> parameters = {};  ///< none: all of the network's
+  nn::ParameterList<float, Device> head = {};        ///< with a learning rate of their own
+  double head_learning_rate = 0;
+};
+
+/// Trains `network` by `step`, and leaves the chosen weights in it. Throws Interrupted after Ctrl-C, and Done where
+/// only a learning rate is looked for.
 template <class Network, class Batch, class Step>
 train::History train_network(Network& network, const data::Loader<Batch>& loader, const data::Loader<Batch>& validation,
                              const Step& step, const TrainingOptions& options, const RunPlace& place, bool choose_best,
-                             const Program& program, const std::vector<std::string>& class_names) {
-  auto optimiser = make_optimiser(network.parameters(), options);
+                             const Program& program, const std::vector<std::string>& class_names,
+                             const TrainingForm<typename Network::Device>& form = {}) {
+  auto optimiser = make_optimiser(form.parameters.empty() ? network.parameters() : form.parameters, options);
+  if (!form.head.empty()) optimiser->add_group(form.head, {.learning_rate = form.head_learning_rate});
+  if (options.find_learning_rate) {
+    report_learning_rates(train::find_learning_rate(*optimiser, loader, step, {}, network), place.folder);
+    throw Done{};
+  }
   auto settings = program.settings();
   if (options.schedule != "constant") settings["epochs"] = std::to_string(options.epochs);
   train::Trainer<float, typename Network::Device> trainer(*optimiser,
@@ -75,6 +96,7 @@ train::History train_network(Network& network, const data::Loader<Batch>& loader
                                                            .seed = place.seed,
                                                            .work_dir = place.folder,
                                                            .resume = program.common().resume,
+                                                           .criterion = form.criterion,
                                                            .early_stop_patience = choose_best ? options.patience : 0,
                                                            .gradient_clip = options.gradient_clip,
                                                            .restore_best = choose_best,
@@ -83,6 +105,11 @@ train::History train_network(Network& network, const data::Loader<Batch>& loader
                                                            .progress = {.stream = &std::cerr},
                                                            .stop_requested = stop_requested});
   trainer.add_model("model", network);
+  std::optional<optim::MovingAverage<float, typename Network::Device>> average;
+  if (options.moving_average > 0) {
+    average.emplace(network, optim::MovingAverageOptions{.decay = options.moving_average});
+    trainer.set_moving_average(*average);
+  }
   const Index steps = std::max<Index>(1, options.epochs * loader.batches());
   optim::OneCycle one_cycle(
       {.max_learning_rate = options.learning_rate, .total_steps = steps + 1, .cycle_momentum = false});
@@ -94,7 +121,37 @@ train::History train_network(Network& network, const data::Loader<Batch>& loader
   return result.state.history;
 }
 
-/// The mean of `ask(batch).probabilities` over `copies` epochs of an evaluation loader; `first` makes the
+/// One more sample, of which nothing is said yet: row i of a batch.
+template <class Batch>
+void add_sample(Predictions& out, const Batch& batch, const Answer& answer, Index i) {
+  out.names.push_back(batch.names[static_cast<std::size_t>(i)]);
+  out.labels.push_back(batch.labels[static_cast<std::size_t>(i)]);
+  if (answer.probabilities.defined())
+    out.probabilities.emplace_back(static_cast<std::size_t>(answer.probabilities.size(1)), 0.0);
+  if (answer.features.defined()) {
+    const Tensor<float> row = answer.features.select(0, i).contiguous();
+    out.features.emplace_back(row.span().begin(), row.span().end());
+  }
+  if constexpr (requires { batch.affect; }) {
+    if (!answer.affect.defined()) return;
+    out.affect.emplace_back();
+    out.affect_targets.emplace_back();
+    if (batch.affect.defined() && batch.affect_mask(i) != 0)
+      out.affect_targets.back() = {static_cast<double>(batch.affect(i, 0)), static_cast<double>(batch.affect(i, 1))};
+  }
+}
+
+/// Adds a share of what was answered to row i of a batch to what is said of sample `row`.
+inline void add_answer(Predictions& out, std::size_t row, const Answer& answer, Index i, double share) {
+  if (answer.probabilities.defined())
+    for (Index c = 0; c < answer.probabilities.size(1); ++c)
+      out.probabilities[row][static_cast<std::size_t>(c)] += share * static_cast<double>(answer.probabilities(i, c));
+  if (!answer.affect.defined()) return;
+  out.affect[row].valence += share * static_cast<double>(answer.affect(i, 0));
+  out.affect[row].arousal += share * static_cast<double>(answer.affect(i, 1));
+}
+
+/// The mean of what `ask(batch)` answers over `copies` epochs of an evaluation loader; `first` makes the
 /// samples of the first one, without variation, `others` those of all further ones.
 template <class Batch, class Ask>
 Predictions predict(const data::Loader<Batch>& first, const data::Loader<Batch>& others, Index copies, const Ask& ask) {
@@ -105,18 +162,9 @@ Predictions predict(const data::Loader<Batch>& first, const data::Loader<Batch>&
     for (const Batch& batch : (copy == 0 ? first : others).epoch(copy)) {
       check_stop();
       const Answer answer = ask(batch);
-      const Tensor<float>& values = answer.probabilities;
-      for (Index i = 0; i < values.size(0); ++i, ++row) {
-        if (copy == 0) {
-          out.names.push_back(batch.names[static_cast<std::size_t>(i)]);
-          out.labels.push_back(batch.labels[static_cast<std::size_t>(i)]);
-          out.probabilities.emplace_back(static_cast<std::size_t>(values.size(1)), 0.0);
-          const Tensor<float> row_features = answer.features.select(0, i).contiguous();
-          out.features.emplace_back(row_features.span().begin(), row_features.span().end());
-        }
-        for (Index c = 0; c < values.size(1); ++c)
-          out.probabilities[row][static_cast<std::size_t>(c)] +=
-              static_cast<double>(values(i, c)) / static_cast<double>(copies);
+      for (Index i = 0; i < answer.samples(); ++i, ++row) {
+        if (copy == 0) add_sample(out, batch, answer, i);
+        add_answer(out, row, answer, i, 1 / static_cast<double>(copies));
       }
     }
   }

@@ -126,3 +126,23 @@ TEST_CASE("no frames agree on nothing") {
   CHECK(metrics::concordance(some, some).mean() == 1);
   CHECK_THROWS_AS(metrics::concordance(Tensor<float>({4, 3}), Tensor<float>({4, 3})), ShapeError);
 }
+
+TEST_CASE("a record of valence and arousal pools what comes in batches") {
+  const auto prediction = Tensor<float>::from({4, 2}, {0.1F, 0.5F, 0.2F, 0.4F, 0.6F, -0.5F, 9, 9});
+  const auto target = Tensor<float>::from({4, 2}, {0.4F, 0.1F, 0.3F, 0.2F, 0.5F, 0.7F, 0, 0});
+  const auto mask = Tensor<std::uint8_t>::from({4}, {1, 1, 1, 0});
+  metrics::AffectRecord record;
+  CHECK(record.concordance().mean() == 0);
+  CHECK(record.mean_squared_error() == 0);
+  record.add(prediction.slice(0, 0, 1), target.slice(0, 0, 1));
+  record.add(prediction.slice(0, 1, 4), target.slice(0, 1, 4), mask.slice(0, 1, 4));
+  CHECK(record.frames() == 3);
+  CHECK(record.concordance().valence == doctest::Approx(metrics::concordance(prediction, target, mask).valence));
+  CHECK(record.concordance().arousal == doctest::Approx(metrics::concordance(prediction, target, mask).arousal));
+  CHECK(record.mean_squared_error() == doctest::Approx(metrics::mean_squared_error(prediction, target, mask)));
+  metrics::AffectRecord both = record;
+  both.add(record);
+  CHECK(both.frames() == 6);
+  CHECK(both.concordance().valence == doctest::Approx(record.concordance().valence));
+  CHECK_THROWS_AS(record.add(Tensor<float>({4, 3}), Tensor<float>({4, 3})), ShapeError);
+}

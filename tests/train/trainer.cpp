@@ -1,11 +1,14 @@
 #include <mien/autograd/activation.hpp>
+#include <mien/autograd/affect_loss.hpp>
 #include <mien/autograd/arithmetic.hpp>
 #include <mien/autograd/cross_entropy.hpp>
+#include <mien/autograd/shape.hpp>
 #include <mien/data/loader.hpp>
 #include <mien/nn/batch_norm.hpp>
 #include <mien/nn/dropout.hpp>
 #include <mien/nn/linear.hpp>
 #include <mien/optim/adam.hpp>
+#include <mien/optim/moving_average.hpp>
 #include <mien/optim/schedules.hpp>
 #include <mien/train/trainer.hpp>
 
@@ -72,6 +75,33 @@ struct Network : nn::Module<Network, float> {
   nn::Linear<float> out{{.in = 7, .out = classes}};
 };
 
+constexpr Index epochs = 4;  // of four batches each, and two of validation
+
+std::vector<float> numbers_in(Network& network) {
+  std::vector<float> out;
+  for (const auto& [name, tensor] : io::detail::named_tensors(network)) {
+    const auto tight = tensor.contiguous();
+    out.insert(out.end(), tight.data(), tight.data() + tight.elements());
+  }
+  return out;
+}
+
+/// The points' own coordinates as valence and arousal; every fourth point was not annotated.
+BatchOutput<float> affect_step(Network& network, const Batch& batch) {
+  const Variable<float> all = network(batch.points);
+  BatchOutput<float> out;
+  const Variable<float> affect = slice(all, -1, 0, 2);
+  out.affect = affect.value();
+  out.affect_target = batch.points;
+  out.affect_mask = Tensor<std::uint8_t>(Shape{batch.points.size(0)}, std::uint8_t{1});
+  for (Index i = 3; i < batch.points.size(0); i += 4) {
+    out.affect_mask(i) = 0;
+    out.affect_target(i, 0) = -5;
+  }
+  out.loss = affect_loss(affect, out.affect_target, out.affect_mask);
+  return out;
+}
+
 /// One run of a program: everything made anew.
 struct Program {
   explicit Program(TrainerOptions options, std::uint64_t seed = 1)
@@ -93,14 +123,7 @@ struct Program {
     return {scale(cross_entropy(logits, batch.labels), loss_factor), logits.value(), batch.labels};
   }
 
-  std::vector<float> weights() {
-    std::vector<float> out;
-    for (const auto& [name, tensor] : io::detail::named_tensors(network)) {
-      const auto tight = tensor.contiguous();
-      out.insert(out.end(), tight.data(), tight.data() + tight.elements());
-    }
-    return out;
-  }
+  std::vector<float> weights() { return numbers_in(network); }
 
   Network network;
   optim::Adam<float> adam = optim::Adam<float>(network.parameters(), {.learning_rate = 0.02});
@@ -111,8 +134,6 @@ struct Program {
   float loss_factor = 1;
   Trainer<float> trainer;
 };
-
-constexpr Index epochs = 4;  // of four batches each, and two of validation
 
 }  // namespace
 
@@ -410,4 +431,106 @@ TEST_CASE("options that make no sense are refused") {
   CHECK_THROWS_AS(Trainer<float>(adam, {.epochs = -1}), ValueError);
   CHECK_THROWS_AS(Trainer<float>(adam, {.early_stop_patience = -1}), ValueError);
   CHECK_THROWS_AS(Trainer<float>(adam, {.gradient_clip = std::nan("")}), ValueError);
+}
+
+TEST_CASE("a network for valence and arousal is chosen by its concordance, over all validation frames") {
+  const TemporaryFolder folder;
+  set_seed(1);
+  Network network;
+  optim::Adam<float> adam(network.parameters(), {.learning_rate = 0.02});
+  std::ostringstream words;
+  Trainer<float> trainer(
+      adam,
+      {.epochs = 12, .work_dir = folder.path(), .criterion = Criterion::concordance, .progress = {.stream = &words}});
+  trainer.add_model("model", network);
+  const auto step = [&](const Batch& batch) { return affect_step(network, batch); };
+  const TrainingResult result = trainer.fit(make_loader(31, 5), make_loader(15, 6), step);
+  CHECK(result.state.history.columns() ==
+        std::vector<std::string>{"epoch", "learning_rate", "train_loss", "validation_loss", "validation_ccc",
+                                 "validation_ccc_valence", "validation_ccc_arousal", "validation_mse"});
+  const auto concordance = result.state.history.column("validation_ccc");
+  CHECK(result.state.best_metric == *std::max_element(concordance.begin(), concordance.end()));
+  CHECK(result.state.best_metric > concordance.front());
+  CHECK(contains(words.str(), "CCC of valence "));
+  CHECK(!contains(words.str(), "accuracy"));
+
+  // Pooled: as if all frames that were annotated came in one batch.
+  const Evaluation evaluation = trainer.evaluate(make_loader(15, 6), step);
+  CHECK(evaluation.affect.concordance().mean() == result.state.best_metric);
+  CHECK(evaluation.affect.frames() == 12);
+  metrics::AffectRecord pooled;
+  for (const Batch& batch : make_loader(15, 6).epoch(0)) {
+    const auto output = step(batch);
+    pooled.add(output.affect.contiguous(), output.affect_target, output.affect_mask);
+  }
+  CHECK(pooled.concordance().mean() == doctest::Approx(result.state.best_metric));
+  CHECK(!evaluation.tells_classes);
+
+  Trainer<float> by_recall(adam, {.epochs = 1});
+  CHECK_THROWS_AS(by_recall.fit(make_loader(31, 5), make_loader(15, 6), step), ValueError);
+}
+
+TEST_CASE("classes with valence and arousal beside them, where not every sample has everything") {
+  set_seed(1);
+  Network network;
+  optim::Adam<float> adam(network.parameters(), {.learning_rate = 0.02});
+  Trainer<float> trainer(adam, {.epochs = 3, .criterion = Criterion::squared_error});
+  trainer.add_model("model", network);
+  const TrainingResult result = trainer.fit(make_loader(31, 5), make_loader(15, 6), [&](const Batch& batch) {
+    BatchOutput<float> out = affect_step(network, batch);
+    const Variable<float> logits = network(batch.points);
+    out.labels = batch.labels;
+    out.labels[1] = -1;
+    out.logits = logits.value();
+    out.loss = out.loss + cross_entropy(logits, out.labels, {.ignore_index = -1});
+    return out;
+  });
+  const auto& history = result.state.history;
+  const auto errors = history.column("validation_mse");
+  CHECK(result.state.best_metric == *std::min_element(errors.begin(), errors.end()));
+  CHECK(history.columns().size() == 12);
+  for (const double accuracy : history.column("train_accuracy")) CHECK(accuracy <= 1);
+  const auto evaluation = trainer.evaluate(make_loader(15, 6), [&](const Batch& batch) {
+    BatchOutput<float> out = affect_step(network, batch);
+    out.logits = network(batch.points).value();
+    out.labels = batch.labels;
+    out.labels[1] = -1;
+    return out;
+  });
+  CHECK(evaluation.confusion.total() == 13);
+}
+
+TEST_CASE("averaged weights are validated, kept as the best ones, and resumed to the bit") {
+  const auto run = [&](TrainerOptions options, std::uint64_t seed, std::vector<float>* averages = nullptr) {
+    set_seed(seed);
+    Network network;
+    optim::Adam<float> adam(network.parameters(), {.learning_rate = 0.02});
+    optim::MovingAverage average(network, {.decay = 0.9});
+    Trainer<float> trainer(adam, std::move(options));
+    trainer.add_model("model", network);
+    trainer.set_moving_average(average);
+    const auto step = [&](const Batch& batch) {
+      const Variable<float> logits = network(batch.points);
+      return BatchOutput<float>{cross_entropy(logits, batch.labels), logits.value(), batch.labels};
+    };
+    const TrainingResult result = trainer.fit(make_loader(31, 5), make_loader(15, 6), step);
+    if (averages) *averages = numbers_in(network);
+    // What was validated last is what the network holds now.
+    if (!result.interrupted)
+      CHECK(trainer.evaluate(make_loader(15, 6), step).loss == result.state.history.column("validation_loss").back());
+    return io::read_file(trainer.checkpoints().last_file());
+  };
+  const TemporaryFolder folder;
+  std::vector<float> averages;
+  const auto whole = run({.epochs = epochs, .seed = 3, .work_dir = folder.path(), .restore_best = false}, 1, &averages);
+  const TemporaryFolder cut_folder;
+  Index batches = 0;
+  TrainerOptions options{.epochs = epochs, .seed = 3, .work_dir = cut_folder.path(), .resume = true};
+  options.restore_best = false;
+  options.stop_requested = [&] { return ++batches == 7; };
+  run(options, 1);
+  options.stop_requested = {};
+  std::vector<float> resumed;
+  CHECK(run(options, 99, &resumed) == whole);
+  CHECK(resumed == averages);
 }

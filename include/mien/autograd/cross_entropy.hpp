@@ -31,4 +31,17 @@ Variable<T, Device> cross_entropy(const Variable<T, Device>& logits, const std::
   return cross_entropy(logits, Tensor<std::int64_t, Device>::from(rows, labels), options);
 }
 
+/// The same of targets, a number for each class: [..., C] as the logits. Throws ShapeError, and ValueError for targets
+/// on the CPU that are negative or not finite.
+template <class T, class Device>
+Variable<T, Device> soft_cross_entropy(const Variable<T, Device>& logits,
+                                       const std::type_identity_t<Tensor<T, Device>>& targets,
+                                       const CrossEntropyOptions& options = {}) {
+  const Tensor<T, Device> log_probabilities = ops::log_softmax(logits.value());
+  return record(ops::soft_cross_entropy(log_probabilities, targets, options), {logits},
+                [log_probabilities, targets, options](const Tensor<T, Device>& upstream, auto& inputs) {
+                  inputs.add(0, ops::soft_cross_entropy_gradient(log_probabilities, targets, options, upstream));
+                });
+}
+
 }  // namespace mien

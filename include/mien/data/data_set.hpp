@@ -88,10 +88,16 @@ struct DataSet {
     return out;
   }
 
-  /// Throws ValueError for a label that has no class, with the sample's name.
+  /// Throws ValueError for a label that has no class, with the sample's name. A sample of votes or of valence and
+  /// arousal may have `no_label`.
   void check_labels() const {
+    const auto may_lack_one = [](const Sample& sample) {
+      if constexpr (requires { sample.affect.has_value(); })
+        return sample.label == no_label && (sample.affect.has_value() || !sample.votes.empty());
+      return false;
+    };
     for (const Sample& sample : samples)
-      if (sample.label < 0 || sample.label >= classes())
+      if ((sample.label < 0 || sample.label >= classes()) && !may_lack_one(sample))
         throw ValueError(detail::text("`", sample.name, "`: label ", sample.label, " of ", classes(), " classes"));
   }
 };

@@ -3,16 +3,19 @@
 /// Batches of videos for the face models: clips picked, frames read, varied and put together.
 
 #include <algorithm>
+#include <cstdint>
 #include <filesystem>
 #include <limits>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <utility>
 #include <vector>
 
+#include "mien/data/annotations.hpp"
 #include "mien/data/augmentation.hpp"
 #include "mien/data/clip.hpp"
 #include "mien/data/data_set.hpp"
@@ -61,6 +64,9 @@ struct FaceBatch {
   Tensor<float> frames;  ///< [B, K, T, side, side, channels]
   std::vector<Index> labels;
   std::vector<std::string> names;
+  Tensor<float> votes = {};               ///< [B, classes]; undefined where no video of the set has any
+  Tensor<float> affect = {};              ///< [B, 2], valence and arousal; undefined where no video of the set has them
+  Tensor<std::uint8_t> affect_mask = {};  ///< [B], 1 for videos that have them
 };
 
 struct FaceClipsOptions {
@@ -85,15 +91,20 @@ class FaceClips {
     Tensor<float> frames;  ///< [K, T, side, side, channels]
     Index label;
     std::string name;
+    std::vector<double> votes = {};
+    std::optional<Affect> affect = std::nullopt;
   };
   using Batch = FaceBatch;
 
-  /// Throws ValueError: options that make no sense, a label without a class, a video without frames.
+  /// Throws ValueError: options that make no sense, a label without a class, votes that are not one for each class, a
+  /// video without frames.
   explicit FaceClips(FrameSequences videos, const FaceClipsOptions& options = {})
       : videos_(std::make_shared<const FrameSequences>(std::move(videos))),
         options_(options),
+        kinds_(*videos_),
         cache_(std::make_shared<ImageCache>(options.cache_bytes)) {
     videos_->check_labels();
+    detail::check_votes(*videos_);
     detail::check_frame(frame_options());
     Generator unused;
     draw_transform(options_.augmentation, unused);
@@ -122,7 +133,7 @@ class FaceClips {
     const auto picked = clip_frames(static_cast<Index>(source.frames.size()), clip_options(), generator);
     const ClipTransform transform = draw_transform(options_.augmentation, generator);
     const FrameOptions frame = frame_options();
-    Sample out{Tensor<float>(sample_shape()), source.label, source.name};
+    Sample out{Tensor<float>(sample_shape()), source.label, source.name, source.votes, source.affect};
     const auto total = static_cast<Index>(picked.size());
     const Index elements = frame.side * frame.side * frame.channels;
     for (Index i = 0; i < total; ++i) {
@@ -142,6 +153,7 @@ class FaceClips {
       out.labels.push_back(sample.label);
       out.names.push_back(std::move(sample.name));
     }
+    detail::annotate(out, samples, kinds_, videos_->classes());
     return out;
   }
 
@@ -163,6 +175,7 @@ class FaceClips {
 
   std::shared_ptr<const FrameSequences> videos_;
   FaceClipsOptions options_;
+  detail::AnnotationKinds kinds_;
   std::shared_ptr<ImageCache> cache_;
 };
 

@@ -2,12 +2,16 @@
 
 /// Batches of joint maps for the gesture models: joints varied, drawn and put together.
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "mien/data/annotations.hpp"
 #include "mien/data/data_set.hpp"
+#include "mien/data/detail/check_joints.hpp"
 #include "mien/data/detail/stack_samples.hpp"
 #include "mien/gesture/augmentation.hpp"
 #include "mien/gesture/representation.hpp"
@@ -19,6 +23,9 @@ struct GestureBatch {
   Tensor<float> maps;  ///< [B, S, S, J]
   std::vector<Index> labels;
   std::vector<std::string> names;
+  Tensor<float> votes = {};   ///< [B, classes]; undefined where no recording of the set has any
+  Tensor<float> affect = {};  ///< [B, 2], valence and arousal; undefined where no recording of the set has them
+  Tensor<std::uint8_t> affect_mask = {};  ///< [B], 1 for recordings that have them
 };
 
 struct GestureMapsOptions {
@@ -33,20 +40,20 @@ class GestureMaps {
     Tensor<float> map;  ///< [S, S, J]
     Index label;
     std::string name;
+    std::vector<double> votes = {};
+    std::optional<Affect> affect = std::nullopt;
   };
   using Batch = GestureBatch;
 
-  /// Throws ValueError for a label without a class, ShapeError for joints that are not [T, J, 3] with one J for all.
+  /// Throws ValueError for a label without a class and for votes that are not one for each class, ShapeError for joints
+  /// that are not [T, J, 3] with one J for all.
   explicit GestureMaps(GestureSequences recordings, GestureMapsOptions options = {})
-      : recordings_(std::make_shared<const GestureSequences>(std::move(recordings))), options_(std::move(options)) {
+      : recordings_(std::make_shared<const GestureSequences>(std::move(recordings))),
+        options_(std::move(options)),
+        kinds_(*recordings_) {
     recordings_->check_labels();
-    for (const GestureSequence& recording : recordings_->samples) {
-      const Shape& shape = recording.joints.joints.shape();
-      const Shape& first = recordings_->samples.front().joints.joints.shape();
-      if (shape.rank() != 3 || shape[2] != 3 || shape[1] != first[1])
-        throw ShapeError(detail::text("`", recording.name, "`: joints ", shape, " are not [T, J, 3], with J as in `",
-                                      recordings_->samples.front().name, "`, ", first));
-    }
+    detail::check_votes(*recordings_);
+    detail::check_joints(*recordings_);
   }
 
   Index size() const { return recordings_->size(); }
@@ -59,7 +66,8 @@ class GestureMaps {
   Sample make(Index index, Generator& generator) const {
     const GestureSequence& source = recording(index);
     const auto joints = gesture::augment(source.joints, options_.augmentation, generator);
-    return {gesture::represent(joints, options_.representation), source.label, source.name};
+    return {gesture::represent(joints, options_.representation), source.label, source.name, source.votes,
+            source.affect};
   }
 
   /// Throws ShapeError for no samples, and for samples of unlike shape.
@@ -71,6 +79,7 @@ class GestureMaps {
       out.labels.push_back(sample.label);
       out.names.push_back(std::move(sample.name));
     }
+    detail::annotate(out, samples, kinds_, recordings_->classes());
     return out;
   }
 
@@ -82,6 +91,7 @@ class GestureMaps {
 
   std::shared_ptr<const GestureSequences> recordings_;
   GestureMapsOptions options_;
+  detail::AnnotationKinds kinds_;
 };
 
 }  // namespace mien::data

@@ -3,8 +3,11 @@
 /// Joint recordings, as the readers of tables give them, as a labelled data set.
 
 #include <algorithm>
+#include <charconv>
+#include <optional>
 #include <set>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -17,10 +20,38 @@ namespace mien::data {
 struct GestureSequencesOptions {
   std::vector<std::string> class_names = {};  ///< in the order of labels; empty: all that occur, in natural order
   bool skip_other_labels = false;  ///< leaves out recordings of other classes, and counts them in `skipped.other`
+  std::string valence = {};  ///< the attribute of recordings that says it; where its text is empty nothing is known
+  std::string arousal = {};
 };
 
+namespace detail {
+
+/// Valence and arousal of a recording's attributes, where both are told.
+inline std::optional<Affect> affect_of(const io::JointRecording& recording, const GestureSequencesOptions& options) {
+  if (options.valence.empty() || options.arousal.empty()) return std::nullopt;
+  const auto number = [&](const std::string& name) -> std::optional<double> {
+    const auto found = recording.attributes.find(name);
+    if (found == recording.attributes.end())
+      throw ValueError(mien::detail::text("recording `", recording.sequence.name, "` has no column `", name, "`"));
+    const std::string& digits = found->second;
+    if (digits.empty()) return std::nullopt;
+    double value = 0;
+    const auto [end, problem] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    if (problem != std::errc() || end != digits.data() + digits.size() || !(value >= -1 && value <= 1))
+      throw ValueError(mien::detail::text("recording `", recording.sequence.name, "`: ", name, " `", digits,
+                                          "` is no number from -1 to 1"));
+    return value;
+  };
+  const auto valence = number(options.valence);
+  const auto arousal = number(options.arousal);
+  if (!valence || !arousal) return std::nullopt;
+  return Affect{*valence, *arousal};
+}
+
+}  // namespace detail
+
 /// Labels become numbers. Throws ValueError for a label that is no named class, unless such recordings are left out,
-/// and for a class that is named twice.
+/// for a class that is named twice, and for a valence or arousal that is no number from -1 to 1.
 inline GestureSequences gesture_sequences(std::vector<io::JointRecording> recordings,
                                           const GestureSequencesOptions& options = {}) {
   check_class_names(options.class_names);
@@ -45,7 +76,8 @@ inline GestureSequences gesture_sequences(std::vector<io::JointRecording> record
                            .label = static_cast<Index>(named - names.begin()),
                            .subject = std::move(recording.subject),
                            .split = std::move(recording.split),
-                           .joints = std::move(recording.sequence)};
+                           .affect = detail::affect_of(recording, options)};
+    sample.joints = std::move(recording.sequence);
     data.samples.push_back(std::move(sample));
   }
   return data;

@@ -39,6 +39,8 @@ struct JointTableColumns {
   std::string label = "label";
   std::string subject = {};  ///< optional
   std::string split = {};    ///< optional
+  /// More columns that say the same in all rows of a recording, for `JointRecording::attributes`.
+  std::vector<std::string> others = {};
 
   /// Columns of the joints, in the order of the joints. Left empty, they are x0, x1, ..., y0, ..., and c0, ... if the
   /// table has them.
@@ -115,6 +117,7 @@ class JointTableReader {
     if (!names.frame.empty()) frame_ = table.column(names.frame);
     if (!names.subject.empty()) subject_ = table.column(names.subject);
     if (!names.split.empty()) split_ = table.column(names.split);
+    others_ = find_columns(table, names.others);
   }
 
   std::vector<JointRecording> read() const {
@@ -142,6 +145,8 @@ class JointTableReader {
     if (subject_) out.subject = constant(rows, *subject_);
     if (split_) out.split = constant(rows, *split_);
     add_attributes(out);
+    for (std::size_t i = 0; i < others_.size(); ++i)
+      out.attributes[options_.columns.others[i]] = constant(rows, others_[i]);
     float* to = out.sequence.joints.data();
     for (const Index row : rows) {
       bool is_anybody = false;
@@ -216,6 +221,7 @@ class JointTableReader {
   std::optional<Index> frame_;
   std::optional<Index> subject_;
   std::optional<Index> split_;
+  std::vector<Index> others_;
 };
 
 /// Rows [start, start + length) of the array [N, J, 2 or 3] as a sequence's joints.

@@ -36,6 +36,7 @@
 
 #include "mien/core/random.hpp"
 #include "mien/io/model_file.hpp"
+#include "mien/optim/moving_average.hpp"
 #include "mien/optim/schedules.hpp"
 #include "mien/train/history.hpp"
 
@@ -298,22 +299,12 @@ class Checkpoints {
 
   template <class T, class Device>
   void add_optimiser(const std::string& name, optim::Optimiser<T, Device>& optimiser) {
-    add({name, false,
-         [&optimiser, name](detail::CheckpointWriter& writer) {
-           const optim::OptimiserState<T> state = optimiser.state();
-           for (const auto& [path, tensor] : state.tensors) writer.add(name + "." + path, tensor);
-           writer.set(name, detail::numbers_to_json(state.numbers));
-         },
-         [&optimiser, name](const detail::CheckpointReader& reader) -> std::function<void()> {
-           optim::OptimiserState<T> state;
-           state.numbers = reader.numbers(name);
-           for (const std::string& path : reader.file().names())
-             if (path.starts_with(name + "."))
-               state.tensors[path.substr(name.size() + 1)] = reader.file().tensor<T>(path);
-           const optim::OptimiserState<T> before = optimiser.state();
-           optimiser.set_state(state);
-           return [&optimiser, before] { optimiser.set_state(before); };
-         }});
+    add_tensors_and_numbers<T>(name, optimiser);
+  }
+
+  template <class T, class Device>
+  void add_moving_average(const std::string& name, optim::MovingAverage<T, Device>& average) {
+    add_tensors_and_numbers<T>(name, average);
   }
 
   /// Anything with `state()` and `set_state` of named numbers.
@@ -414,6 +405,27 @@ class Checkpoints {
     for (const auto& known : parts_) is_free = is_free && known.name != part.name;
     if (!is_free) throw ValueError(detail::text("Checkpoints: a part cannot be named `", part.name, "`, or not again"));
     parts_.push_back(std::move(part));
+  }
+
+  /// Anything with `state()` and `set_state` of named tensors and numbers.
+  template <class T, class Owner>
+  void add_tensors_and_numbers(const std::string& name, Owner& owner) {
+    add({name, false,
+         [&owner, name](detail::CheckpointWriter& writer) {
+           const optim::OptimiserState<T> state = owner.state();
+           for (const auto& [path, tensor] : state.tensors) writer.add(name + "." + path, tensor);
+           writer.set(name, detail::numbers_to_json(state.numbers));
+         },
+         [&owner, name](const detail::CheckpointReader& reader) -> std::function<void()> {
+           optim::OptimiserState<T> state;
+           state.numbers = reader.numbers(name);
+           for (const std::string& path : reader.file().names())
+             if (path.starts_with(name + "."))
+               state.tensors[path.substr(name.size() + 1)] = reader.file().tensor<T>(path);
+           const optim::OptimiserState<T> before = owner.state();
+           owner.set_state(state);
+           return [&owner, before] { owner.set_state(before); };
+         }});
   }
 
   std::string part_names() const {

@@ -169,4 +169,49 @@ ValenceArousal concordance(const Tensor<T>& prediction, const Tensor<T>& target,
   return {both(0), both(1)};
 }
 
+/// Predictions and targets of (valence, arousal) pairs, batch after batch, so that the measures are of all frames
+/// pooled and not means over batches.
+class AffectRecord {
+ public:
+  /// Both [..., 2]; the mask [...] leaves out frames that are 0 in it. Throws ShapeError for other shapes, adding
+  /// nothing.
+  template <class T>
+  void add(const Tensor<T>& prediction, const Tensor<T>& target, const Tensor<std::uint8_t>& mask = {}) {
+    ops::check_regression("AffectRecord", prediction, target, mask);
+    if (prediction.size(-1) != 2)
+      throw ShapeError(detail::text("AffectRecord: prediction ", prediction.shape(), ", expected [..., 2]"));
+    const Tensor<T> x = prediction.contiguous();
+    const Tensor<T> y = target.contiguous();
+    const Tensor<std::uint8_t> counts = mask.contiguous();
+    for (Index frame = 0; frame < x.elements() / 2; ++frame) {
+      if (mask.defined() && counts.data()[frame] == 0) continue;
+      for (Index i = 2 * frame; i < 2 * frame + 2; ++i) {
+        predictions_.push_back(static_cast<double>(x.data()[i]));
+        targets_.push_back(static_cast<double>(y.data()[i]));
+      }
+    }
+  }
+
+  /// All frames of another record too.
+  void add(const AffectRecord& other) {
+    predictions_.insert(predictions_.end(), other.predictions_.begin(), other.predictions_.end());
+    targets_.insert(targets_.end(), other.targets_.begin(), other.targets_.end());
+  }
+
+  Index frames() const { return static_cast<Index>(targets_.size()) / 2; }
+
+  /// As the function of this name; 0 without frames.
+  ValenceArousal concordance() const { return metrics::concordance(pairs(predictions_), pairs(targets_)); }
+  /// 0 without frames.
+  double mean_squared_error() const { return metrics::mean_squared_error(pairs(predictions_), pairs(targets_)); }
+
+ private:
+  Tensor<double> pairs(const std::vector<double>& numbers) const {
+    return Tensor<double>::from({frames(), 2}, numbers);
+  }
+
+  std::vector<double> predictions_;
+  std::vector<double> targets_;
+};
+
 }  // namespace mien::metrics

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdio>
 #include <iostream>
+#include <optional>
 #include <ostream>
 #include <string>
 #include <string_view>
@@ -37,8 +38,8 @@ struct ProgressState {
   Index epochs = 0;
   Index batch = 0;  ///< done in this epoch
   Index batches = 0;
-  double loss = 0;  ///< means over this epoch so far
-  double accuracy = 0;
+  double loss = 0;                                ///< means over this epoch so far
+  std::optional<double> accuracy = std::nullopt;  ///< of networks that tell classes
   double learning_rate = 0;
 };
 
@@ -55,13 +56,25 @@ inline std::string format_duration(double seconds) {
   return out;
 }
 
+namespace detail {
+
+/// As printf does it.
+template <class... Numbers>
+std::string printed(const char* format, Numbers... numbers) {
+  char out[160];
+  std::snprintf(out, sizeof out, format, numbers...);
+  return out;
+}
+
+}  // namespace detail
+
 /// "epoch 3/20  17/40  loss 1.2345  accuracy 67.8 %  rate 0.001  2:03 left"
 inline std::string format_progress(const ProgressState& state, double seconds_left) {
-  char numbers[120];
-  std::snprintf(numbers, sizeof numbers, "loss %.4f  accuracy %.1f %%  rate %.3g", state.loss, 100 * state.accuracy,
-                state.learning_rate);
   return mien::detail::text("epoch ", state.epoch, "/", state.epochs, "  ", state.batch, "/", state.batches, "  ",
-                            std::string_view(numbers), "  ", format_duration(seconds_left), " left");
+                            detail::printed("loss %.4f", state.loss),
+                            state.accuracy ? detail::printed("  accuracy %.1f %%", 100 * *state.accuracy) : "",
+                            detail::printed("  rate %.3g", state.learning_rate), "  ", format_duration(seconds_left),
+                            " left");
 }
 
 namespace detail {

@@ -1,7 +1,7 @@
 #pragma once
 
-/// The usual loop of training a classifier. Whoever needs another one writes it from the same parts: optimisers,
-/// `Checkpoints`, `Progress` and `History` know nothing of it.
+/// The usual loop of training a network that tells classes, valence and arousal, or both. Whoever needs another one
+/// writes it from the same parts: optimisers, `Checkpoints`, `Progress` and `History` know nothing of it.
 ///
 ///     train::Trainer<float> trainer(adam, {.epochs = 20, .seed = 1, .work_dir = "work", .resume = true,
 ///                                          .progress = {.stream = &std::cerr}});
@@ -11,6 +11,13 @@
 ///       const Variable<float> logits = accm(batch.maps);
 ///       return train::BatchOutput<float>{cross_entropy(logits, batch.labels), logits.value(), batch.labels};
 ///     });
+///
+/// For valence and arousal, with `.criterion = train::Criterion::concordance`:
+///
+///       const Variable<float> affect = network(batch.frames);   // [B, 2]
+///       return train::BatchOutput<float>{.loss = affect_loss(affect, batch.affect, batch.affect_mask),
+///                                        .affect = affect.value(), .affect_target = batch.affect,
+///                                        .affect_mask = batch.affect_mask};
 
 #include <algorithm>
 #include <chrono>
@@ -21,6 +28,7 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -37,24 +45,31 @@
 
 namespace mien::train {
 
-/// What a model makes of a batch.
+/// What a model makes of a batch: classes, valence and arousal, or both.
 template <class T, class Device = Cpu>
 struct BatchOutput {
-  Variable<T, Device> loss;   ///< one element, the mean over the samples
-  Tensor<T, Device> logits;   ///< [samples, classes]
-  std::vector<Index> labels;  ///< one a sample
+  Variable<T, Device> loss;          ///< one element, the mean over the samples
+  Tensor<T, Device> logits = {};     ///< [samples, classes]; undefined of a network without classes
+  std::vector<Index> labels = {};    ///< one a sample, negative for samples that have none
+  Tensor<T, Device> affect = {};     ///< predicted valence and arousal, [..., 2]; undefined of a network without them
+  Tensor<float> affect_target = {};  ///< of the same shape
+  Tensor<std::uint8_t> affect_mask = {};  ///< [...], 0 for what was not annotated; undefined: all was
 };
 
-/// What makes one epoch better than another, on validation data.
-enum class Criterion { mean_recall, accuracy, loss };
+/// What makes one epoch better than another, on validation data. Concordance is the mean CCC of valence and arousal,
+/// squared error their mean squared error.
+enum class Criterion { mean_recall, accuracy, loss, concordance, squared_error };
 
 /// When a schedule goes on: after each batch, or after each epoch. ReduceOnPlateau watches the validation loss.
 enum class ScheduleStep { batch, epoch };
 
 /// How good a model is on a data set.
 struct Evaluation {
-  double loss = 0;  ///< mean over the samples
-  metrics::ConfusionMatrix confusion;
+  double loss = 0;                        ///< mean over the samples
+  bool tells_classes = false;             ///< whether there were logits
+  bool tells_affect = false;              ///< whether there were valence and arousal
+  metrics::ConfusionMatrix confusion{1};  ///< of the samples that have a label
+  metrics::AffectRecord affect = {};      ///< all frames that were annotated
 };
 
 struct TrainerOptions {
@@ -105,6 +120,10 @@ inline std::string_view criterion_name(Criterion criterion) {
       return "mean recall";
     case Criterion::accuracy:
       return "accuracy";
+    case Criterion::concordance:
+      return "concordance";
+    case Criterion::squared_error:
+      return "squared error";
     case Criterion::loss:
       break;
   }
@@ -159,6 +178,16 @@ class Trainer {
     modes_.push_back([&module](bool training) { module.train(training); });
   }
 
+  /// Weights that are averaged over the steps. Validation sees them, the best epoch keeps them as the network's own,
+  /// and so they are what the network holds when `fit` returns, unless it was interrupted. Throws ValueError if there
+  /// is an average already.
+  void set_moving_average(optim::MovingAverage<T, Device>& average) {
+    checkpoints_.add_moving_average("moving average", average);
+    checkpoints_.set("trainer moving average", detail::text(detail::exact_digits(average.options().decay),
+                                                            average.options().warm_up ? " with warm-up" : ""));
+    average_ = &average;
+  }
+
   /// Throws ValueError if there is a schedule already, and for one that watches the validation loss by batch.
   template <class Schedule>
   void set_schedule(Schedule& schedule, ScheduleStep when) {
@@ -205,7 +234,10 @@ class Trainer {
         set_training(false);
         return result;
       }
-      const Evaluation evaluation = evaluate(validation, step);
+      const Evaluation evaluation = [&] {
+        const auto averaged = averaged_weights();
+        return evaluate(validation, step);
+      }();
       finish_epoch(state, evaluation, {seconds_since(begun), time.waited / std::max(time.training, 1e-9)}, progress);
     }
     result.stopped_early = state.epoch < options_.epochs;
@@ -213,30 +245,79 @@ class Trainer {
       progress.line(detail::text("no improvement in ", state.epochs_without_improvement, " epochs; best was epoch ",
                                  state.best_epoch));
     // Without a best epoch, a best.safetensors in the folder is another training's.
-    if (options_.restore_best && state.best_epoch > 0) checkpoints_.load_best();
+    if (options_.restore_best && state.best_epoch > 0) {
+      checkpoints_.load_best();
+    } else if (average_) {
+      average_->swap();
+    }
     set_training(false);
     return result;
   }
 
-  /// Loss and confusion matrix over all batches, in evaluation and without recording. Throws ValueError if there are
-  /// none.
+  /// Loss, confusion matrix, and valence and arousal over all batches, in evaluation and without recording. Throws
+  /// ValueError if there are none.
   template <class Loader, class Step>
   Evaluation evaluate(const Loader& loader, const Step& step) {
     const NoGradient not_recorded;
     set_training(false);
-    std::optional<metrics::ConfusionMatrix> confusion;
-    double loss = 0;
+    Evaluation out;
+    double samples = 0;
     for (const auto& batch : loader.epoch(0, 0)) {
       const BatchOutput<T, Device> output = step(batch);
-      if (!confusion) confusion.emplace(output.logits.size(-1));
-      confusion->add(output.labels, metrics::predicted_classes(output.logits.contiguous().template to<Cpu>()));
-      loss += static_cast<double>(output.loss.item()) * static_cast<double>(output.labels.size());
+      const double weight = samples_in(output);
+      out.loss += static_cast<double>(output.loss.item()) * weight;
+      samples += weight;
+      if (output.logits.defined()) {
+        if (!std::exchange(out.tells_classes, true)) out.confusion = metrics::ConfusionMatrix(output.logits.size(-1));
+        const std::vector<Index> predictions = predictions_of(output);
+        for (std::size_t i = 0; i < predictions.size(); ++i)
+          if (output.labels[i] >= 0) out.confusion.add(output.labels[i], predictions[i]);
+      }
+      if (output.affect.defined()) {
+        out.tells_affect = true;
+        out.affect.add(output.affect.contiguous().template to<Cpu>().template cast<double>(),
+                       output.affect_target.template cast<double>(), output.affect_mask);
+      }
     }
-    if (!confusion) throw ValueError("Trainer: no batches to evaluate");
-    return {loss / static_cast<double>(std::max<Index>(1, confusion->total())), *confusion};
+    if (!out.tells_classes && !out.tells_affect) throw ValueError("Trainer: no batches to evaluate");
+    out.loss /= std::max(1.0, samples);
+    return out;
   }
 
  private:
+  /// The networks have their averages, if there are any, as long as the result lives.
+  auto averaged_weights() {
+    using InPlace = typename optim::MovingAverage<T, Device>::InPlace;
+    return average_ ? std::make_unique<InPlace>(*average_) : std::unique_ptr<InPlace>();
+  }
+
+  /// Throws ShapeError unless there is a label a row of logits.
+  static std::vector<Index> predictions_of(const BatchOutput<T, Device>& output) {
+    std::vector<Index> out = metrics::predicted_classes(output.logits.contiguous().template to<Cpu>());
+    if (out.size() != output.labels.size())
+      throw ShapeError(
+          detail::text("Trainer: logits ", output.logits.shape(), " for ", output.labels.size(), " labels"));
+    return out;
+  }
+
+  /// What a batch's loss is the mean of: its labels, or without classes the frames that were annotated. Throws
+  /// ValueError if it has neither classes nor valence and arousal.
+  static double samples_in(const BatchOutput<T, Device>& output) {
+    if (output.logits.defined()) return static_cast<double>(output.labels.size());
+    if (!output.affect.defined()) throw ValueError("Trainer: a batch's output has neither logits nor affect");
+    return static_cast<double>(backend::count_rows(output.affect_mask.contiguous(), output.affect.elements() / 2));
+  }
+
+  /// Throws ValueError if the criterion cannot be told from such batches: better now than after an epoch.
+  void require_criterion(const BatchOutput<T, Device>& output) const {
+    const bool of_classes = options_.criterion == Criterion::mean_recall || options_.criterion == Criterion::accuracy;
+    const bool of_affect =
+        options_.criterion == Criterion::concordance || options_.criterion == Criterion::squared_error;
+    if ((of_classes && !output.logits.defined()) || (of_affect && !output.affect.defined()))
+      throw ValueError(detail::text("Trainer: the criterion is the ", detail::criterion_name(options_.criterion),
+                                    ", but batches' outputs have no ", of_classes ? "logits" : "affect"));
+  }
+
   void set_training(bool training) {
     for (const auto& set_mode : modes_) set_mode(training);
   }
@@ -319,8 +400,8 @@ class Trainer {
                      .epochs = options_.epochs,
                      .batch = state.batch,
                      .batches = batches,
-                     .loss = mean_of(state, "loss"),
-                     .accuracy = mean_of(state, "correct"),
+                     .loss = loss_of(state),
+                     .accuracy = has_sum(state, "labelled") ? std::optional(accuracy_of(state)) : std::nullopt,
                      .learning_rate = optimiser_.learning_rate()});
     if (options_.stop_requested && options_.stop_requested()) return false;
     if (options_.checkpoint_batches > 0 && state.batch % options_.checkpoint_batches == 0)
@@ -334,16 +415,20 @@ class Trainer {
     const BatchOutput<T, Device> output = step(batch);
     const auto loss = static_cast<double>(output.loss.item());
     if (!std::isfinite(loss)) fail(detail::text("the loss is ", loss), batch, state);
-    const std::vector<Index> predictions = metrics::predicted_classes(output.logits.contiguous().template to<Cpu>());
-    if (predictions.size() != output.labels.size())
-      throw ShapeError(
-          detail::text("Trainer: logits ", output.logits.shape(), " for ", output.labels.size(), " labels"));
-    if (differentiate(output.loss, batch, state)) optimiser_.step();
-    const auto samples = static_cast<double>(output.labels.size());
+    require_criterion(output);
+    const double samples = samples_in(output);
+    const std::vector<Index> predictions = output.logits.defined() ? predictions_of(output) : std::vector<Index>();
+    if (differentiate(output.loss, batch, state)) {
+      optimiser_.step();
+      if (average_) average_->update();
+    }
     state.sums["loss"] += loss * samples;
     state.sums["samples"] += samples;
-    double& correct = state.sums["correct"];
-    for (std::size_t i = 0; i < predictions.size(); ++i) correct += predictions[i] == output.labels[i] ? 1 : 0;
+    for (std::size_t i = 0; i < predictions.size(); ++i) {
+      if (output.labels[i] < 0) continue;
+      state.sums["labelled"] += 1;
+      state.sums["correct"] += predictions[i] == output.labels[i] ? 1 : 0;
+    }
   }
 
   /// Leaves the gradients of a loss, clipped, in the parameters. False if this batch has to be left out.
@@ -378,12 +463,16 @@ class Trainer {
                              saved ? "; the last good checkpoint is " + checkpoints_.last_file().string() : ""));
   }
 
-  static double mean_of(const TrainingState& state, const char* sum) {
-    const auto samples = state.sums.find("samples");
-    const auto found = state.sums.find(sum);
-    if (samples == state.sums.end() || found == state.sums.end() || samples->second == 0) return 0;
-    return found->second / samples->second;
+  static bool has_sum(const TrainingState& state, const char* sum) { return state.sums.contains(sum); }
+
+  /// One sum divided by another; 0 if either is missing.
+  static double ratio(const TrainingState& state, const char* sum, const char* count) {
+    if (!has_sum(state, sum) || !has_sum(state, count)) return 0;
+    const double whole = state.sums.at(count);
+    return whole == 0 ? 0 : state.sums.at(sum) / whole;
   }
+  static double loss_of(const TrainingState& state) { return ratio(state, "loss", "samples"); }
+  static double accuracy_of(const TrainingState& state) { return ratio(state, "correct", "labelled"); }
 
   double measure(const Evaluation& evaluation) const {
     switch (options_.criterion) {
@@ -391,6 +480,10 @@ class Trainer {
         return evaluation.confusion.mean_recall();
       case Criterion::accuracy:
         return evaluation.confusion.accuracy();
+      case Criterion::concordance:
+        return evaluation.affect.concordance().mean();
+      case Criterion::squared_error:
+        return evaluation.affect.mean_squared_error();
       case Criterion::loss:
         break;
     }
@@ -400,7 +493,8 @@ class Trainer {
   bool is_better(double metric, const TrainingState& state) const {
     if (std::isnan(metric)) return false;
     if (state.best_epoch == 0) return true;
-    return options_.criterion == Criterion::loss ? metric < state.best_metric : metric > state.best_metric;
+    const bool less_is_better = options_.criterion == Criterion::loss || options_.criterion == Criterion::squared_error;
+    return less_is_better ? metric < state.best_metric : metric > state.best_metric;
   }
 
   /// What the line about an epoch tells of its time.
@@ -409,22 +503,47 @@ class Trainer {
     double waited_share = 0;  ///< of training
   };
 
+  /// A row of the history.
+  History::Values columns(double train_loss, double train_accuracy, const Evaluation& evaluation) const {
+    History::Values out{{"learning_rate", optimiser_.learning_rate()}, {"train_loss", train_loss}};
+    if (evaluation.tells_classes) out.emplace_back("train_accuracy", train_accuracy);
+    out.emplace_back("validation_loss", evaluation.loss);
+    if (evaluation.tells_classes) {
+      out.emplace_back("validation_accuracy", evaluation.confusion.accuracy());
+      out.emplace_back("validation_mean_recall", evaluation.confusion.mean_recall());
+      out.emplace_back("validation_macro_f1", evaluation.confusion.macro_f1());
+    }
+    if (evaluation.tells_affect) {
+      const metrics::ValenceArousal concordance = evaluation.affect.concordance();
+      out.emplace_back("validation_ccc", concordance.mean());
+      out.emplace_back("validation_ccc_valence", concordance.valence);
+      out.emplace_back("validation_ccc_arousal", concordance.arousal);
+      out.emplace_back("validation_mse", evaluation.affect.mean_squared_error());
+    }
+    return out;
+  }
+
+  static std::string in_words(const Evaluation& evaluation) {
+    std::string out;
+    if (evaluation.tells_classes)
+      out += detail::printed("  accuracy %.1f %%  mean recall %.1f %%", 100 * evaluation.confusion.accuracy(),
+                             100 * evaluation.confusion.mean_recall());
+    if (evaluation.tells_affect)
+      out += detail::printed("  CCC of valence %.3f  of arousal %.3f", evaluation.affect.concordance().valence,
+                             evaluation.affect.concordance().arousal);
+    return out;
+  }
+
   void finish_epoch(TrainingState& state, const Evaluation& evaluation, const Pace& pace, Progress& progress) {
     const double metric = measure(evaluation);
-    const double train_loss = mean_of(state, "loss");
-    const double train_accuracy = mean_of(state, "correct");
+    const double train_loss = loss_of(state);
+    const double train_accuracy = accuracy_of(state);
     const double left_out = state.sums["left out"];
     const bool better = is_better(metric, state);
     state.epoch += 1;
     state.batch = 0;
     state.sums.clear();
-    state.history.add(state.epoch, {{"learning_rate", optimiser_.learning_rate()},
-                                    {"train_loss", train_loss},
-                                    {"train_accuracy", train_accuracy},
-                                    {"validation_loss", evaluation.loss},
-                                    {"validation_accuracy", evaluation.confusion.accuracy()},
-                                    {"validation_mean_recall", evaluation.confusion.mean_recall()},
-                                    {"validation_macro_f1", evaluation.confusion.macro_f1()}});
+    state.history.add(state.epoch, columns(train_loss, train_accuracy, evaluation));
     if (better) {
       state.best_epoch = state.epoch;
       state.best_metric = metric;
@@ -434,24 +553,25 @@ class Trainer {
     }
     const double rate = optimiser_.learning_rate();
     if (advance_schedule_ && schedule_step_ == ScheduleStep::epoch) advance_schedule_(evaluation.loss);
-    if (better) checkpoints_.save_best(state);
+    if (better) {
+      const auto averaged = averaged_weights();
+      checkpoints_.save_best(state);
+    }
     checkpoints_.save_last(state);
     if (!options_.work_dir.empty()) state.history.save(options_.work_dir / "history.csv");
 
-    char numbers[280];
-    std::snprintf(
-        numbers, sizeof numbers,
-        "loss %.4f  accuracy %.1f %%  |  validation loss %.4f  accuracy %.1f %%  mean recall %.1f %%  |  rate "
-        "%.3g  %.1f s, waited for data: %.1f %%",
-        train_loss, 100 * train_accuracy, evaluation.loss, 100 * evaluation.confusion.accuracy(),
-        100 * evaluation.confusion.mean_recall(), rate, pace.seconds, 100 * pace.waited_share);
-    progress.line(detail::text("epoch ", state.epoch, "/", options_.epochs, "  ", std::string_view(numbers),
-                               left_out > 0 ? detail::text("  batches left out: ", left_out) : "",
-                               better ? "  best" : ""));
+    progress.line(
+        detail::text("epoch ", state.epoch, "/", options_.epochs, "  ", detail::printed("loss %.4f", train_loss),
+                     evaluation.tells_classes ? detail::printed("  accuracy %.1f %%", 100 * train_accuracy) : "",
+                     detail::printed("  |  validation loss %.4f", evaluation.loss), in_words(evaluation),
+                     detail::printed("  |  rate %.3g  %.1f s, waited for data: %.1f %%", rate, pace.seconds,
+                                     100 * pace.waited_share),
+                     left_out > 0 ? detail::text("  batches left out: ", left_out) : "", better ? "  best" : ""));
     if (options_.on_epoch) options_.on_epoch(state, evaluation);
   }
 
   optim::Optimiser<T, Device>& optimiser_;
+  optim::MovingAverage<T, Device>* average_ = nullptr;
   TrainerOptions options_;
   Checkpoints checkpoints_;
   std::optional<optim::LossScale> loss_scale_;

@@ -34,6 +34,19 @@ template <class T>
 void cross_entropy_gradient(const T* log_probabilities, const CrossEntropyRows& rows, const float* totals,
                             const T* upstream, T* gradient, cudaStream_t stream);
 
+/// The same of targets [rows, classes], a number for each class, and with the focal factor (1 - p)^gamma. Without
+/// targets (null) those of the labels stand for them. Labels and what says which of them do not count are read then
+/// alone; a row whose targets are all 0 does not count. The workspace is that of `cross_entropy`.
+template <class T>
+void soft_cross_entropy(const T* log_probabilities, const T* targets, const CrossEntropyRows& rows, float focal_gamma,
+                        float* workspace, float* totals, T* loss, cudaStream_t stream);
+
+/// Its gradient for the logits, given the totals; it may not be written over what it reads.
+template <class T>
+void soft_cross_entropy_gradient(const T* log_probabilities, const T* targets, const CrossEntropyRows& rows,
+                                 float focal_gamma, const float* totals, const T* upstream, T* gradient,
+                                 cudaStream_t stream);
+
 /// first_wrong = the first row whose label is neither a class nor ignored, or -1.
 void count_wrong_labels(const std::int64_t* labels, std::int64_t rows, std::int64_t classes, bool has_ignored,
                         std::int64_t ignored, std::int64_t* first_wrong, cudaStream_t stream);

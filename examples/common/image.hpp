@@ -1,0 +1,133 @@
+#pragma once
+
+/// Networks over single images for the example programs: which one, for classes, for valence and arousal or for both,
+/// fine-tuned from weights of other data, and model files that say what they are.
+
+#include <filesystem>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "experiment.hpp"
+#include "mien/data/augmentation.hpp"
+#include "mien/data/data_set.hpp"
+#include "mien/models/densenet.hpp"
+#include "mien/models/resnet.hpp"
+#include "mien/models/vit.hpp"
+#include "targets.hpp"
+
+namespace mien::examples {
+
+// --- options --------------------------------------------------------------------------------------------------------
+
+/// The form of a network and of its input.
+struct ImageModelOptions {
+  std::string model = "resnet18_small";
+  data::FrameOptions frame = {};
+  double dropout = 0;
+  Index classes = 0;    ///< 0: no classes
+  bool affect = false;  ///< valence and arousal, after the classes
+
+  Index outputs() const { return classes + (affect ? 2 : 0); }
+};
+
+/// The command line's words for a network.
+struct ImageFormOptions {
+  ImageModelOptions model = {};
+  Index side = 0;      ///< 0: 48 for the small forms, 224 for the others
+  Index channels = 0;  ///< 0: 1 for the small forms, 3 for the others
+};
+
+void add_image_model_options(CLI::App& app, ImageFormOptions& options);
+
+/// How weights of other data are used.
+struct FineTuningOptions {
+  std::string weights = {};
+  std::string freeze = {};        ///< layers, separated by commas
+  double head_learning_rate = 0;  ///< 0: that of all others
+};
+
+void add_fine_tuning_options(CLI::App& app, FineTuningOptions& options);
+
+/// The form for so many classes.
+ImageModelOptions fitted(const ImageFormOptions& options, Index classes, bool affect);
+
+// --- the network ----------------------------------------------------------------------------------------------------
+
+/// Any of the networks under its own parameter names.
+template <class Device>
+class ImageNetwork : public nn::Module<ImageNetwork<Device>, float, Device> {
+ public:
+  explicit ImageNetwork(const ImageModelOptions& options);
+
+  /// Images [N, side, side, channels].
+  Output<Device> operator()(const Variable<float, Device>& images);
+
+  /// The name of the last layer.
+  const char* head() const;
+
+  void visit(auto&& child) {
+    std::visit([&](auto& network) { network.visit(child); }, network_);
+  }
+
+ private:
+  using Network = std::variant<models::ResNet18<float, Device>, models::ResNet50<float, Device>,
+                               models::DenseNet<float, Device>, models::VisionTransformer<float, Device>>;
+
+  static Network make(const ImageModelOptions& options);
+  Network network_;
+  ImageModelOptions options_;
+};
+
+/// A network with all that is needed to use it. What goes in and comes out is on the host.
+template <class Device>
+struct ImageModel {
+  ImageModelOptions options;
+  std::vector<std::string> class_names;
+  ImageNetwork<Device> network;
+
+  ImageModel(const ImageModelOptions& form, std::vector<std::string> names);
+
+  /// Of images [N, side, side, channels], in evaluation.
+  Answer answer(const Tensor<float>& images);
+};
+
+// --- model files ----------------------------------------------------------------------------------------------------
+
+/// With all that `load_image_model` needs on any device, and a self-check.
+template <class Device>
+void save_image_model(ImageModel<Device>& model, const std::filesystem::path& path);
+
+/// Throws FileError for a file that is none of ours, or damaged.
+template <class Device>
+ImageModel<Device> load_image_model(const std::filesystem::path& path);
+
+// --- training -------------------------------------------------------------------------------------------------------
+
+template <class Device>
+struct TrainedImage {
+  ImageModel<Device> model;
+  train::History history;
+};
+
+template <class Device>
+TrainedImage<Device> train_image(const data::FrameSequences& data, const Parts& parts, const RunPlace& place,
+                                 const ImageModelOptions& form, const data::ClipAugmentation& augmentation,
+                                 const TrainingOptions& training, const TargetOptions& targets,
+                                 const FineTuningOptions& fine_tuning, const Program& program);
+
+/// What the network says of some samples.
+template <class Device>
+Predictions predict_image(ImageModel<Device>& model, const data::FrameSequences& data,
+                          const std::vector<Index>& samples, const data::ClipAugmentation& augmentation,
+                          const TrainingOptions& training, std::uint64_t seed);
+
+/// The whole of a program over images, once its options are read: `affect_wanted` for valence and arousal,
+/// `classes_wanted` for classes.
+template <class Device>
+void run_image_experiment(const data::FrameSequences& data, const SplitOptions& split, const ImageFormOptions& form,
+                          const data::ClipAugmentation& augmentation, const TrainingOptions& training,
+                          const TargetOptions& targets, const FineTuningOptions& fine_tuning, bool classes_wanted,
+                          bool affect_wanted, const Program& program);
+
+}  // namespace mien::examples
