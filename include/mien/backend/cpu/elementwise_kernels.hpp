@@ -21,8 +21,8 @@ struct ElementwiseKernels {
   WithTensor* where_positive;  ///< b where a > 0, else 0
   WithTensor* sigmoid_gradient;
   WithTensor* tanh_gradient;
-  WithTensor* gelu_gradient;  ///< of the input, and upstream
-  OfTensor* gelu;
+  WithTensor* gelu_gradient;  ///< of the input, and upstream; none of whole numbers
+  OfTensor* gelu;             ///< none of whole numbers
   WithNumber* scale;
   WithNumber* at_least;  ///< no less than the number; a NaN stays
   WithNumber* at_most;
