@@ -80,6 +80,18 @@ __device__ void store_loss(const Losses& sums, float* totals, T* loss) {
   *loss = from_float<T>(sums.weight > 0 ? sums.loss / sums.weight : 0);
 }
 
+/// Adds up a block's rows: for the second kernel, or for good where there is one block alone.
+template <class T>
+__device__ void finish_block(const Losses& own, Losses* partial, float* totals, T* loss) {
+  const Losses sums = sum_of_block(own);
+  if (threadIdx.x != 0) return;
+  if (gridDim.x == 1) {
+    store_loss(sums, totals, loss);
+  } else {
+    partial[blockIdx.x] = sums;
+  }
+}
+
 template <class T, int lanes>
 __global__ void __launch_bounds__(loss_threads, 1)
     sum_losses(const T* log_probabilities, CrossEntropyRows rows, Index rows_of_block, Losses* partial, float* totals,
@@ -105,13 +117,7 @@ __global__ void __launch_bounds__(loss_threads, 1)
     if (spread == 0) continue;
     for (Index c = lane; c < rows.classes; c += lanes) own.loss -= spread * weight_of(rows, c) * to_float(log_p[c]);
   }
-  const Losses sums = sum_of_block(own);
-  if (threadIdx.x != 0) return;
-  if (gridDim.x == 1) {
-    store_loss(sums, totals, loss);
-  } else {
-    partial[blockIdx.x] = sums;
-  }
+  finish_block(own, partial, totals, loss);
 }
 
 template <class T>
@@ -222,13 +228,7 @@ __global__ void __launch_bounds__(loss_threads, 1)
       if (target != 0) own.loss += target * focal_term(to_float(log_probabilities[row * rows.classes + c]), gamma).loss;
     }
   }
-  const Losses sums = sum_of_block(own);
-  if (threadIdx.x != 0) return;
-  if (gridDim.x == 1) {
-    store_loss(sums, totals, loss);
-  } else {
-    partial[blockIdx.x] = sums;
-  }
+  finish_block(own, partial, totals, loss);
 }
 
 template <class T, int lanes>

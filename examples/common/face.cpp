@@ -7,12 +7,10 @@
 
 #include "mien/autograd/multi_stage_loss.hpp"
 #include "mien/autograd/softmax.hpp"
-#include "mien/core/precision.hpp"
 #include "mien/data/face_clips.hpp"
 #include "mien/data/fer2013.hpp"
 #include "mien/data/frame_folders.hpp"
-#include "mien/io/model_file.hpp"
-#include "model_metadata.hpp"
+#include "model_files.hpp"
 #include "training.hpp"
 
 namespace mien::examples {
@@ -74,12 +72,6 @@ const std::map<std::string, data::Normalisation>& normalisations() {
       {"imagenet", data::imagenet_normalisation},
       {"centred", {{0.5F, 0.5F, 0.5F}, {0.25F, 0.25F, 0.25F}}},
       {"none", {}}};
-  return names;
-}
-
-const std::map<std::string, data::Fit>& fits() {
-  static const std::map<std::string, data::Fit> names{
-      {"crop", data::Fit::crop}, {"letterbox", data::Fit::letterbox}, {"stretch", data::Fit::stretch}};
   return names;
 }
 
@@ -256,21 +248,16 @@ FaceModelOptions fitted(const FaceFormOptions& options, Index classes) {
 namespace {
 
 io::Metadata face_metadata(const FaceModelOptions& options, const std::vector<std::string>& class_names) {
-  const Json form = {{"clips", options.clips},
-                     {"frames", options.frames},
-                     {"side", options.frame.side},
-                     {"channels", options.frame.channels},
-                     {"fit", name_of(fits(), options.frame.fit)},
-                     {"zoom", options.frame.zoom},
-                     {"mean", options.frame.normalisation.mean},
-                     {"deviation", options.frame.normalisation.deviation},
-                     {"layout", name_of(super_image_layouts(), options.network.layout)},
-                     {"fusion", name_of(view_fusions(), options.network.fusion)},
-                     {"small_stem", options.network.stem == models::Stem::small},
-                     {"widths", options.network.widths},
-                     {"lstm", options.lstm},
-                     {"feature_hidden", options.feature_hidden},
-                     {"emotion_hidden", options.emotion_hidden}};
+  Json form = {{"clips", options.clips},
+               {"frames", options.frames},
+               {"layout", name_of(super_image_layouts(), options.network.layout)},
+               {"fusion", name_of(view_fusions(), options.network.fusion)},
+               {"small_stem", options.network.stem == models::Stem::small},
+               {"widths", options.network.widths},
+               {"lstm", options.lstm},
+               {"feature_hidden", options.feature_hidden},
+               {"emotion_hidden", options.emotion_hidden}};
+  add_frame(form, options.frame);
   return {{"model", "sistcm_resnet18"}, {"class_names", Json(class_names).dump()}, {"options", form.dump()}};
 }
 
@@ -279,12 +266,7 @@ FaceModelOptions stored_form(const Json& stored, const std::string& path, Index 
   try {
     options.clips = stored.at("clips");
     options.frames = stored.at("frames");
-    options.frame = {.side = stored.at("side"),
-                     .channels = stored.at("channels"),
-                     .fit = fits().at(stored.at("fit")),
-                     .zoom = stored.at("zoom"),
-                     .normalisation = {stored.at("mean").get<std::array<float, 3>>(),
-                                       stored.at("deviation").get<std::array<float, 3>>()}};
+    options.frame = stored_frame(stored);
     options.network = {.classes = classes,
                        .layout = super_image_layouts().at(stored.at("layout")),
                        .fusion = view_fusions().at(stored.at("fusion")),
@@ -300,37 +282,24 @@ FaceModelOptions stored_form(const Json& stored, const std::string& path, Index 
   return options;
 }
 
-/// The self-check's probabilities. They are as exact as can be, since the file may be read on another device and with
-/// another precision.
-template <class Device>
-Tensor<float> check_output(FaceModel<Device>& model, const Tensor<float>& input) {
-  const PrecisionScope exact(Precision::highest);
+/// The self-check's probabilities.
+constexpr auto face_probabilities = [](auto& model, const Tensor<float>& input) {
   return model.answer(input).probabilities;
-}
+};
 
 }  // namespace
 
 template <class Device>
 void save_face_model(FaceModel<Device>& model, const std::filesystem::path& path) {
   const auto& frame = model.options.frame;
-  Tensor<float> input({1, model.options.clips, model.options.frames, frame.side, frame.side, frame.channels});
-  Generator(1).fill_uniform(input, -1, 1);
-  io::save(model.network, path,
-           {.metadata = face_metadata(model.options, model.class_names),
-            .check_input = input,
-            .check_output = check_output(model, input)});
+  save_model(model, path, face_metadata(model.options, model.class_names),
+             {1, model.options.clips, model.options.frames, frame.side, frame.side, frame.channels}, -1,
+             face_probabilities);
 }
 
 template <class Device>
 FaceModel<Device> load_face_model(const std::filesystem::path& path) {
-  const io::Safetensors file = io::read_safetensors(path);
-  const std::string name = path.string();
-  const Json stored = model_options(file.metadata(), name, "sistcm_resnet18");
-  const auto class_names = model_class_names(file.metadata(), name);
-  FaceModel<Device> model(stored_form(stored, name, static_cast<Index>(class_names.size())), class_names);
-  io::load_from(model.network, file, name,
-                {.self_check = [&](const Tensor<float>& input) { return check_output(model, input); }});
-  return model;
+  return load_model<FaceModel<Device>>(path, "sistcm_resnet18", stored_form, face_probabilities);
 }
 
 namespace {

@@ -6,14 +6,12 @@
 #include <utility>
 
 #include "mien/autograd/softmax.hpp"
-#include "mien/core/precision.hpp"
 #include "mien/data/gesture_maps.hpp"
 #include "mien/data/gesture_sequences.hpp"
 #include "mien/data/natural_order.hpp"
 #include "mien/io/joint_table.hpp"
-#include "mien/io/model_file.hpp"
 #include "mien/io/openpose.hpp"
-#include "model_metadata.hpp"
+#include "model_files.hpp"
 #include "training.hpp"
 
 namespace mien::examples {
@@ -264,39 +262,25 @@ GestureModelOptions stored_form(const Json& stored, const std::string& path, Ind
   return options;
 }
 
-/// The self-check's logits. They are as exact as can be, since the file may be read on another device and with another
-/// precision.
-template <class Device>
-Tensor<float> check_output(GestureModel<Device>& model, const Tensor<float>& input) {
+/// The self-check's logits.
+constexpr auto gesture_logits = []<class Device>(GestureModel<Device>& model, const Tensor<float>& input) {
   const NoGradient not_recorded;
-  const PrecisionScope exact(Precision::highest);
   model.network.evaluate();
   return model.network(Variable<float, Device>(input.to<Device>())).value().template to<Cpu>();
-}
+};
 
 }  // namespace
 
 template <class Device>
 void save_gesture_model(GestureModel<Device>& model, const std::filesystem::path& path) {
   const Index size = model.options.representation.size;
-  Tensor<float> input({1, size, size, model.options.network.joints});
-  Generator(1).fill_uniform(input, 0, 1);
-  io::save(model.network, path,
-           {.metadata = gesture_metadata(model.options, model.class_names),
-            .check_input = input,
-            .check_output = check_output(model, input)});
+  save_model(model, path, gesture_metadata(model.options, model.class_names),
+             {1, size, size, model.options.network.joints}, 0, gesture_logits);
 }
 
 template <class Device>
 GestureModel<Device> load_gesture_model(const std::filesystem::path& path) {
-  const io::Safetensors file = io::read_safetensors(path);
-  const std::string name = path.string();
-  const Json stored = model_options(file.metadata(), name, "accm");
-  const auto class_names = model_class_names(file.metadata(), name);
-  GestureModel<Device> model(stored_form(stored, name, static_cast<Index>(class_names.size())), class_names);
-  io::load_from(model.network, file, name,
-                {.self_check = [&](const Tensor<float>& input) { return check_output(model, input); }});
-  return model;
+  return load_model<GestureModel<Device>>(path, "accm", stored_form, gesture_logits);
 }
 
 GestureModelOptions fitted(GestureModelOptions options, const data::GestureSequences& data) {

@@ -1,17 +1,14 @@
 #include "image.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <iostream>
 #include <map>
 #include <type_traits>
 #include <utility>
 
-#include "mien/core/precision.hpp"
 #include "mien/data/face_clips.hpp"
-#include "mien/io/model_file.hpp"
-#include "model_metadata.hpp"
+#include "model_files.hpp"
 #include "training.hpp"
 
 namespace mien::examples {
@@ -32,12 +29,6 @@ const std::map<std::string, Form>& forms() {
 }
 
 bool is_small(const std::string& model) { return model.ends_with("_small"); }
-
-const std::map<std::string, data::Fit>& fits() {
-  static const std::map<std::string, data::Fit> names{
-      {"crop", data::Fit::crop}, {"letterbox", data::Fit::letterbox}, {"stretch", data::Fit::stretch}};
-  return names;
-}
 
 }  // namespace
 
@@ -76,6 +67,17 @@ void add_fine_tuning_options(CLI::App& app, FineTuningOptions& options) {
   app.add_option("--head-learning-rate", options.head_learning_rate, "of the last layer, 0 for that of all others")
       ->check(CLI::NonNegativeNumber)
       ->group(group);
+}
+
+void add_image_experiment_options(CLI::App& app, ImageExperimentOptions& options) {
+  add_face_data_options(app, options.data);
+  add_split_options(app, options.split);
+  add_image_model_options(app, options.form);
+  add_fine_tuning_options(app, options.fine_tuning);
+  add_class_target_options(app, options.targets);
+  add_mixup_option(app, options.targets);
+  add_clip_augmentation_options(app, options.augmentation);
+  add_training_options(app, options.training);
 }
 
 ImageModelOptions fitted(const ImageFormOptions& options, Index classes, bool affect) {
@@ -144,14 +146,8 @@ Answer ImageModel<Device>::answer(const Tensor<float>& images) {
 namespace {
 
 io::Metadata image_metadata(const ImageModelOptions& options, const std::vector<std::string>& class_names) {
-  const Json form = {{"network", options.model},
-                     {"side", options.frame.side},
-                     {"channels", options.frame.channels},
-                     {"fit", name_of(fits(), options.frame.fit)},
-                     {"zoom", options.frame.zoom},
-                     {"mean", options.frame.normalisation.mean},
-                     {"deviation", options.frame.normalisation.deviation},
-                     {"affect", options.affect}};
+  Json form = {{"network", options.model}, {"affect", options.affect}};
+  add_frame(form, options.frame);
   return {{"model", "image"}, {"class_names", Json(class_names).dump()}, {"options", form.dump()}};
 }
 
@@ -160,12 +156,7 @@ ImageModelOptions stored_form(const Json& stored, const std::string& path, Index
   try {
     options.model = stored.at("network");
     static_cast<void>(forms().at(options.model));
-    options.frame = {.side = stored.at("side"),
-                     .channels = stored.at("channels"),
-                     .fit = fits().at(stored.at("fit")),
-                     .zoom = stored.at("zoom"),
-                     .normalisation = {stored.at("mean").get<std::array<float, 3>>(),
-                                       stored.at("deviation").get<std::array<float, 3>>()}};
+    options.frame = stored_frame(stored);
     options.affect = stored.at("affect");
   } catch (const std::exception& error) {
     throw FileError(path, "__metadata__: options", error.what(), "the form of a network over images");
@@ -173,41 +164,27 @@ ImageModelOptions stored_form(const Json& stored, const std::string& path, Index
   return options;
 }
 
-/// The self-check's outputs, probabilities before valence and arousal. They are as exact as can be, since the file may
-/// be read on another device and with another precision.
-template <class Device>
-Tensor<float> check_output(ImageModel<Device>& model, const Tensor<float>& input) {
-  const PrecisionScope exact(Precision::highest);
+/// The self-check's outputs, probabilities before valence and arousal.
+constexpr auto image_outputs = [](auto& model, const Tensor<float>& input) {
   const Answer answer = model.answer(input);
   Tensor<float> out({input.size(0), model.options.outputs()});
   if (answer.probabilities.defined()) out.slice(1, 0, model.options.classes).copy_from(answer.probabilities);
   if (answer.affect.defined()) out.slice(1, model.options.classes, out.size(1)).copy_from(answer.affect);
   return out;
-}
+};
 
 }  // namespace
 
 template <class Device>
 void save_image_model(ImageModel<Device>& model, const std::filesystem::path& path) {
   const auto& frame = model.options.frame;
-  Tensor<float> input({1, frame.side, frame.side, frame.channels});
-  Generator(1).fill_uniform(input, -1, 1);
-  io::save(model.network, path,
-           {.metadata = image_metadata(model.options, model.class_names),
-            .check_input = input,
-            .check_output = check_output(model, input)});
+  save_model(model, path, image_metadata(model.options, model.class_names), {1, frame.side, frame.side, frame.channels},
+             -1, image_outputs);
 }
 
 template <class Device>
 ImageModel<Device> load_image_model(const std::filesystem::path& path) {
-  const io::Safetensors file = io::read_safetensors(path);
-  const std::string name = path.string();
-  const Json stored = model_options(file.metadata(), name, "image");
-  const auto class_names = model_class_names(file.metadata(), name);
-  ImageModel<Device> model(stored_form(stored, name, static_cast<Index>(class_names.size())), class_names);
-  io::load_from(model.network, file, name,
-                {.self_check = [&](const Tensor<float>& input) { return check_output(model, input); }});
-  return model;
+  return load_model<ImageModel<Device>>(path, "image", stored_form, image_outputs);
 }
 
 namespace {
@@ -260,35 +237,36 @@ Tensor<float> images_in(const data::FaceBatch& batch) {
 
 template <class Device>
 TrainedImage<Device> train_image(const data::FrameSequences& data, const Parts& parts, const RunPlace& place,
-                                 const ImageModelOptions& form, const data::ClipAugmentation& augmentation,
-                                 const TrainingOptions& training, const TargetOptions& targets,
-                                 const FineTuningOptions& fine_tuning, const Program& program) {
+                                 const ImageModelOptions& form, const ImageExperimentOptions& options,
+                                 const Program& program) {
   set_seed(place.seed);
   ImageModel<Device> model(form, form.classes > 0 ? data.class_names : std::vector<std::string>());
-  if (!fine_tuning.weights.empty()) start_from(model.network, fine_tuning.weights);
-  for (const std::string& layer : split_list(fine_tuning.freeze)) freeze_layer(model.network, layer);
+  if (!options.fine_tuning.weights.empty()) start_from(model.network, options.fine_tuning.weights);
+  for (const std::string& layer : split_list(options.fine_tuning.freeze)) freeze_layer(model.network, layer);
   const auto train_data = data.subset(parts.train);
-  const auto loader =
-      training_loader(images_of(train_data, form, data::ClipSampling::random, augmentation), training, place.seed);
-  const auto validation = evaluation_loader(
-      images_of(data.subset(watched_samples(parts)), form, data::ClipSampling::centred, {}), training, place.seed);
+  const auto loader = training_loader(images_of(train_data, form, data::ClipSampling::random, options.augmentation),
+                                      options.training, place.seed);
+  const auto validation =
+      evaluation_loader(images_of(data.subset(watched_samples(parts)), form, data::ClipSampling::centred, {}),
+                        options.training, place.seed);
   CrossEntropyOptions loss;
-  if (form.classes > 0) loss = loss_options(training, train_data.labels(), data.classes());
-  loss.focal_gamma = targets.focal_gamma;
+  if (form.classes > 0) loss = loss_options(options.training, train_data.labels(), data.classes());
+  loss.focal_gamma = options.targets.focal_gamma;
   TrainingForm<Device> own{.criterion = criterion_for(form.affect)};
-  if (fine_tuning.head_learning_rate > 0) {
+  if (options.fine_tuning.head_learning_rate > 0) {
     own.parameters = model.network.parameters_except({model.network.head()});
     own.head = model.network.parameters_of(model.network.head());
-    own.head_learning_rate = fine_tuning.head_learning_rate;
+    own.head_learning_rate = options.fine_tuning.head_learning_rate;
   }
   auto history = train_network(
       model.network, loader, validation,
       [&](const data::FaceBatch& batch) {
-        const auto wanted = targets_of(batch, images_in(batch), form.classes, targets, model.network.is_training());
+        const auto wanted =
+            targets_of(batch, images_in(batch), form.classes, options.targets, model.network.is_training());
         return batch_output(model.network(Variable<float, Device>(wanted.inputs.template to<Device>())), wanted,
-                            batch.labels, loss, targets);
+                            batch.labels, loss, options.targets);
       },
-      training, place, !parts.validation.empty(), program, model.class_names, own);
+      options.training, place, !parts.validation.empty(), program, model.class_names, own);
   return {std::move(model), std::move(history)};
 }
 
@@ -306,25 +284,27 @@ Predictions predict_image(ImageModel<Device>& model, const data::FrameSequences&
 }
 
 template <class Device>
-void run_image_experiment(const data::FrameSequences& data, const SplitOptions& split, const ImageFormOptions& form,
-                          const data::ClipAugmentation& augmentation, const TrainingOptions& training,
-                          const TargetOptions& targets, const FineTuningOptions& fine_tuning, bool classes_wanted,
-                          bool affect_wanted, const Program& program) {
-  const auto own_form = fitted(form, classes_wanted ? data.classes() : 0, affect_wanted);
+void run_image_experiment(const ImageExperimentOptions& options, const Program& program) {
+  const auto data = read_face_data(options.data, options.split.split_column,
+                                   options.split.subject_column(options.data.subject_column));
+  const auto has_affect = [](const data::FrameSequence& sample) { return sample.affect.has_value(); };
+  if (options.affect && std::none_of(data.samples.begin(), data.samples.end(), has_affect))
+    throw UsageError("no sample has valence and arousal; they are columns of a --sheet");
+  const auto form = fitted(options.form, options.classes ? data.classes() : 0, options.affect);
   SampleFacts facts(data);
-  facts.tells_classes = classes_wanted;
+  facts.tells_classes = options.classes;
   const auto train_and_test = [&](const Parts& parts, const RunPlace& place) {
-    auto trained =
-        train_image<Device>(data, parts, place, own_form, augmentation, training, targets, fine_tuning, program);
+    auto trained = train_image<Device>(data, parts, place, form, options, program);
     save_image_model(trained.model, place.folder / "model.safetensors");
-    const auto test = predict_image(trained.model, data, parts.test, augmentation, training, place.seed);
+    const auto test =
+        predict_image(trained.model, data, parts.test, options.augmentation, options.training, place.seed);
     return FoldResult{.parts = parts,
                       .history = std::move(trained.history),
                       .test = test,
-                      .confusion = test.confusion(own_form.classes),
+                      .confusion = test.confusion(form.classes),
                       .affect = test.affect_record()};
   };
-  run_experiment(program, facts, split, training, {{"model", own_form.model}}, train_and_test);
+  run_experiment(program, facts, options.split, options.training, {{"model", form.model}}, train_and_test);
 }
 
 // All of it that is compiled for a device. The types are those of the declarations.

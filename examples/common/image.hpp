@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "experiment.hpp"
+#include "face.hpp"
 #include "mien/data/augmentation.hpp"
 #include "mien/data/data_set.hpp"
 #include "mien/models/densenet.hpp"
@@ -48,6 +49,22 @@ struct FineTuningOptions {
 };
 
 void add_fine_tuning_options(CLI::App& app, FineTuningOptions& options);
+
+/// All that a program over images is told.
+struct ImageExperimentOptions {
+  FaceDataOptions data = {};
+  SplitOptions split = {};
+  ImageFormOptions form = {};
+  data::ClipAugmentation augmentation = usual_clip_augmentation();
+  TrainingOptions training = {.batch = 64, .learning_rate = 2e-3};
+  TargetOptions targets = {};
+  FineTuningOptions fine_tuning = {};
+  bool classes = true;  ///< to be told
+  bool affect = false;  ///< valence and arousal to be told
+};
+
+/// All of them but those of valence and arousal.
+void add_image_experiment_options(CLI::App& app, ImageExperimentOptions& options);
 
 /// The form for so many classes.
 ImageModelOptions fitted(const ImageFormOptions& options, Index classes, bool affect);
@@ -112,9 +129,8 @@ struct TrainedImage {
 
 template <class Device>
 TrainedImage<Device> train_image(const data::FrameSequences& data, const Parts& parts, const RunPlace& place,
-                                 const ImageModelOptions& form, const data::ClipAugmentation& augmentation,
-                                 const TrainingOptions& training, const TargetOptions& targets,
-                                 const FineTuningOptions& fine_tuning, const Program& program);
+                                 const ImageModelOptions& form, const ImageExperimentOptions& options,
+                                 const Program& program);
 
 /// What the network says of some samples.
 template <class Device>
@@ -122,12 +138,9 @@ Predictions predict_image(ImageModel<Device>& model, const data::FrameSequences&
                           const std::vector<Index>& samples, const data::ClipAugmentation& augmentation,
                           const TrainingOptions& training, std::uint64_t seed);
 
-/// The whole of a program over images, once its options are read: `affect_wanted` for valence and arousal,
-/// `classes_wanted` for classes.
+/// The whole of a program over images, once its options are read. Throws UsageError for data without what is to be
+/// told.
 template <class Device>
-void run_image_experiment(const data::FrameSequences& data, const SplitOptions& split, const ImageFormOptions& form,
-                          const data::ClipAugmentation& augmentation, const TrainingOptions& training,
-                          const TargetOptions& targets, const FineTuningOptions& fine_tuning, bool classes_wanted,
-                          bool affect_wanted, const Program& program);
+void run_image_experiment(const ImageExperimentOptions& options, const Program& program);
 
 }  // namespace mien::examples

@@ -5,9 +5,7 @@
 #include <utility>
 
 #include "mien/autograd/arithmetic.hpp"
-#include "mien/core/precision.hpp"
-#include "mien/io/model_file.hpp"
-#include "model_metadata.hpp"
+#include "model_files.hpp"
 #include "training.hpp"
 
 namespace mien::examples {
@@ -84,37 +82,23 @@ KeypointModelOptions stored_form(const Json& stored, const std::string& path, In
   return options;
 }
 
-/// The self-check's output. It is as exact as can be, since the file may be read on another device and with another
-/// precision.
-template <class Device>
-Tensor<float> check_output(KeypointModel<Device>& model, const Tensor<float>& input) {
-  const PrecisionScope exact(Precision::highest);
+/// The self-check's output.
+constexpr auto keypoint_output = [](auto& model, const Tensor<float>& input) {
   const Answer answer = model.answer(input);
   return answer.probabilities.defined() ? answer.probabilities : answer.affect;
-}
+};
 
 }  // namespace
 
 template <class Device>
 void save_keypoint_model(KeypointModel<Device>& model, const std::filesystem::path& path) {
-  Tensor<float> input({1, model.options.frames, model.options.joints, 3});
-  Generator(1).fill_uniform(input, -1, 1);
-  io::save(model.network, path,
-           {.metadata = keypoint_metadata(model.options, model.class_names),
-            .check_input = input,
-            .check_output = check_output(model, input)});
+  save_model(model, path, keypoint_metadata(model.options, model.class_names),
+             {1, model.options.frames, model.options.joints, 3}, -1, keypoint_output);
 }
 
 template <class Device>
 KeypointModel<Device> load_keypoint_model(const std::filesystem::path& path) {
-  const io::Safetensors file = io::read_safetensors(path);
-  const std::string name = path.string();
-  const Json stored = model_options(file.metadata(), name, "keypoints");
-  const auto class_names = model_class_names(file.metadata(), name);
-  KeypointModel<Device> model(stored_form(stored, name, static_cast<Index>(class_names.size())), class_names);
-  io::load_from(model.network, file, name,
-                {.self_check = [&](const Tensor<float>& input) { return check_output(model, input); }});
-  return model;
+  return load_model<KeypointModel<Device>>(path, "keypoints", stored_form, keypoint_output);
 }
 
 namespace {

@@ -1,6 +1,7 @@
 #include "model_metadata.hpp"
 
 #include <algorithm>
+#include <array>
 
 namespace mien::examples {
 namespace {
@@ -32,6 +33,30 @@ std::vector<std::string> model_class_names(const io::Metadata& metadata, const s
   if (!names.is_array() || !std::all_of(names.begin(), names.end(), [](const Json& name) { return name.is_string(); }))
     throw FileError(path, "__metadata__: class_names", "something else", "a list of names");
   return names.get<std::vector<std::string>>();
+}
+
+const std::map<std::string, data::Fit>& fits() {
+  static const std::map<std::string, data::Fit> names{
+      {"crop", data::Fit::crop}, {"letterbox", data::Fit::letterbox}, {"stretch", data::Fit::stretch}};
+  return names;
+}
+
+void add_frame(Json& form, const data::FrameOptions& frame) {
+  form["side"] = frame.side;
+  form["channels"] = frame.channels;
+  form["fit"] = name_of(fits(), frame.fit);
+  form["zoom"] = frame.zoom;
+  form["mean"] = frame.normalisation.mean;
+  form["deviation"] = frame.normalisation.deviation;
+}
+
+data::FrameOptions stored_frame(const Json& form) {
+  return {
+      .side = form.at("side"),
+      .channels = form.at("channels"),
+      .fit = fits().at(form.at("fit")),
+      .zoom = form.at("zoom"),
+      .normalisation = {form.at("mean").get<std::array<float, 3>>(), form.at("deviation").get<std::array<float, 3>>()}};
 }
 
 }  // namespace mien::examples

@@ -2,10 +2,11 @@
 
 /// What model files say about themselves.
 
-#include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
+#include "mien/data/augmentation.hpp"
 #include "mien/io/safetensors.hpp"
 #include "program.hpp"
 
@@ -16,5 +17,14 @@ Json model_options(const io::Metadata& metadata, const std::string& path, const 
 
 /// Throws FileError if the file names none.
 std::vector<std::string> model_class_names(const io::Metadata& metadata, const std::string& path);
+
+/// The ways in which a picture becomes square, by name.
+const std::map<std::string, data::Fit>& fits();
+
+/// What a network's input frames are like, for its file: adds to the form of a model.
+void add_frame(Json& form, const data::FrameOptions& frame);
+
+/// What `add_frame` added. Throws an exception of the JSON library or of std for anything else.
+data::FrameOptions stored_frame(const Json& form);
 
 }  // namespace mien::examples

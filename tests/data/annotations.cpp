@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 using namespace mien;
@@ -25,10 +26,13 @@ TEST_CASE("batches hold votes, valence and arousal where a set has them") {
   const data::detail::AnnotationKinds kinds(set);
   struct Batch {
     std::vector<Index> labels;
+    std::vector<std::string> names;
     Tensor<float> votes, affect;
     Tensor<std::uint8_t> affect_mask;
-  } batch{set.labels(), {}, {}, {}};
+  } batch;
   data::detail::annotate(batch, set.samples, kinds, 3);
+  CHECK(batch.labels == set.labels());
+  CHECK(batch.names == std::vector<std::string>{"voted", "felt", "plain"});
   const std::vector<float> votes{0.25F, 0.75F, 0, 0, 0, 0, 0, 0, 1};
   CHECK(std::equal(votes.begin(), votes.end(), batch.votes.data()));
   CHECK(batch.affect(1, 0) == -0.5F);

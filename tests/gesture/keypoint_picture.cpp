@@ -198,3 +198,25 @@ TEST_CASE("drawn skeletons are a source for a loader, like faces") {
   CHECK_THROWS_AS(data::SkeletonPictures(set, {.picture = {.size = 0}}), ValueError);
   CHECK_THROWS_AS(whole.make(3, generator), IndexError);
 }
+
+TEST_CASE("drawn skeletons bring votes, valence and arousal along") {
+  data::GestureSequences set{.class_names = {"stand", "walk"}};
+  for (Index i = 0; i < 2; ++i) {
+    data::GestureSequence sample{.name = "r" + std::to_string(i), .label = i};
+    sample.joints = {.joints = walk(2), .layout = gesture::JointLayout::body_25};
+    set.samples.push_back(std::move(sample));
+  }
+  set.samples[0].votes = {0.25, 0.75};
+  set.samples[1].affect = data::Affect{-0.5, 0.125};
+  const data::SkeletonPictures source(set, {.picture = {.size = 7}});
+  Generator generator(1);
+  const auto batch = source.collate({source.make(0, generator), source.make(1, generator)});
+  CHECK(batch.votes(0, 1) == 0.75F);
+  CHECK(batch.votes(1, 1) == 1);
+  CHECK(batch.affect_mask(0) == 0);
+  CHECK(batch.affect_mask(1) == 1);
+  CHECK(batch.affect(1, 0) == -0.5F);
+  CHECK(batch.affect(1, 1) == 0.125F);
+  set.samples[0].votes = {1};
+  CHECK_THROWS_AS(data::SkeletonPictures(set, {.picture = {.size = 7}}), ValueError);
+}

@@ -54,6 +54,18 @@ struct MultiTaskLossOptions {
   AffectLossOptions affect_terms = {};
 };
 
+namespace detail {
+
+template <class T, class Device>
+Variable<T, Device> weighted_sum(const Variable<T, Device>& of_classes, const Variable<T, Device>& of_affect,
+                                 const MultiTaskLossOptions& options) {
+  check_loss_weight("multi_task_loss", "the classes", options.classes);
+  check_loss_weight("multi_task_loss", "the affect", options.affect);
+  return scale(of_classes, static_cast<T>(options.classes)) + scale(of_affect, static_cast<T>(options.affect));
+}
+
+}  // namespace detail
+
 /// classes * the cross-entropy of logits and targets [N, C] + affect * `affect_loss` of prediction and target [N, D]:
 /// [1]. Each is a mean over the samples that have it: those whose class targets are not all 0, and those that are not 0
 /// in the mask [N]. Throws as the two losses.
@@ -64,10 +76,8 @@ Variable<T, Device> multi_task_loss(const Variable<T, Device>& logits,
                                     const std::type_identity_t<Variable<T, Device>>& target,
                                     const std::type_identity_t<Tensor<std::uint8_t, Device>>& mask = {},
                                     const MultiTaskLossOptions& options = {}) {
-  detail::check_loss_weight("multi_task_loss", "the classes", options.classes);
-  detail::check_loss_weight("multi_task_loss", "the affect", options.affect);
-  return scale(soft_cross_entropy(logits, class_targets, options.cross_entropy), static_cast<T>(options.classes)) +
-         scale(affect_loss(prediction, target, mask, options.affect_terms), static_cast<T>(options.affect));
+  return detail::weighted_sum(soft_cross_entropy(logits, class_targets, options.cross_entropy),
+                              affect_loss(prediction, target, mask, options.affect_terms), options);
 }
 
 /// The same with a label a sample; those with the label to ignore, -1 unless another is named, have none.
@@ -77,12 +87,10 @@ Variable<T, Device> multi_task_loss(const Variable<T, Device>& logits, const std
                                     const std::type_identity_t<Variable<T, Device>>& target,
                                     const std::type_identity_t<Tensor<std::uint8_t, Device>>& mask = {},
                                     const MultiTaskLossOptions& options = {}) {
-  detail::check_loss_weight("multi_task_loss", "the classes", options.classes);
-  detail::check_loss_weight("multi_task_loss", "the affect", options.affect);
   CrossEntropyOptions of_classes = options.cross_entropy;
   if (!of_classes.ignore_index) of_classes.ignore_index = -1;
-  return scale(cross_entropy(logits, labels, of_classes), static_cast<T>(options.classes)) +
-         scale(affect_loss(prediction, target, mask, options.affect_terms), static_cast<T>(options.affect));
+  return detail::weighted_sum(cross_entropy(logits, labels, of_classes),
+                              affect_loss(prediction, target, mask, options.affect_terms), options);
 }
 
 }  // namespace mien

@@ -52,11 +52,15 @@ void check_votes(const DataSet<Sample>& data) {
           mien::detail::text("`", sample.name, "`: ", sample.votes.size(), " votes for ", data.classes(), " classes"));
 }
 
-/// Fills `votes`, `affect` and `affect_mask` of a batch whose labels are known. A sample without votes has those of its
+/// Fills `labels`, `names`, `votes`, `affect` and `affect_mask` of a batch. A sample without votes has those of its
 /// label.
 template <class Batch, class Sample>
 void annotate(Batch& batch, const std::vector<Sample>& samples, const AnnotationKinds& kinds, Index classes) {
   const auto rows = static_cast<Index>(samples.size());
+  for (const Sample& sample : samples) {
+    batch.labels.push_back(sample.label);
+    batch.names.push_back(sample.name);
+  }
   if (kinds.votes) batch.votes = class_targets(batch.labels, classes);
   if (kinds.affect) {
     batch.affect = Tensor<float>::zeros({rows, 2});

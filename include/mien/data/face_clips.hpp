@@ -149,10 +149,6 @@ class FaceClips {
   /// Throws ShapeError for a sample of other options.
   FaceBatch collate(std::vector<Sample> samples) const {
     FaceBatch out{detail::stack_samples("FaceClips::collate", samples, &Sample::frames, sample_shape()), {}, {}};
-    for (Sample& sample : samples) {
-      out.labels.push_back(sample.label);
-      out.names.push_back(std::move(sample.name));
-    }
     detail::annotate(out, samples, kinds_, videos_->classes());
     return out;
   }

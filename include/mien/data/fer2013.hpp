@@ -64,7 +64,6 @@ inline std::string fer2013_split(const io::CsvTable& table, Index row, Index col
                                                                                 {"train", "train"},
                                                                                 {"valid", "validation"},
                                                                                 {"validation", "validation"},
-                                                                                {"valid", "validation"},
                                                                                 {"test", "test"}}};
   std::string_view word = table.text(row, column);
   while (word.starts_with(' ')) word.remove_prefix(1);

@@ -75,10 +75,6 @@ class GestureMaps {
     if (samples.empty()) throw ShapeError("GestureMaps::collate: no samples");
     const Shape shape = samples.front().map.shape();
     GestureBatch out{detail::stack_samples("GestureMaps::collate", samples, &Sample::map, shape), {}, {}};
-    for (Sample& sample : samples) {
-      out.labels.push_back(sample.label);
-      out.names.push_back(std::move(sample.name));
-    }
     detail::annotate(out, samples, kinds_, recordings_->classes());
     return out;
   }

@@ -85,10 +85,6 @@ class KeypointFrames {
     if (samples.empty()) throw ShapeError("KeypointFrames::collate: no samples");
     const Shape shape = samples.front().keypoints.shape();
     KeypointBatch out{detail::stack_samples("KeypointFrames::collate", samples, &Sample::keypoints, shape), {}, {}};
-    for (Sample& sample : samples) {
-      out.labels.push_back(sample.label);
-      out.names.push_back(std::move(sample.name));
-    }
     detail::annotate(out, samples, kinds_, recordings_->classes());
     return out;
   }
