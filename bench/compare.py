@@ -8,7 +8,7 @@
 
 Peers, each where it is installed; what is missing is said at the end, with the reason:
   PyTorch       all work; the fastest of NCHW and channels last; eager, compiled (PyTorch 2), and for inference traced,
-                frozen and optimised
+                frozen and optimised; ResNet-18 and DenseNet-121 are torchvision's
   ONNX Runtime, OpenVINO
                 inference of whole models, exported by PyTorch
   oneDNN        convolutions alone: build/.../bench/peer_onednn, which is built where CMake finds oneDNN (Debian:
@@ -42,7 +42,8 @@ import time
 
 PROGRAMS = ["peak", "super_image_convolution", "convolution", "operations", "models"]
 NAME = re.compile(r"(?P<work>.+)/cpu/(?P<precision>\w+)/(?P<shape>[\w.*]+)/threads:(?P<threads>\d+)$")
-MODELS = ("sistcm_resnet18", "resnet18", "accm", "two_stream_lstm")
+MODELS = ("sistcm_resnet18", "resnet18", "densenet121", "keypoint_mlp", "accm", "two_stream_lstm")
+TORCHVISION_MODELS = ("resnet18", "densenet121")
 KEYS = ("work", "shape", "precision", "threads", "mien_ms", "peer", "peer_ms", "ratio", "mien_peak_mib",
         "peer_peak_mib")
 LIBRARIES = {"torch": "PyTorch", "onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}
@@ -86,7 +87,7 @@ def torch_networks():
             super().__init__()
             self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
             self.bn1 = nn.BatchNorm2d(outputs)
-            self.conv2 = SuperImage(outputs, frames) if frames else nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+            self.conv2 = SuperImage(outputs, frames)
             self.bn2 = nn.BatchNorm2d(outputs)
             same = stride == 1 and inputs == outputs
             self.downsample = (
@@ -97,12 +98,12 @@ def torch_networks():
             y = functional.relu(self.bn1(self.conv1(x)), inplace=True)
             return functional.relu(self.bn2(self.conv2(y)) + self.downsample(x), inplace=True)
 
-    class ResNet18(nn.Module):
-        """Over frames [B T, 3, H, W]; `frames` is T for super images, 0 for none."""
+    class SistcmResNet18(nn.Module):
+        """Over frames [B T, 3, H, W]."""
 
-        def __init__(self, clip, frames):
+        def __init__(self, frames):
             super().__init__()
-            self.clip = clip
+            self.frames = frames
             self.stem = nn.Sequential(nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64), nn.ReLU(inplace=True),
                                       nn.MaxPool2d(3, 2, 1))
             blocks, inputs = [], 64
@@ -115,7 +116,7 @@ def torch_networks():
 
         def forward(self, x):
             features = self.blocks(self.stem(x)).mean((2, 3))
-            return self.fc(self.dropout(features.view(-1, self.clip, 512).mean(1)))
+            return self.fc(self.dropout(features.view(-1, self.frames, 512).mean(1)))
 
     def branch(joints, width):
         return nn.Sequential(nn.Conv2d(joints, width, 3, 2, 1, bias=False), nn.BatchNorm2d(width),
@@ -134,6 +135,11 @@ def torch_networks():
             y = self.alone(x)
             y = y * torch.sigmoid(self.attention(y.mean((2, 3))))[:, :, None, None]
             return self.fc(torch.cat([self.mixed(x).mean((2, 3)), self.attended(y).mean((2, 3))], 1))
+
+    class KeypointMlp(nn.Sequential):
+        def __init__(self, joints):
+            super().__init__(nn.Flatten(), nn.Linear(3 * joints, 512), nn.ReLU(inplace=True), nn.Linear(512, 256),
+                             nn.ReLU(inplace=True), nn.Linear(256, 128), nn.ReLU(inplace=True), nn.Linear(128, 7))
 
     class TwoStreamLstm(nn.Module):
         def __init__(self):
@@ -164,14 +170,14 @@ def torch_networks():
         def forward(self, x):
             return (x.t() if self.transposed[0] == "t" else x) @ (self.b.t() if self.transposed[1] == "t" else self.b)
 
-    return SuperImage, ResNet18, Accm, TwoStreamLstm, Lstm, Product
+    return SuperImage, SistcmResNet18, Accm, KeypointMlp, TwoStreamLstm, Lstm, Product
 
 
 def torch_work(work, shape):
     """(network, input) for a name of ours, or None where there is no such thing."""
     import torch
 
-    super_image, resnet, accm, two_stream, lstm, product = torch_networks()
+    super_image, sistcm_resnet, accm, keypoint_mlp, two_stream, lstm, product = torch_networks()
     kind = work.split("/")[0]
     size, *weight = [[int(part) for part in sizes.split("x")] for sizes in shape.split("*")]
 
@@ -185,8 +191,12 @@ def torch_work(work, shape):
     if kind == "convolution":
         kernel, _, inputs, outputs = weight[0]
         return (torch.nn.Conv2d(inputs, outputs, kernel, stride_of(work), kernel // 2, bias=False), images(*size))
-    if kind in ("sistcm_resnet18", "resnet18"):
-        return resnet(size[1], size[1] if kind == "sistcm_resnet18" else 0), images(size[0] * size[1], *size[2:])
+    if kind == "sistcm_resnet18":
+        return sistcm_resnet(size[1]), images(size[0] * size[1], *size[2:])
+    if kind in TORCHVISION_MODELS:
+        return getattr(importlib.import_module("torchvision.models"), kind)(num_classes=7), images(*size)
+    if kind == "keypoint_mlp":
+        return keypoint_mlp(size[1]), torch.randn(*size)
     if kind == "accm":
         return accm(), images(*size)
     if kind == "channel_wise_convolution":
@@ -223,7 +233,7 @@ def torch_ways(work, threads, version):
     gradients = ("input_gradient", "weight_gradient") if "convolution" in kind else ()
     if kind not in known or step not in ("forward", "inference", "training") + gradients:
         return []
-    if "lstm" in kind or "matrix_product" in kind:
+    if "lstm" in kind or "matrix_product" in kind or kind == "keypoint_mlp":
         ways = ["eager", "frozen"] if step == "inference" else ["eager"]
         return ways + ["eager" + ALL_OPENBLAS_THREADS] if threads > 1 else ways
     ways = ["eager"]
@@ -442,6 +452,8 @@ def worker(task):
             return {"ms": product, "openblas": "openblas" in file.read()}
     torch.manual_seed(1)
     importlib.import_module(task["peer"])
+    if task["work"].split("/")[0] in TORCHVISION_MODELS:
+        importlib.import_module("torchvision")
     libraries_kib = status_kib("VmRSS")
     run = {"torch": torch_run, "onnxruntime": onnxruntime_run, "openvino": openvino_run}[task["peer"]](task)
     return measure(run, task["seconds"], libraries_kib)

@@ -2,6 +2,9 @@
 
 #include <mien/autograd/cross_entropy.hpp>
 #include <mien/models/accm.hpp>
+#include <mien/models/densenet.hpp>
+#include <mien/models/keypoint_mlp.hpp>
+#include <mien/models/resnet.hpp>
 #include <mien/models/sistcm_resnet.hpp>
 #include <mien/models/two_stream_lstm.hpp>
 #include <mien/optim/adam.hpp>
@@ -41,20 +44,23 @@ void add(const std::string& name, const Shape& input, bool training, MakeModel m
 }
 
 const int registered = [] {
+  const auto logits_of = [](auto& model, const Variable<float>& x) { return model(x); };
   for (const bool training : {false, true}) {
-    for (const Index side : {112, 224})
-      for (const auto fusion : {ViewFusion::channel, ViewFusion::none})
-        add(
-            fusion == ViewFusion::none ? "resnet18" : "sistcm_resnet18", {2, 8, side, side, 3}, training,
-            [=] {
-              models::SistcmResNet18Options options;
-              options.fusion = fusion;
-              return models::SistcmResNet18<float>(options);
-            },
-            [](auto& model, const Variable<float>& x) { return model(x).logits; });
+    for (const Index side : {112, 224}) {
+      add(
+          "sistcm_resnet18", {2, 8, side, side, 3}, training, [] { return models::SistcmResNet18<float>({}); },
+          [](auto& model, const Variable<float>& x) { return model(x).logits; });
+      add(
+          // As many pictures as the clips above have frames.
+          "resnet18", {16, side, side, 3}, training, [] { return models::ResNet18<float>(); }, logits_of);
+      add(
+          "densenet121", {8, side, side, 3}, training, [] { return models::DenseNet<float>(); }, logits_of);
+    }
+    add(
+        "keypoint_mlp", {64, 95, 3}, training, [] { return models::KeypointMlp<float>(); }, logits_of);
     add(
         "accm", {32, 64, 64, 25}, training, [] { return models::Accm<float>({.joints = 25, .classes = 7}); },
-        [](auto& model, const Variable<float>& x) { return model(x); });
+        logits_of);
     add(
         "two_stream_lstm", {8, 16, 512}, training, [] { return models::TwoStreamLstm<float>(); },
         [emotions = Variable<float>(bench::random({8, 16, 7}))](auto& model, const Variable<float>& x) {

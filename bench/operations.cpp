@@ -1,6 +1,8 @@
-/// Single operations with their gradients where they train: LSTM and channel-wise convolution. And products of matrices
-/// [M, K] x [K, N] as LSTMs and linear layers have them, named MxNxK.
+/// Single operations with their gradients where they train: LSTM, channel-wise convolution, and attention. And products
+/// of matrices [M, K] x [K, N] as LSTMs and linear layers have them, named MxNxK.
 
+#include <mien/autograd/activation.hpp>
+#include <mien/autograd/attention.hpp>
 #include <mien/backend/cpu/matrix_product.hpp>
 #include <mien/nn/channel_wise_convolution.hpp>
 #include <mien/nn/lstm.hpp>
@@ -47,6 +49,17 @@ void add_product(const std::string& kind, Index m, Index n, Index k) {
   });
 }
 
+/// A function of a tensor, as a layer without parameters.
+template <class Function>
+struct Parameterless {
+  Function function;
+
+  nn::ParameterList<float> parameters() const { return {}; }
+  Variable<float> operator()(const Variable<float>& x) const { return function(x); }
+};
+template <class Function>
+Parameterless(Function) -> Parameterless<Function>;
+
 const int registered = [] {
   const auto megabytes = [](const Shape& shape) { return static_cast<double>(shape.elements()) * sizeof(float); };
   for (const Shape& map : {Shape{32, 64, 64, 25}, Shape{32, 112, 112, 25}})
@@ -60,6 +73,16 @@ const int registered = [] {
       "lstm", clips, 2.0 * 8 * 16 * 4 * units * (512 + units), 0,
       [] { return nn::Lstm<float>({.in = 512, .hidden = 128}); },
       [](auto& layer, const Variable<float>& x) { return layer(x).outputs; });
+  const auto call = [](auto& layer, const Variable<float>& x) { return layer(x); };
+  // That of ViT-B/16: two products forwards and five backwards, where `add` counts two and four.
+  const Shape tokens{8, 197, 3 * 768};
+  add(
+      "attention", tokens, 4.0 * 8 * 197 * 197 * 768, 0,
+      [] { return Parameterless{[](const Variable<float>& x) { return attention(x, 12); }}; }, call);
+  const Shape hidden{8, 197, 3072};
+  add(
+      "gelu", hidden, 0, 2 * megabytes(hidden),
+      [] { return Parameterless{[](const Variable<float>& x) { return gelu(x); }}; }, call);
   add_product("nt", 128, 512, 512);
   add_product("nt", 128, 4096, 512);
   add_product("nt", 8, 4096, 1024);
@@ -67,6 +90,7 @@ const int registered = [] {
   add_product("tn", 4096, 1024, 128);
   add_product("nt", 32, 7, 512);
   add_product("nn", 1024, 1024, 1024);
+  add_product("nt", 1576, 3072, 768);
   return 0;
 }();
 

@@ -258,7 +258,7 @@ class Search {
   }
 
   /// Until all trials are done. Throws Interrupted after Ctrl-C, with the journal as it is; Error if the first three
-  /// trials fail, because then all will.
+  /// trials fail, because then all are likely to.
   void run() {
     for (;;) {
       while (static_cast<Index>(running_.size()) < options_.jobs && start_next()) continue;
@@ -337,13 +337,16 @@ class Search {
   bool is_over(Running& trial) {
     // Asked first, so that whatever an ended program wrote is seen.
     const auto ending = trial.child->poll();
-    const bool stop = take_steps(trial) && options_.stop == "median";
-    if (!ending && !stop) return false;
-    if (ending) {
-      conclude(trial, *ending);
-    } else {
+    const bool stop = take_steps(trial);
+    if (stop) {
       trial.child->end(SIGTERM, patience);
-      journal_.stop(trial.number, best_value(trial.histories, options_.goal()), trial.seconds());
+    } else if (!ending) {
+      return false;
+    }
+    if (!stop && !ending->success()) {
+      journal_.fail_trial(trial.number, text(*ending, ": ", last_line(trial.folder / "log.txt")), trial.seconds());
+    } else {
+      conclude(trial, stop);
     }
     settle(trial_of(trial.number));
     tell(trial_of(trial.number));
@@ -352,7 +355,8 @@ class Search {
     return true;
   }
 
-  /// Whether the trial is so bad at one of its new steps that it should be stopped.
+  /// Whether the trial is to be stopped; its histories then end with the step that says so. What it did since counts
+  /// for nothing, even if it came to its end: else values would depend on how soon somebody looked.
   bool take_steps(Running& trial) {
     try {
       trial.histories = read_values(trial.folder, options_.metric);
@@ -360,31 +364,38 @@ class Search {
       // It may be half written, or folders may come and go; if it stays so, the end of the trial tells.
       return false;
     }
-    std::vector<double> values;
-    for (const auto& history : trial.histories) values.insert(values.end(), history.begin(), history.end());
-    bool stop = false;
-    for (; trial.steps < values.size(); ++trial.steps) {
-      const double value = values[trial.steps];
-      const auto step = static_cast<Index>(trial.steps) + 1;
-      if (std::isfinite(value)) journal_.add_step(trial.number, step, value);
-      stop = stopping_.should_stop(trial.number, step, value) || stop;
+    std::size_t before = 0;
+    for (std::size_t i = 0; i < trial.histories.size(); ++i) {
+      auto& values = trial.histories[i];
+      for (; trial.steps < before + values.size(); ++trial.steps) {
+        const double value = values[trial.steps - before];
+        const auto step = static_cast<Index>(trial.steps) + 1;
+        if (std::isfinite(value)) journal_.add_step(trial.number, step, value);
+        if (!stopping_.should_stop(trial.number, step, value) || options_.stop == "none") continue;
+        values.resize(trial.steps - before + 1);
+        trial.histories.resize(i + 1);
+        return true;
+      }
+      before += values.size();
     }
-    return stop;
+    return false;
   }
 
-  void conclude(const Running& trial, const examples::Ending& ending) {
-    if (!ending.success()) {
-      journal_.fail_trial(trial.number, text(ending, ": ", last_line(trial.folder / "log.txt")), trial.seconds());
-      return;
-    }
-    std::optional<double> value;
+  /// Its value, if it was stopped or says that it succeeded.
+  void conclude(const Running& trial, bool stopped) {
+    double value = 0;
     try {
-      check_validation(trial.folder / "result.json");
-      value = best_value(read_values(trial.folder, options_.metric), options_.goal());
+      if (!stopped) check_validation(trial.folder / "result.json");
+      value = best_value(stopped ? trial.histories : read_values(trial.folder, options_.metric), options_.goal());
     } catch (const std::exception& error) {
       journal_.fail_trial(trial.number, error.what(), trial.seconds());
+      return;
     }
-    if (value) journal_.finish(trial.number, *value, trial.seconds());
+    if (stopped) {
+      journal_.stop(trial.number, value, trial.seconds());
+    } else {
+      journal_.finish(trial.number, value, trial.seconds());
+    }
   }
 
   void tell(const search::Trial& trial) const {

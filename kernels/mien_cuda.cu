@@ -3,6 +3,7 @@
 //     nvcc -std=c++20 -O3 -arch=native -I include -I kernels -c kernels/mien_cuda.cu -o mien_cuda.o
 // and link mien_cuda.o and CUDA's runtime to C++ files that are compiled with -D MIEN_WITH_CUDA.
 
+#include "attention.cu"
 #include "batch_norm.cu"
 #include "channel_wise_convolution.cu"
 #include "channels.cu"

@@ -174,10 +174,10 @@ TEST_CASE("FER+: votes beside files, in one folder or in the authors' three") {
   put_picture(root, "FER2013Test/b.png", 2);
   const std::string header =
       "file,split,label,neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF\n";
-  put(root, "labels.csv", header + "a.png,train,fear,0,0,0,0,0,0,9,0,0,0\nb.png,test,?,0,9,0,0,0,0,0,0,0,0\n");
+  put(root, "labels.csv", header + "a.png,train,fear,0,0,0,0,0,0,9,0,0,0\nb.png,valid,?,0,9,0,0,0,0,0,0,0,0\n");
   const auto set = data::read_ferplus(root / "labels.csv", root.path());
   CHECK(sample_classes(set) == Names{"fear", "happiness"});
-  CHECK(set.splits() == Names{"train", "test"});
+  CHECK(set.splits() == Names{"train", "validation"});
   CHECK(*data::read_frame(set.samples[1], 0).at(0, 0) == 2);
   put(root, "more.csv", header + "a.png,train,fear,0,0,0,0,0,0,9,0,0,0\nc.png,test,?,0,9,0,0,0,0,0,0,0,0\n");
   CHECK(contains(message_of<FileError>([&] { data::read_ferplus(root / "more.csv", root.path()); }), "`c.png`"));

@@ -386,3 +386,50 @@ TEST_CASE("train_fusion compares every way with either branch alone") {
     CHECK(names.back() == "features");
   }
 }
+
+TEST_CASE("mien-data counts a set, draws, thins and packs it, and ends with 1 where something is wrong") {
+  const TemporaryFolder folder;
+  for (const char* label : {"happy", "sad"})
+    for (int i = 0; i < 3; ++i) {
+      const fs::path place = folder / "set" / label;
+      fs::create_directories(place);
+      io::write_png(place / ("S00" + std::to_string(i) + "_001_0000000" + std::to_string(i) + ".png"),
+                    io::Image(8, 6, 1, static_cast<std::uint8_t>(40 * i + (label[0] == 's' ? 100 : 0))));
+    }
+  const std::string set = (folder / "set").string();
+  const auto listed = run(folder.path(), "mien-data", {"list"});
+  CHECK(listed.code == 0);
+  CHECK(listed.out.find("aff-wild2-va") != std::string::npos);
+  const auto checked = run(folder.path(), "mien-data", {"check", set, "--format", "subjects", "--json"});
+  REQUIRE(checked.code == 0);
+  const auto report = nlohmann::json::parse(checked.out);
+  CHECK(report["classes"][""]["sad"] == 3);
+  CHECK(report["subjects"].size() == 3);
+  CHECK(run(folder.path(), "mien-data", {"check", set}).code == 2);
+  CHECK(run(folder.path(), "mien-data", {"check", set, "--format", "frames"}).code == 1);
+
+  const std::string pack = (folder / "set.pack").string();
+  CHECK(run(folder.path(), "mien-data", {"pack", set, pack, "--format", "images", "--labels", "library"}).code == 0);
+  const auto packed = run(folder.path(), "mien-data", {"list", pack});
+  CHECK(packed.out.find("happy/S000_001_00000000.png,happiness") != std::string::npos);
+  CHECK(run(folder.path(), "mien-data", {"preview", pack, (folder / "sheet.png").string(), "--side", "16"}).code == 0);
+  CHECK(io::read_image(folder / "sheet.png").width == 6 * 20 + 4);
+  const std::string sheet = (folder / "thin.csv").string();
+  CHECK(run(folder.path(), "mien-data", {"thin", set, sheet, "--format", "images", "--every", "2"}).code == 0);
+  CHECK(io::read_csv(sheet).rows() == 4);
+  CHECK(run(folder.path(), "mien-data", {"check", sheet, "--format", "sheet"}).code == 0);
+
+  // The same picture in two splits.
+  io::write_file(folder / "leak.csv", std::string("path,label,split\nset/happy/S000_001_00000000.png,a,train\n") +
+                                          "set/../set/happy/S000_001_00000000.png,a,test\n");
+  const auto leak = run(folder.path(), "mien-data", {"check", (folder / "leak.csv").string(), "--format", "sheet"});
+  CHECK(leak.code == 1);
+  CHECK(leak.out.find("train and test") != std::string::npos);
+
+  const std::string joints = std::string(MIEN_SOURCE_DIR) + "/examples/data/joints_social";
+  const std::string drawn = (folder / "drawn").string();
+  CHECK(run(folder.path(), "mien-data",
+            {"draw", joints, drawn, "--format", "recordings", "--whole", "--size", "16"}).code == 0);
+  CHECK(io::read_csv(fs::path(drawn) / "sheet.csv").rows() == 272);
+  CHECK(run(folder.path(), "mien-data", {"draw", set, drawn, "--format", "images"}).code == 2);
+}

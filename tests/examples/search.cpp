@@ -212,6 +212,12 @@ TEST_CASE("a trial that is worse than the median is ended, with its best value u
   CHECK(by_trial(table, "steps") == Words{"4", "4", "4", "2"});
   CHECK(by_trial(table, "validation_accuracy")[3] == "-0.4725");
   CHECK_FALSE(is_running(folder.work() / "trial_4"));
+
+  // One that is over before anybody looks is stopped all the same, and has no later value.
+  fs::remove_all(folder.work());
+  CHECK(folder.search({"--method", "grid", "--stop-trials", "3", "--stop-steps", "2"}).code == 0);
+  CHECK(by_trial(folder.trials(), "state")[3] == "stopped");
+  CHECK(by_trial(folder.trials(), "validation_accuracy")[3] == "-0.4725");
 }
 
 TEST_CASE("Ctrl-C ends the trial and exits with 130, and what is resumed is what an undisturbed search finds") {

@@ -36,6 +36,16 @@ struct Network : nn::Module<Network<T>, T> {
   nn::Linear<T> fc;
 };
 
+/// As torch.nn.Sequential has them.
+struct Pair : nn::Module<Pair, float> {
+  void visit(auto&& child) {
+    child("0", conv);
+    child("1", norm);
+  }
+  nn::Convolution<float> conv{{.in = 2, .out = 3, .kernel = 3}};
+  nn::BatchNorm<float> norm{3};
+};
+
 struct Nothing : nn::Module<Nothing, float> {
   void visit(auto&&) {}
 };
@@ -161,19 +171,83 @@ TEST_CASE("prefixes are renamed, and the message names the rule that would help"
   const TemporaryFolder folder;
   Network<float> first;
   randomise(first, 8);
-  io::SafetensorsWriter writer;
-  for (const auto& [name, tensor] : io::detail::named_tensors(first)) writer.add("module." + name, tensor);
-  writer.write(folder / "m.safetensors");
+  const auto write = [&](const std::string& prefix) {
+    io::SafetensorsWriter writer;
+    for (const auto& [name, tensor] : io::detail::named_tensors(first)) writer.add(prefix + name, tensor);
+    writer.write(folder / "m.safetensors");
+  };
   Network<float> second;
+  write("body.");
   CHECK(contains(message_of<FileError>([&] { io::load(second, folder / "m.safetensors"); }),
-                 "names would fit with .rename = {{\"module.\", \"\"}}"));
-  io::load(second, folder / "m.safetensors", {.rename = {{"module.", ""}}});
+                 "names would fit with .rename = {{\"body.\", \"\"}}"));
+  io::load(second, folder / "m.safetensors", {.rename = {{"body.", ""}}});
   CHECK(values(first) == values(second));
   CHECK(contains(message_of<FileError>([&] {
                    io::load(second, folder / "m.safetensors",
-                            {.rename = {{"module.fc.weight", "x"}, {"module.fc.bias", "x"}, {"module.", ""}}});
+                            {.rename = {{"body.fc.weight", "x"}, {"body.fc.bias", "x"}, {"body.", ""}}});
                  }),
                  "both renamed to x"));
+
+  // What many programs put there needs no rule.
+  write("state_dict.module.");
+  Network<float> third;
+  CHECK(io::load(third, folder / "m.safetensors").translation.to_string() == "without their prefixes");
+  CHECK(values(first) == values(third));
+  CHECK_THROWS_AS(io::load(third, folder / "m.safetensors", {.known_names = false}), FileError);
+}
+
+TEST_CASE("a well-known head may be another one, and the report names it") {
+  const TemporaryFolder folder;
+  Network<float> other(4);
+  randomise(other, 14);
+  io::save(other, folder / "m.safetensors");
+  Network<float> network;
+  const float bias = network.fc.bias.value()(2);
+  const auto report = io::load(network, folder / "m.safetensors", {.allow_head_mismatch = true});
+  CHECK(report.heads == std::vector<std::string>{"fc."});
+  CHECK(contains(report.to_string(), "left as they were, heads (1): fc."));
+  CHECK(network.fc.bias.value()(2) == bias);
+  CHECK(network.norm.bias.value()(4) == other.norm.bias.value()(4));
+}
+
+TEST_CASE("what may be missing is named by a pattern, and integers are no parameters") {
+  const TemporaryFolder folder;
+  Network<float> first;
+  randomise(first, 15);
+  io::SafetensorsWriter writer;
+  for (const auto& [name, tensor] : io::detail::named_tensors(first))
+    if (name != "norm.bias") writer.add(name, tensor);
+  writer.write(folder / "m.safetensors");
+  Network<float> second;
+  CHECK_THROWS_AS(io::load(second, folder / "m.safetensors", {.allow_missing = {"norm.weight"}}), FileError);
+  CHECK(io::load(second, folder / "m.safetensors", {.allow_missing = {"norm.*"}}).missing.size() == 1);
+
+  writer.add("norm.bias", Tensor<std::int64_t>({5}, 1));
+  writer.write(folder / "m.safetensors");
+  const auto before = values(second);
+  CHECK(contains(message_of<FileError>([&] { io::load(second, folder / "m.safetensors"); }),
+                 "of another type in the file (1): norm.bias I64 instead of floating-point numbers"));
+  CHECK(values(second) == before);
+}
+
+TEST_CASE("PyTorch's own files load as well, out of a checkpoint") {
+  Pair pair;
+  const auto report = io::load(pair, MIEN_TEST_DATA_DIR "/io/pytorch/checkpoint.pth");
+  CHECK(report.loaded.size() == 5);
+  CHECK(report.to_string().empty());
+  CHECK(report.metadata.at("epoch") == "3");
+  // out 1, in 0, row 2, column 1 of the file is number 18 + 6 + 1.
+  CHECK(pair.conv.weight.value()(2, 1, 0, 1) == 25 * 0.5F - 3);
+  CHECK(pair.norm.running_var(2) == 2);
+}
+
+TEST_CASE("files count batches as PyTorch wants them to") {
+  const TemporaryFolder folder;
+  Network<float> network;
+  io::save(network, folder / "m.safetensors");
+  const auto file = io::read_safetensors(folder / "m.safetensors");
+  CHECK(file.type("norm.num_batches_tracked") == io::ElementType::int64);
+  CHECK(file.shape("norm.num_batches_tracked") == Shape{});
 }
 
 TEST_CASE("a file of which nothing fits is refused even without strictness") {

@@ -173,3 +173,25 @@ TEST_CASE("folders that cannot be one person's sequence are refused") {
   write_frame(folder, 2, {}, "clip_2");
   CHECK(contains(message_of<FileError>([&] { io::read_openpose_folder(folder.path()); }), "`clip_2`"));
 }
+
+TEST_CASE("faces and hands stand behind the pose where they are asked for") {
+  const TemporaryFolder folder;
+  write_frame(folder, 0,
+              {"{\"pose_keypoints_2d\":" + keypoints(25, 1, 2, 0.5) + ",\"face_keypoints_2d\":" +
+               keypoints(70, 300, 0, 0.25) + ",\"hand_left_keypoints_2d\":[],\"hand_right_keypoints_2d\":" +
+               keypoints(21, 500, 0, 1) + "}"});
+  write_frame(folder, 1, {person(keypoints(25, 3, 2, 0.5))});
+  const auto all = io::read_openpose_folder(folder.path(), {.face = true, .hands = true});
+  CHECK(all.joints.shape() == Shape{2, 137, 3});
+  CHECK(all.layout == gesture::JointLayout::other);
+  CHECK(all.joints(0, 24, 0) == 25);
+  CHECK(all.joints(0, 25, 0) == 300);
+  CHECK(all.joints(0, 94, 0) == 369);
+  CHECK(all.joints(0, 95, 2) == 0);
+  CHECK(all.joints(0, 116, 0) == 500);
+  CHECK(all.joints(0, 136, 2) == 1);
+  CHECK(all.joints(1, 0, 0) == 3);
+  CHECK(all.joints(1, 60, 2) == 0);
+  CHECK(io::read_openpose_folder(folder.path(), {.hands = true}).joints(0, 46, 0) == 500);
+  CHECK(io::read_openpose_folder(folder.path()).joints.shape() == Shape{2, 25, 3});
+}

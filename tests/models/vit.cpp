@@ -99,14 +99,14 @@ TEST_CASE("features, outputs and sizes are those of the options") {
 
 TEST_CASE("dropout drops in training alone") {
   models::VisionTransformer<double> net({.side = 4,
-                                        .patch = 2,
-                                        .channels = 1,
-                                        .width = 8,
-                                        .depth = 1,
-                                        .heads = 2,
-                                        .mlp_width = 8,
-                                        .outputs = 2,
-                                        .dropout = 0.5});
+                                         .patch = 2,
+                                         .channels = 1,
+                                         .width = 8,
+                                         .depth = 1,
+                                         .heads = 2,
+                                         .mlp_width = 8,
+                                         .outputs = 2,
+                                         .dropout = 0.5});
   Generator(7).fill_normal(net.heads.head.weight.value(), 0, 1);
   const auto images = random<double>({2, 4, 4, 1}, 8);
   CHECK(largest_difference(net(images).value(), net(images).value()) > 0);

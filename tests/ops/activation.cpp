@@ -6,6 +6,7 @@
 #include <cmath>
 #include <functional>
 #include <limits>
+#include <numbers>
 #include <utility>
 #include <vector>
 
@@ -27,7 +28,8 @@ TEST_CASE("values of activations") {
     for (const auto& [function, expected] : functions) {
       const Tensor<double> y = function(Variable<double>(x)).value();
       REQUIRE(y.shape() == shape);
-      for (Index i = 0; i < y.elements(); ++i) CHECK(y.data()[i] == doctest::Approx(expected(x.data()[i])).epsilon(1e-12));
+      for (Index i = 0; i < y.elements(); ++i)
+        CHECK(y.data()[i] == doctest::Approx(expected(x.data()[i])).epsilon(1e-12));
     }
   }
 }
@@ -44,12 +46,32 @@ TEST_CASE("far from zero nothing overflows") {
   CHECK(std::isnan(ops::relu(Tensor<float>({1}, nan)).item()));
 }
 
+TEST_CASE_TEMPLATE("GELU keeps its digits far from zero, and so does its gradient", T, float, double) {
+  // What rounding the exponent x^2 / 2 costs, and a few units.
+  const auto tolerance = [](T x) { return static_cast<double>((x * x + 8) * std::numeric_limits<T>::epsilon()); };
+  Tensor<T> x({4801});
+  for (Index i = 0; i < x.elements(); ++i) x(i) = static_cast<T>(i - 2400) / 200;
+  const Tensor<T> y = ops::gelu(x);
+  const Tensor<T> slope = ops::gelu_gradient(x, Tensor<T>(x.shape(), T{-2}));
+  for (Index i = 0; i < x.elements(); ++i) {
+    const long double exact = x(i);
+    const long double cumulative = std::erfc(-exact / std::sqrt(2.0L)) / 2;
+    const long double density = std::exp(-exact * exact / 2) / std::sqrt(2 * std::numbers::pi_v<long double>);
+    const auto allowed = static_cast<long double>(tolerance(x(i)));
+    CAPTURE(exact);
+    CHECK(std::abs(static_cast<long double>(y(i)) - exact * cumulative) <= allowed * std::abs(exact * cumulative));
+    const long double gradient = -2 * (cumulative + exact * density);
+    CHECK(std::abs(static_cast<long double>(slope(i)) - gradient) <=
+          2 * allowed * (cumulative + std::abs(exact) * density));
+  }
+}
+
 TEST_CASE("gradients of activations") {
   const Function functions[] = {[](const auto& x) { return relu(x); }, [](const auto& x) { return sigmoid(x); },
                                 [](const auto& x) { return tanh(x); }, [](const auto& x) { return gelu(x); }};
   for (const Function& function : functions) {
-    const auto result = gradient_check([&](auto& v) { return function(v[0]); },
-                                       {Variable<double>(random<double>({7, 3}, 2), true)});
+    const auto result =
+        gradient_check([&](auto& v) { return function(v[0]); }, {Variable<double>(random<double>({7, 3}, 2), true)});
     CHECK_MESSAGE(result.passed, result.where);
   }
 }

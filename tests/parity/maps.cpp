@@ -75,6 +75,18 @@ void add_maps(List& list) {
         },
         options);
   }
+  for (const auto& [channels, kernel] : {std::pair<Index, Shape>{1, {1, 1, 4, 2}}, {31, {3, 3, 34, 7}}}) {
+    const Shape together{channels + 3};
+    list.add("preactivated_convolution", {{2, 3, 5, channels}, {2, 3, 5, 3}, kernel, together, together},
+             [](auto& in) {
+               using T = typename std::decay_t<decltype(in[0])>::Element;
+               const auto x = ops::concatenate({in[0].value(), in[1].value()}, -1);
+               return std::vector{preactivated_convolution({in[0], in[1]}, x,
+                                                           {ops::channel_moments(x), in[3], in[4], T(1e-5), true},
+                                                           in[2], {.padding = in[2].size(0) / 2})};
+             },
+             {.tolerance = 3e-5, .scale = 1});
+  }
   // In evaluation, where a batch may be empty.
   for (const Shape& x : {Shape{0, 5, 7}, Shape{2, 5, 7}})
     list.add("batch_norm of constants", {x, {7}, {7}}, [](auto& in) {

@@ -14,6 +14,7 @@
 
 #include "mien/autograd/activation.hpp"
 #include "mien/autograd/arithmetic.hpp"
+#include "mien/autograd/attention.hpp"
 #include "mien/autograd/batch_norm.hpp"
 #include "mien/autograd/channel_wise_convolution.hpp"
 #include "mien/autograd/convolution.hpp"
@@ -25,6 +26,7 @@
 #include "mien/autograd/lstm.hpp"
 #include "mien/autograd/multi_stage_loss.hpp"
 #include "mien/autograd/pooling.hpp"
+#include "mien/autograd/preactivated_convolution.hpp"
 #include "mien/autograd/regression_loss.hpp"
 #include "mien/autograd/scale_shift.hpp"
 #include "mien/autograd/shape.hpp"

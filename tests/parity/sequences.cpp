@@ -17,6 +17,14 @@ const std::vector<LstmCase> sequences{{1, 1, 1, 1, {}},
                                       {7, 2, 3, 65, {2, 2, 1, 0, 1, 2, 2}},
                                       {2, 3, 4, 130, {1, 3}}};
 
+struct AttentionCase {
+  Shape qkv;
+  Index heads;
+};
+
+const std::vector<AttentionCase> attentions{
+    {{1, 1, 3}, 1}, {{2, 7, 45}, 3}, {{0, 5, 6}, 2}, {{3, 65, 24}, 1}, {{1, 31, 192}, 1}};
+
 }  // namespace
 
 void add_sequences(List& list) {
@@ -33,6 +41,10 @@ void add_sequences(List& list) {
             return std::vector{result.outputs, result.h_n, result.c_n};
           });
     }
+  for (const auto& [shape, heads] : attentions)
+    list.add("attention of " + std::to_string(heads) + " heads", {shape},
+             [heads = heads](auto& in) { return std::vector{attention(in[0], heads)}; },
+             {.scale = 0.1, .low = -2, .high = 2});
   list.add("mask_steps", {{3, 5, 7}}, [](auto& in) { return std::vector{mask_steps(in[0], {5, 0, 2})}; });
 }
 

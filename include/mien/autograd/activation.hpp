@@ -10,6 +10,7 @@ namespace mien {
 template <class T, class Device>
 Variable<T, Device> relu(const Variable<T, Device>& x) {
   const Tensor<T, Device> y = ops::relu(x.value());
+  trace::note("relu", [&](auto& operation) { operation.reads(x.value()).makes(y); });
   return record(y, {x}, [y](const Tensor<T, Device>& upstream, auto& inputs) {
     inputs.add(0, ops::relu_gradient(y, upstream));
   });
@@ -18,6 +19,7 @@ Variable<T, Device> relu(const Variable<T, Device>& x) {
 template <class T, class Device>
 Variable<T, Device> sigmoid(const Variable<T, Device>& x) {
   const Tensor<T, Device> y = ops::sigmoid(x.value());
+  trace::note("sigmoid", [&](auto& operation) { operation.reads(x.value()).makes(y); });
   return record(y, {x}, [y](const Tensor<T, Device>& upstream, auto& inputs) {
     inputs.add(0, ops::sigmoid_gradient(y, upstream));
   });
@@ -26,6 +28,7 @@ Variable<T, Device> sigmoid(const Variable<T, Device>& x) {
 template <class T, class Device>
 Variable<T, Device> tanh(const Variable<T, Device>& x) {
   const Tensor<T, Device> y = ops::tanh(x.value());
+  trace::note("tanh", [&](auto& operation) { operation.reads(x.value()).makes(y); });
   return record(y, {x}, [y](const Tensor<T, Device>& upstream, auto& inputs) {
     inputs.add(0, ops::tanh_gradient(y, upstream));
   });
@@ -33,7 +36,9 @@ Variable<T, Device> tanh(const Variable<T, Device>& x) {
 
 template <class T, class Device>
 Variable<T, Device> gelu(const Variable<T, Device>& x) {
-  return record(ops::gelu(x.value()), {x}, [input = x.value()](const Tensor<T, Device>& upstream, auto& inputs) {
+  const Tensor<T, Device> y = ops::gelu(x.value());
+  trace::note("gelu", [&](auto& operation) { operation.reads(x.value()).makes(y); });
+  return record(y, {x}, [input = x.value()](const Tensor<T, Device>& upstream, auto& inputs) {
     inputs.add(0, ops::gelu_gradient(input, upstream));
   });
 }

@@ -8,7 +8,9 @@ namespace mien {
 
 template <class T, class Device>
 Variable<T, Device> operator+(const Variable<T, Device>& a, const Variable<T, Device>& b) {
-  return record(ops::add(a.value(), b.value()), {a, b}, [](const Tensor<T, Device>& upstream, auto& inputs) {
+  const Tensor<T, Device> y = ops::add(a.value(), b.value());
+  trace::note("add", [&](auto& operation) { operation.reads(a.value()).reads(b.value()).makes(y); });
+  return record(y, {a, b}, [](const Tensor<T, Device>& upstream, auto& inputs) {
     inputs.add(0, upstream);
     inputs.add(1, upstream);
   });
@@ -16,7 +18,9 @@ Variable<T, Device> operator+(const Variable<T, Device>& a, const Variable<T, De
 
 template <class T, class Device>
 Variable<T, Device> operator-(const Variable<T, Device>& a, const Variable<T, Device>& b) {
-  return record(ops::subtract(a.value(), b.value()), {a, b}, [](const Tensor<T, Device>& upstream, auto& inputs) {
+  const Tensor<T, Device> y = ops::subtract(a.value(), b.value());
+  trace::note("subtract", [&](auto& operation) { operation.reads(a.value()).reads(b.value()).makes(y); });
+  return record(y, {a, b}, [](const Tensor<T, Device>& upstream, auto& inputs) {
     inputs.add(0, upstream);
     if (inputs.needed(1)) inputs.add(1, ops::scale(upstream, Accumulated<T>{-1}));
   });
@@ -33,17 +37,20 @@ Variable<To, Device> cast(const Variable<From, Device>& x) {
 /// Element by element.
 template <class T, class Device>
 Variable<T, Device> operator*(const Variable<T, Device>& a, const Variable<T, Device>& b) {
-  return record(ops::multiply(a.value(), b.value()), {a, b},
-                [left = a.value(), right = b.value()](const Tensor<T, Device>& upstream, auto& inputs) {
-                  if (inputs.needed(0)) inputs.add(0, ops::multiply(upstream, right));
-                  if (inputs.needed(1)) inputs.add(1, ops::multiply(upstream, left));
-                });
+  const Tensor<T, Device> y = ops::multiply(a.value(), b.value());
+  trace::note("multiply", [&](auto& operation) { operation.reads(a.value()).reads(b.value()).makes(y); });
+  return record(y, {a, b}, [left = a.value(), right = b.value()](const Tensor<T, Device>& upstream, auto& inputs) {
+    if (inputs.needed(0)) inputs.add(0, ops::multiply(upstream, right));
+    if (inputs.needed(1)) inputs.add(1, ops::multiply(upstream, left));
+  });
 }
 
 /// factor * x.
 template <class T, class Device>
 Variable<T, Device> scale(const Variable<T, Device>& x, Accumulated<T> factor) {
-  return record(ops::scale(x.value(), factor), {x}, [factor](const Tensor<T, Device>& upstream, auto& inputs) {
+  const Tensor<T, Device> y = ops::scale(x.value(), factor);
+  trace::note("scale", [&](auto& operation) { operation.reads(x.value()).makes(y).with("factor", factor); });
+  return record(y, {x}, [factor](const Tensor<T, Device>& upstream, auto& inputs) {
     inputs.add(0, ops::scale(upstream, factor));
   });
 }
@@ -51,7 +58,9 @@ Variable<T, Device> scale(const Variable<T, Device>& x, Accumulated<T> factor) {
 /// x [..., C] + bias [C].
 template <class T, class Device>
 Variable<T, Device> add_bias(const Variable<T, Device>& x, const Variable<Accumulated<T>, Device>& bias) {
-  return record(ops::add_bias(x.value(), bias.value()), {x, bias}, [](const Tensor<T, Device>& upstream, auto& inputs) {
+  const Tensor<T, Device> y = ops::add_bias(x.value(), bias.value());
+  trace::note("add_bias", [&](auto& operation) { operation.reads(x.value()).reads(bias.value()).makes(y); });
+  return record(y, {x, bias}, [](const Tensor<T, Device>& upstream, auto& inputs) {
     inputs.add(0, upstream);
     if (inputs.needed(1)) inputs.add(1, ops::sum_rows(upstream));
   });
@@ -61,17 +70,20 @@ Variable<T, Device> add_bias(const Variable<T, Device>& x, const Variable<Accumu
 template <class T, class Device>
 Variable<Accumulated<T>, Device> mean_of_positions(const Variable<T, Device>& x) {
   const Shape shape = x.shape();
-  return record(
-      ops::mean_of_positions(x.value()), {x}, [shape](const Tensor<Accumulated<T>, Device>& upstream, auto& inputs) {
-        const Index positions = upstream.empty() ? 1 : shape.elements() / upstream.elements();
-        inputs.add(0, ops::spread_over_positions<T>(upstream, shape, 1 / static_cast<Accumulated<T>>(positions)));
-      });
+  const Tensor<Accumulated<T>, Device> y = ops::mean_of_positions(x.value());
+  trace::note("mean_of_positions", [&](auto& operation) { operation.reads(x.value()).makes(y); });
+  return record(y, {x}, [shape](const Tensor<Accumulated<T>, Device>& upstream, auto& inputs) {
+    const Index positions = upstream.empty() ? 1 : shape.elements() / upstream.elements();
+    inputs.add(0, ops::spread_over_positions<T>(upstream, shape, 1 / static_cast<Accumulated<T>>(positions)));
+  });
 }
 
 /// x [B, ..., C] times weights [B, C] at every position.
 template <class T, class Device>
 Variable<T, Device> scale_channels(const Variable<T, Device>& x, const Variable<Accumulated<T>, Device>& weights) {
-  return record(ops::scale_channels(x.value(), weights.value()), {x, weights},
+  const Tensor<T, Device> y = ops::scale_channels(x.value(), weights.value());
+  trace::note("scale_channels", [&](auto& operation) { operation.reads(x.value()).reads(weights.value()).makes(y); });
+  return record(y, {x, weights},
                 [map = x.value(), factors = weights.value()](const Tensor<T, Device>& upstream, auto& inputs) {
                   if (inputs.needed(0)) inputs.add(0, ops::scale_channels(upstream, factors));
                   if (inputs.needed(1)) inputs.add(1, ops::scale_channels_weight_gradient(map, upstream));

@@ -11,6 +11,9 @@ namespace mien {
 template <class T, class Device>
 Variable<T, Device> attention(const Variable<T, Device>& qkv, Index heads) {
   const auto result = ops::attention(qkv.value(), heads);
+  trace::note("attention", [&](auto& operation) {
+    operation.reads(qkv.value()).makes(result.out).with("heads", heads);
+  });
   return record(result.out, {qkv},
                 [input = qkv.value(), heads, result](const Tensor<T, Device>& upstream, auto& inputs) {
                   inputs.add(0, ops::attention_gradient(input, heads, result, upstream));

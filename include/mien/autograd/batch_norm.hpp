@@ -21,6 +21,12 @@ Variable<T, Device> batch_norm(const Variable<T, Device>& x, const ops::Moments<
   const bool has_residual = residual.value().defined();
   const Tensor<T, Device> y = ops::batch_norm(x.value(), moments, weight.value(), bias.value(), epsilon,
                                               {.residual = residual.value(), .relu = epilogue.relu});
+  // With the batch's own statistics it is no function of its inputs alone, and nothing that inference could repeat.
+  if (!batch_statistics)
+    trace::note("batch_norm", [&](auto& operation) {
+      operation.reads(x.value()).reads(moments.mean).reads(moments.variance).reads(weight.value()).reads(bias.value());
+      operation.reads(residual.value()).makes(y).with("epsilon", epsilon).with("relu", epilogue.relu);
+    });
   ops::BatchNormReluInputs<T, Device> relu;
   if (epilogue.relu && has_residual) relu.y = y;
   if (epilogue.relu && !has_residual) relu.bias = bias.value();

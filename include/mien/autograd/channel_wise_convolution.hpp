@@ -13,7 +13,13 @@ template <class T, class Device>
 Variable<T, Device> channel_wise_convolution(const Variable<T, Device>& x,
                                              const Variable<Accumulated<T>, Device>& weight,
                                              const ChannelWiseConvolutionOptions& options = {}) {
-  return record(ops::channel_wise_convolution(x.value(), weight.value(), options), {x, weight},
+  const Tensor<T, Device> y = ops::channel_wise_convolution(x.value(), weight.value(), options);
+  trace::note("channel_wise_convolution", [&](auto& operation) {
+    operation.reads(x.value()).reads(weight.value()).makes(y);
+    operation.with("stride", options.stride.height, options.stride.width);
+    operation.with("padding", options.padding.height, options.padding.width);
+  });
+  return record(y, {x, weight},
                 [map = x.value(), kernel = weight.value(), options](const Tensor<T, Device>& upstream, auto& inputs) {
                   if (inputs.needed(0))
                     inputs.add(0, ops::channel_wise_convolution_input_gradient(upstream, kernel, map.shape(), options));

@@ -12,7 +12,13 @@ using ops::ConvolutionOptions;
 template <class T, class Device>
 Variable<T, Device> convolution(const Variable<T, Device>& x, const Variable<Accumulated<T>, Device>& weight,
                                 const ConvolutionOptions& options = {}) {
-  return record(ops::convolution(x.value(), weight.value(), options), {x, weight},
+  const Tensor<T, Device> y = ops::convolution(x.value(), weight.value(), options);
+  trace::note("convolution", [&](auto& operation) {
+    operation.reads(x.value()).reads(weight.value()).makes(y).with("groups", options.groups);
+    operation.with("stride", options.stride.height, options.stride.width);
+    operation.with("padding", options.padding.height, options.padding.width);
+  });
+  return record(y, {x, weight},
                 [map = x.value(), kernel = weight.value(), options](const Tensor<T, Device>& upstream, auto& inputs) {
                   if (inputs.needed(0))
                     inputs.add(0, ops::convolution_input_gradient(upstream, kernel, map.shape(), options));

@@ -12,6 +12,9 @@ template <class T, class Device>
 Variable<T, Device> layer_norm(const Variable<T, Device>& x, const Variable<Accumulated<T>, Device>& weight,
                                const Variable<Accumulated<T>, Device>& bias, double epsilon = 1e-5) {
   const auto result = ops::layer_norm(x.value(), weight.value(), bias.value(), epsilon);
+  trace::note("layer_norm", [&](auto& operation) {
+    operation.reads(x.value()).reads(weight.value()).reads(bias.value()).makes(result.out).with("epsilon", epsilon);
+  });
   return record(result.out, {x, weight, bias},
                 [input = x.value(), w = weight.value(), mean = result.mean, inverse = result.inverse_deviation](
                     const Tensor<T, Device>& upstream, auto& inputs) {

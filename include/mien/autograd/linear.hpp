@@ -11,7 +11,10 @@ namespace mien {
 template <class T, class Device>
 Variable<T, Device> linear(const Variable<T, Device>& x, const Variable<Accumulated<T>, Device>& weight,
                            const Variable<Accumulated<T>, Device>& bias = {}) {
-  return record(ops::linear(x.value(), weight.value(), bias.value()), {x, weight, bias},
+  const Tensor<T, Device> y = ops::linear(x.value(), weight.value(), bias.value());
+  trace::note("linear",
+              [&](auto& operation) { operation.reads(x.value()).reads(weight.value()).reads(bias.value()).makes(y); });
+  return record(y, {x, weight, bias},
                 [input = x.value(), w = weight.value()](const Tensor<T, Device>& upstream, auto& inputs) {
                   if (inputs.needed(0)) inputs.add(0, ops::linear_input_gradient(upstream, w));
                   if (inputs.needed(1)) inputs.add(1, ops::linear_weight_gradient(input, upstream));

@@ -59,9 +59,17 @@ LstmOutput<T, Device> lstm(const Variable<T, Device>& x, const LstmParameters<T,
   const Shape state = result.h_n.shape();
   const Index outputs = result.outputs.elements();
   const Index end = result.all.elements();
-  return {reshape(slice(all, 0, 0, outputs), result.outputs.shape()),
-          reshape(slice(all, 0, outputs, outputs + state.elements()), state),
-          reshape(slice(all, 0, outputs + state.elements(), end), state)};
+  LstmOutput<T, Device> output{reshape(slice(all, 0, 0, outputs), result.outputs.shape()),
+                               reshape(slice(all, 0, outputs, outputs + state.elements()), state),
+                               reshape(slice(all, 0, outputs + state.elements(), end), state)};
+  // Said last, so that the three results are known as the LSTM's own, and not as parts of one piece of memory.
+  if (order.lengths.empty())
+    trace::note("lstm", [&](auto& operation) {
+      operation.reads(in.x).reads(in.weight_ih).reads(in.weight_hh).reads(in.bias_ih).reads(in.bias_hh);
+      operation.reads(in.h_0).reads(in.c_0).with("reverse", order.reverse);
+      operation.makes(output.outputs.value()).makes(output.h_n.value()).makes(output.c_n.value());
+    });
+  return output;
 }
 
 }  // namespace mien

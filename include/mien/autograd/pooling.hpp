@@ -9,9 +9,26 @@ namespace mien {
 
 using ops::PoolingOptions;
 
+namespace detail {
+
+/// Adaptive windows follow from the shapes.
+template <class T, class Device>
+void note_pooling(const char* name, const Variable<T, Device>& x, const Tensor<T, Device>& y,
+                  const PoolingOptions& options = {}) {
+  trace::note(name, [&](auto& operation) {
+    operation.reads(x.value()).makes(y).with("kernel", options.kernel.height, options.kernel.width);
+    operation.with("stride", options.stride.height, options.stride.width);
+    operation.with("padding", options.padding.height, options.padding.width);
+    operation.with("count_padding", options.count_padding);
+  });
+}
+
+}  // namespace detail
+
 template <class T, class Device>
 Variable<T, Device> max_pool(const Variable<T, Device>& x, const PoolingOptions& options) {
   auto [y, source] = ops::max_pool(x.value(), options);
+  detail::note_pooling("max_pool", x, y, options);
   return record(std::move(y), {x},
                 [origin = source, shape = x.shape(), options](const Tensor<T, Device>& upstream, auto& inputs) {
                   inputs.add(0, ops::max_pool_gradient(upstream, origin, shape, options));
@@ -21,6 +38,7 @@ Variable<T, Device> max_pool(const Variable<T, Device>& x, const PoolingOptions&
 template <class T, class Device>
 Variable<T, Device> adaptive_max_pool(const Variable<T, Device>& x, Extent2d output) {
   auto [y, source] = ops::adaptive_max_pool(x.value(), output);
+  detail::note_pooling("adaptive_max_pool", x, y);
   return record(std::move(y), {x},
                 [origin = source, shape = x.shape()](const Tensor<T, Device>& upstream, auto& inputs) {
                   inputs.add(0, ops::adaptive_max_pool_gradient(upstream, origin, shape));
@@ -29,18 +47,20 @@ Variable<T, Device> adaptive_max_pool(const Variable<T, Device>& x, Extent2d out
 
 template <class T, class Device>
 Variable<T, Device> average_pool(const Variable<T, Device>& x, const PoolingOptions& options) {
-  return record(ops::average_pool(x.value(), options), {x},
-                [shape = x.shape(), options](const Tensor<T, Device>& upstream, auto& inputs) {
-                  inputs.add(0, ops::average_pool_gradient(upstream, shape, options));
-                });
+  const Tensor<T, Device> y = ops::average_pool(x.value(), options);
+  detail::note_pooling("average_pool", x, y, options);
+  return record(y, {x}, [shape = x.shape(), options](const Tensor<T, Device>& upstream, auto& inputs) {
+    inputs.add(0, ops::average_pool_gradient(upstream, shape, options));
+  });
 }
 
 template <class T, class Device>
 Variable<T, Device> adaptive_average_pool(const Variable<T, Device>& x, Extent2d output) {
-  return record(ops::adaptive_average_pool(x.value(), output), {x},
-                [shape = x.shape()](const Tensor<T, Device>& upstream, auto& inputs) {
-                  inputs.add(0, ops::adaptive_average_pool_gradient(upstream, shape));
-                });
+  const Tensor<T, Device> y = ops::adaptive_average_pool(x.value(), output);
+  detail::note_pooling("adaptive_average_pool", x, y);
+  return record(y, {x}, [shape = x.shape()](const Tensor<T, Device>& upstream, auto& inputs) {
+    inputs.add(0, ops::adaptive_average_pool_gradient(upstream, shape));
+  });
 }
 
 }  // namespace mien

@@ -10,6 +10,7 @@
 /// therefore grows with the number of layers, and not with its square.
 
 #include <cstddef>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -45,44 +46,54 @@ std::vector<Tensor<T, Device>> values_of(const std::vector<Variable<T, Device>>&
   return values;
 }
 
+/// relu(batch_norm(x)).
+template <class T, class Device>
+Tensor<T, Device> activate(const Tensor<T, Device>& x, const Normalisation<Accumulated<T>, Device>& norm) {
+  return ops::batch_norm(x, norm.moments, norm.weight.value(), norm.bias.value(), norm.epsilon, {.relu = true});
+}
+
 }  // namespace detail
 
-/// Parts [..., H, W, C_i], `x` their concatenation [..., H, W, sum C_i], kernel [height, width, sum C_i, O].
+/// Parts [..., H, W, C_i] whose concatenation is `x` [..., H, W, sum C_i], kernel [height, width, sum C_i, O].
 template <class T, class Device>
 Variable<T, Device> preactivated_convolution(const std::vector<Variable<T, Device>>& parts, const Tensor<T, Device>& x,
                                              const Normalisation<Accumulated<T>, Device>& norm,
                                              const Variable<Accumulated<T>, Device>& kernel,
                                              const ops::ConvolutionOptions& options = {}) {
-  std::vector<Tensor<T, Device>> maps = detail::values_of(parts);
-  const auto activate = [moments = norm.moments, weight = norm.weight.value(), bias = norm.bias.value(),
-                         epsilon = norm.epsilon](const Tensor<T, Device>& map) {
-    return ops::batch_norm(map, moments, weight, bias, epsilon, {.relu = true});
-  };
   std::vector<detail::GraphInput> sources{kernel, norm.weight, norm.bias};
   sources.insert(sources.end(), parts.begin(), parts.end());
-  return record(ops::convolution(activate(x), kernel.value(), options), sources,
-                [maps = std::move(maps), activate, moments = norm.moments, factor = norm.weight.value(),
-                 bias = norm.bias.value(), epsilon = norm.epsilon, batch_statistics = norm.batch_statistics,
-                 weight = kernel.value(), options](const Tensor<T, Device>& upstream, auto& inputs) {
-                  const Tensor<T, Device> together = detail::side_by_side(maps);
-                  if (inputs.needed(0))
-                    inputs.add(0,
-                               ops::convolution_weight_gradient(activate(together), upstream, weight.shape(), options));
-                  bool others_needed = false;
-                  for (std::size_t i = 1; i < 3 + maps.size(); ++i) others_needed = others_needed || inputs.needed(i);
-                  if (!others_needed) return;
-                  auto gradients = ops::batch_norm_gradients(
-                      together, ops::convolution_input_gradient(upstream, weight, together.shape(), options), moments,
-                      factor, epsilon, batch_statistics, {.bias = bias});
-                  inputs.add(1, std::move(gradients.weight));
-                  inputs.add(2, std::move(gradients.bias));
-                  Index begin = 0;
-                  for (std::size_t i = 0; i < maps.size(); ++i) {
-                    const Index end = begin + maps[i].size(-1);
-                    inputs.add(3 + i, gradients.x.slice(-1, begin, end));
-                    begin = end;
-                  }
-                });
+  auto pass_on = [maps = detail::values_of(parts), norm, weight = kernel.value(), options](
+                     const Tensor<T, Device>& upstream, auto& inputs) {
+    const Tensor<T, Device> together = detail::side_by_side(maps);
+    if (inputs.needed(0))
+      inputs.add(0,
+                 ops::convolution_weight_gradient(detail::activate(together, norm), upstream, weight.shape(), options));
+    bool others_needed = false;
+    for (std::size_t i = 1; i < 3 + maps.size(); ++i) others_needed = others_needed || inputs.needed(i);
+    if (!others_needed) return;
+    auto gradients = ops::batch_norm_gradients(
+        together, ops::convolution_input_gradient(upstream, weight, together.shape(), options), norm.moments,
+        norm.weight.value(), norm.epsilon, norm.batch_statistics, {.bias = norm.bias.value()});
+    inputs.add(1, std::move(gradients.weight));
+    inputs.add(2, std::move(gradients.bias));
+    Index begin = 0;
+    for (std::size_t i = 0; i < maps.size(); ++i) {
+      const Index end = begin + maps[i].size(-1);
+      inputs.add(3 + i, gradients.x.slice(-1, begin, end));
+      begin = end;
+    }
+  };
+  const Tensor<T, Device> y = ops::convolution(detail::activate(x, norm), kernel.value(), options);
+  if (!norm.batch_statistics)
+    trace::note("preactivated_convolution", [&](auto& operation) {
+      operation.reads(kernel.value()).reads(norm.moments.mean).reads(norm.moments.variance);
+      operation.reads(norm.weight.value()).reads(norm.bias.value());
+      for (const auto& part : parts) operation.reads(part.value());
+      operation.makes(y).with("epsilon", norm.epsilon).with("groups", options.groups);
+      operation.with("stride", options.stride.height, options.stride.width);
+      operation.with("padding", options.padding.height, options.padding.width);
+    });
+  return record(y, sources, std::move(pass_on));
 }
 
 }  // namespace mien

@@ -10,7 +10,10 @@ namespace mien {
 template <class T, class Device>
 Variable<T, Device> scale_shift(const Variable<T, Device>& x, const Variable<Accumulated<T>, Device>& scale,
                                 const Variable<Accumulated<T>, Device>& shift) {
-  return record(ops::scale_shift(x.value(), scale.value(), shift.value()), {x, scale, shift},
+  const Tensor<T, Device> y = ops::scale_shift(x.value(), scale.value(), shift.value());
+  trace::note("scale_shift",
+              [&](auto& operation) { operation.reads(x.value()).reads(scale.value()).reads(shift.value()).makes(y); });
+  return record(y, {x, scale, shift},
                 [map = x.value(), factors = scale.value()](const Tensor<T, Device>& upstream, auto& inputs) {
                   if (inputs.needed(0))
                     inputs.add(

@@ -10,6 +10,7 @@ namespace mien {
 template <class T, class Device>
 Variable<T, Device> softmax(const Variable<T, Device>& x) {
   const Tensor<T, Device> result = ops::softmax(x.value());
+  trace::note("softmax", [&](auto& operation) { operation.reads(x.value()).makes(result); });
   return record(result, {x}, [result](const Tensor<T, Device>& upstream, auto& inputs) {
     inputs.add(0, ops::softmax_gradient(result, upstream));
   });
@@ -18,6 +19,7 @@ Variable<T, Device> softmax(const Variable<T, Device>& x) {
 template <class T, class Device>
 Variable<T, Device> log_softmax(const Variable<T, Device>& x) {
   const Tensor<T, Device> result = ops::log_softmax(x.value());
+  trace::note("log_softmax", [&](auto& operation) { operation.reads(x.value()).makes(result); });
   return record(result, {x}, [result](const Tensor<T, Device>& upstream, auto& inputs) {
     inputs.add(0, ops::log_softmax_gradient(result, upstream));
   });

@@ -80,8 +80,14 @@ SuperImageResult<T, Device> super_image_convolution(
   const Index channels = weight.size(3);
 
   if (fusion == ViewFusion::none) {
+    const Tensor<T, Device> frames =
+        ops::convolution(x.value(), weight.value(), ops::detail::super_image_window, {}, prepared);
+    trace::note("convolution", [&](auto& operation) {
+      operation.reads(x.value()).reads(weight.value()).makes(frames).with("groups", 1);
+      operation.with("stride", 1, 1).with("padding", 1, 1);
+    });
     const Variable<T, Device> y =
-        record(ops::convolution(x.value(), weight.value(), ops::detail::super_image_window, {}, prepared), {x, weight},
+        record(frames, {x, weight},
                [map = x.value(), kernel = weight.value()](const Tensor<T, Device>& upstream, auto& inputs) {
                  const auto window = ops::detail::super_image_window;
                  if (inputs.needed(0))
@@ -107,6 +113,13 @@ SuperImageResult<T, Device> super_image_convolution(
     alpha = detail::fixed_alpha<Accumulated<T>, Device>(fusion, batch);
   }
   Tensor<T, Device> mixed = ops::super_image_mix(*parts, detail::super_image_weights(alpha, channels, fusion));
+  trace::note("super_image_convolution", [&](auto& operation) {
+    operation.reads(x.value()).reads(weight.value()).reads(fusion_weight.value()).reads(fusion_bias.value());
+    operation.makes(mixed).with("interleaved", options.layout == SuperImageLayout::interleaved);
+    // The views that are used, and whether their weights are learned; else they are 1.
+    operation.with("views", fusion != ViewFusion::width, fusion != ViewFusion::height);
+    operation.with("learned", has_learned_weights(fusion));
+  });
   // Only the gradient of learned weights looks at the parts again.
   if (!has_learned_weights(fusion)) parts.reset();
 

@@ -13,11 +13,13 @@
 #include <functional>
 #include <initializer_list>
 #include <memory>
+#include <source_location>
 #include <span>
 #include <unordered_set>
 #include <utility>
 #include <vector>
 
+#include "mien/autograd/trace.hpp"
 #include "mien/core/tensor.hpp"
 #include "mien/ops/arithmetic.hpp"
 
@@ -209,10 +211,11 @@ class Variable {
   std::shared_ptr<Node> node_;
 };
 
-/// Whether a function of these variables has to record anything.
+/// Whether a function of these variables has to record anything: for a gradient, or for someone who listens to every
+/// single operation.
 template <class... Variables>
 bool wants_gradient(const Variables&... variables) {
-  return detail::recording() && (variables.requires_gradient() || ...);
+  return trace::is_listening() || (detail::recording() && (variables.requires_gradient() || ...));
 }
 template <class T, class Device>
 bool wants_gradient(const std::vector<Variable<T, Device>>& variables) {
@@ -236,9 +239,11 @@ struct GraphInput {
 }  // namespace detail
 
 /// The result of a function, with the closure that turns the gradient of `value` into those of `inputs`, which may be
-/// of several types: `backward(const Tensor& upstream, Gradients& inputs)`.
+/// of several types: `backward(const Tensor& upstream, Gradients& inputs)`. `where` names the function to a listener.
 template <class T, class Device, class Backward>
-Variable<T, Device> record(Tensor<T, Device> value, std::span<const detail::GraphInput> inputs, Backward&& backward) {
+Variable<T, Device> record(Tensor<T, Device> value, std::span<const detail::GraphInput> inputs, Backward&& backward,
+                           const std::source_location& where = std::source_location::current()) {
+  if (trace::is_listening()) trace::detail::listener()->recorded(trace::Operation::value_of(value), where);
   bool wanted = false;
   for (const auto& input : inputs) wanted = wanted || input.node != nullptr;
   if (!wanted || !detail::recording()) return Variable<T, Device>(std::move(value));
@@ -250,9 +255,9 @@ Variable<T, Device> record(Tensor<T, Device> value, std::span<const detail::Grap
 }
 template <class T, class Device, class Backward>
 Variable<T, Device> record(Tensor<T, Device> value, std::initializer_list<detail::GraphInput> inputs,
-                           Backward&& backward) {
+                           Backward&& backward, const std::source_location& where = std::source_location::current()) {
   return record(std::move(value), std::span<const detail::GraphInput>(inputs.begin(), inputs.size()),
-                std::forward<Backward>(backward));
+                std::forward<Backward>(backward), where);
 }
 
 struct BackwardOptions {

@@ -62,8 +62,8 @@ inline std::string fer2013_split(const io::CsvTable& table, Index row, Index col
                                                                                 {"PublicTest", "validation"},
                                                                                 {"PrivateTest", "test"},
                                                                                 {"train", "train"},
-                                                                                {"validation", "validation"},
                                                                                 {"valid", "validation"},
+                                                                                {"validation", "validation"},
                                                                                 {"test", "test"}}};
   std::string_view word = table.text(row, column);
   while (word.starts_with(' ')) word.remove_prefix(1);

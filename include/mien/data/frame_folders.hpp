@@ -454,7 +454,8 @@ inline void write_sheet(const std::filesystem::path& sheet, const FrameSequences
   const auto folder = std::filesystem::absolute(sheet).parent_path();
   for (const FrameSequence& sample : data.samples) {
     if (sample.pictures || sample.frames.empty())
-      throw ValueError(detail::text("write_sheet: the frames of `", sample.name, "` are no files; pack them instead"));
+      throw ValueError(
+          detail::text("write_sheet: the frames of `", sample.name, "` are no files of their own; pack them instead"));
     if (labelled && (sample.label < 0 || sample.label >= data.classes()))
       throw ValueError(
           detail::text("write_sheet: `", sample.name, "`: label ", sample.label, " of ", data.classes(), " classes"));

@@ -107,13 +107,13 @@ class PackWriter {
       index.u64(picture.hash);
     }
     index.u64(count_);
+    index.append(samples_.bytes());
     const std::uint64_t place = written_;
     write(index.bytes());
-    write(samples_.bytes());
     ByteWriter tail;
     tail.u64(place);
     tail.u64(written_ - place);
-    tail.u64(content_hash(samples_.bytes(), content_hash(index.bytes())));
+    tail.u64(content_hash(index.bytes()));
     tail.u64(written_ + packed_tail);
     write(tail.bytes());
     write(std::as_bytes(std::span(packed_magic)));

@@ -2,7 +2,9 @@
 
 /// Pictures that are no files of their own: in memory, or in a packed file.
 
+#include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <span>
@@ -41,6 +43,11 @@ class PictureSource {
       throw ValueError(detail::text("images are read with 1 or 3 channels, not ", options.channels));
     const io::detail::ImageFacts facts{.width = picture.width, .height = picture.height};
     io::detail::check_pixel_count(facts, options, name.string());
+    if (picture.channels == options.channels) {
+      io::Image out(picture.width, picture.height, picture.channels);
+      std::copy_n(reinterpret_cast<const std::uint8_t*>(picture.bytes.data()), out.pixels.size(), out.pixels.begin());
+      return out;
+    }
     return io::detail::convert_channels(reinterpret_cast<const std::uint8_t*>(picture.bytes.data()), facts,
                                         static_cast<int>(picture.channels), options.channels);
   }

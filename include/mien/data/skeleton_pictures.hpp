@@ -3,10 +3,12 @@
 /// Batches of drawn skeletons, for networks that take pictures.
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "mien/data/annotations.hpp"
 #include "mien/data/augmentation.hpp"
 #include "mien/data/clip.hpp"
 #include "mien/data/data_set.hpp"
@@ -35,14 +37,19 @@ class SkeletonPictures {
     Tensor<float> frames;  ///< [K, T, S, S, 3]
     Index label;
     std::string name;
+    std::vector<double> votes = {};
+    std::optional<Affect> affect = std::nullopt;
   };
   using Batch = FaceBatch;
 
-  /// Throws ValueError: options that make no sense, a label without a class; ShapeError for joints that are not
-  /// [T, J, 3].
+  /// Throws ValueError: options that make no sense, a label without a class, votes that are not one for each class;
+  /// ShapeError for joints that are not [T, J, 3].
   explicit SkeletonPictures(GestureSequences recordings, SkeletonPicturesOptions options = {})
-      : recordings_(std::make_shared<const GestureSequences>(std::move(recordings))), options_(std::move(options)) {
+      : recordings_(std::make_shared<const GestureSequences>(std::move(recordings))),
+        options_(std::move(options)),
+        kinds_(*recordings_) {
     recordings_->check_labels();
+    detail::check_votes(*recordings_);
     detail::check_frame({.side = options_.picture.size, .normalisation = options_.normalisation});
     if (options_.whole && (options_.clips != 1 || options_.frames != 1))
       throw ValueError(detail::text("SkeletonPictures: ", options_.clips, " clips of ", options_.frames,
@@ -63,7 +70,7 @@ class SkeletonPictures {
   Sample make(Index index, Generator& generator) const {
     const GestureSequence& source = recording(index);
     const auto joints = gesture::augment(source.joints, options_.augmentation, generator).joints;
-    Sample out{Tensor<float>(sample_shape()), source.label, source.name};
+    Sample out{Tensor<float>(sample_shape()), source.label, source.name, source.votes, source.affect};
     if (options_.whole) {
       write(gesture::motion_picture(joints, options_.picture), out.frames.data());
       return out;
@@ -76,12 +83,8 @@ class SkeletonPictures {
 
   /// Throws ShapeError for a sample of other options.
   FaceBatch collate(std::vector<Sample> samples) const {
-    FaceBatch out;
-    out.frames = detail::stack_samples("SkeletonPictures::collate", samples, &Sample::frames, sample_shape());
-    for (Sample& sample : samples) {
-      out.labels.push_back(sample.label);
-      out.names.push_back(std::move(sample.name));
-    }
+    FaceBatch out{detail::stack_samples("SkeletonPictures::collate", samples, &Sample::frames, sample_shape()), {}, {}};
+    detail::annotate(out, samples, kinds_, recordings_->classes());
     return out;
   }
 
@@ -108,6 +111,7 @@ class SkeletonPictures {
 
   std::shared_ptr<const GestureSequences> recordings_;
   SkeletonPicturesOptions options_;
+  detail::AnnotationKinds kinds_;
 };
 
 }  // namespace mien::data

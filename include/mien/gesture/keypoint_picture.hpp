@@ -172,7 +172,7 @@ inline io::Image keypoint_picture(const Tensor<float>& joints, Index frame,
   const bool alone = options.box == Box::per_frame;
   const auto present = detail::present_keypoints(tight, alone ? frame : 0, alone ? frame + 1 : joints.size(0));
   if (present.empty()) return image;
-  const auto square = detail::square_about(present.begin(), present.end(), options.margin);
+  const auto square = detail::square_about("keypoint_picture", present.begin(), present.end(), options.margin);
   detail::draw_keypoints(image, tight, frame, square, detail::keypoint_parts(joints.size(1)), options);
   return image;
 }
@@ -185,7 +185,7 @@ inline io::Image motion_picture(const Tensor<float>& joints, const KeypointPictu
   io::Image image(options.size, options.size, 3);
   const auto present = detail::present_keypoints(tight, 0, joints.size(0));
   if (present.empty()) return image;
-  const auto square = detail::square_about(present.begin(), present.end(), options.margin);
+  const auto square = detail::square_about("motion_picture", present.begin(), present.end(), options.margin);
   const auto parts = detail::keypoint_parts(joints.size(1));
   for (Index frame = 0; frame < joints.size(0); ++frame) {
     io::Image drawn(options.size, options.size, 3);

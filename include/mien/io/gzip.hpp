@@ -26,9 +26,11 @@ namespace detail {
 /// zlib's state, released on every way out.
 class InflateStream {
  public:
-  InflateStream() {
-    constexpr int gzip_only = 16 + MAX_WBITS;
-    if (::inflateInit2(&stream_, gzip_only) != Z_OK) throw Error("zlib could not be initialised");
+  static constexpr int gzip_only = 16 + MAX_WBITS;
+  static constexpr int without_header = -MAX_WBITS;
+
+  explicit InflateStream(int format = gzip_only) {
+    if (::inflateInit2(&stream_, format) != Z_OK) throw Error("zlib could not be initialised");
   }
   InflateStream(const InflateStream&) = delete;
   InflateStream& operator=(const InflateStream&) = delete;

@@ -1,15 +1,16 @@
 #pragma once
 
-/// Models as .safetensors files: parameters and buffers under their names, in PyTorch's axis order, so that files of
-/// other programs load and ours load there.
+/// Models as files: parameters and buffers under their names, in PyTorch's axis order, so that files of other programs
+/// load and ours load there. Written are .safetensors, read those and PyTorch's own .pt and .pth.
 ///
 ///     io::save(face, "face.safetensors", {.metadata = {{"classes", "joy,fear"}}});
 ///     io::load(face, "face.safetensors");
-///     io::load(face, "resnet18.safetensors", {.strict = false, .allow_other_head = {"fc."}});
+///     io::load(face, "resnet18.pth", {.allow_head_mismatch = true, .allow_missing = {"layer*.*.conv2.fc."}});
 
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <limits>
@@ -19,7 +20,9 @@
 #include <utility>
 #include <vector>
 
+#include "mien/io/pytorch_archive.hpp"
 #include "mien/io/safetensors.hpp"
+#include "mien/io/weight_names.hpp"
 #include "mien/nn/module.hpp"
 #include "mien/version.hpp"
 
@@ -47,9 +50,16 @@ struct LoadOptions {
   bool strict = true;
   /// For each name the first rule that fits.
   std::vector<PrefixRename> rename = {};
+  /// Where names do not fit as they are, those that others give to the same networks are tried: see weight_names.hpp.
+  /// The report says which were.
+  bool known_names = true;
   /// Beginnings of names, such as "fc.", of a head that may be of another shape in the file, or missing. Such
   /// parameters stay as they are and are listed in the report.
   std::vector<std::string> allow_other_head = {};
+  /// The same for "fc.", "classifier.", "head." and "heads.", whichever the model has.
+  bool allow_head_mismatch = false;
+  /// Patterns (see `NameRename`) of what may be missing in the file, and stays as it is.
+  std::vector<std::string> allow_missing = {};
   /// Runs the model, in evaluation, on the input that the file carries; what comes out must be the output that the file
   /// carries, up to `tolerance` times the greatest of its values. Files without a check pass.
   std::function<Tensor<T>(const Tensor<T>& input)> self_check = {};
@@ -63,22 +73,35 @@ struct ReshapedParameter {
   Shape model;
 };
 
+/// Numbers that are no parameters: integers and truths.
+struct ForeignType {
+  std::string name;
+  ElementType file;
+};
+
 /// What came of a load.
 struct LoadReport {
   std::vector<std::string> loaded;
   std::vector<std::string> missing;     ///< in the model, not in the file; kept as they were
   std::vector<std::string> unexpected;  ///< in the file, not in the model
   std::vector<ReshapedParameter> reshaped;
+  std::vector<ForeignType> foreign;  ///< only in what an error says
+  std::vector<std::string> heads;    ///< beginnings of the names of heads that stayed as they were
+  NameTranslation translation;       ///< by which the file's names were read
   bool self_checked = false;
   Metadata metadata;
 
-  /// The three lists of what does not fit, each with its first names; empty if all fits.
+  /// The lists of what does not fit, each with its first names; empty if all fits.
   std::string to_string() const {
     std::vector<std::string> shapes;
     for (const auto& [name, file, model] : reshaped)
       shapes.push_back(mien::detail::text(name, " ", file, " instead of ", model));
+    std::vector<std::string> types;
+    for (const auto& [name, file] : foreign)
+      types.push_back(mien::detail::text(name, " ", element_name(file), " instead of floating-point numbers"));
     return listed("missing in the file", missing) + listed("unexpected in the file", unexpected) +
-           listed("of another shape in the file", shapes);
+           listed("of another shape in the file", shapes) + listed("of another type in the file", types) +
+           listed("left as they were, heads", heads);
   }
 
  private:
@@ -118,34 +141,18 @@ std::vector<NamedTensor<typename Module::Element, typename Module::Device>> name
   return out;
 }
 
-inline bool begins_with_any(std::string_view name, const std::vector<std::string>& prefixes) {
-  return std::any_of(prefixes.begin(), prefixes.end(), [&](const auto& prefix) { return name.starts_with(prefix); });
-}
-
 inline std::string renamed(const std::string& name, const std::vector<PrefixRename>& rules) {
   for (const PrefixRename& rule : rules)
     if (name.starts_with(rule.from)) return rule.to + name.substr(rule.from.size());
   return name;
 }
 
-/// PyTorch counts the batches that a batch norm has seen; nothing is computed from it.
-inline bool is_ignored(std::string_view name) {
-  return name.ends_with("num_batches_tracked") || name == check_input_name || name == check_output_name;
-}
+/// PyTorch counts the batches that a batch norm has seen; nothing is computed from it. Without it, PyTorch takes no
+/// file.
+inline constexpr std::string_view batch_count = "num_batches_tracked";
 
-/// Which well-known network has such names; empty if none is recognised.
-inline std::string_view architecture_of(const std::vector<std::string>& names) {
-  const auto has = [&](std::string_view part) {
-    return std::any_of(names.begin(), names.end(), [&](const auto& name) { return name.find(part) != name.npos; });
-  };
-  if (has("layer1.0.conv2.fc.")) return "a SISTCM-ResNet";
-  if (has("layer1.0.conv3.")) return has("layer3.6.") ? "a ResNet-101 or larger" : "a ResNet-50";
-  if (has("layer1.0.conv1.")) return has("layer1.2.") ? "a ResNet-34" : "a ResNet-18";
-  if (has("denseblock3.denselayer48.")) return "a DenseNet-201";
-  if (has("denseblock1.")) return "a DenseNet";
-  if (has("encoder_layer_0.") || has("attn.qkv.")) return "a vision transformer";
-  if (has("channelwise.weight")) return "an ACCM";
-  return "";
+inline bool is_ignored(std::string_view name) {
+  return name.ends_with(batch_count) || name == check_input_name || name == check_output_name;
 }
 
 /// A rule that would make names of the file fit, if they differ from the model's by what stands before them.
@@ -184,7 +191,7 @@ class Restorer {
 
 /// Throws FileError unless the model makes of the file's input what the file says.
 template <class T>
-void run_self_check(const Safetensors& file, const std::string& path, const LoadOptions<T>& options) {
+void run_self_check(const StoredTensors& file, const std::string& path, const LoadOptions<T>& options) {
   const auto expected = file.tensor<T>(check_output_name);
   const Tensor<T> found = options.self_check(file.tensor<T>(check_input_name)).contiguous();
   if (found.shape() != expected.shape())
@@ -217,8 +224,13 @@ void save(Module& module, const std::filesystem::path& path,
   SafetensorsWriter writer;
   writer.set_metadata("writer", std::string("mien ") + std::string(version()));
   writer.set_metadata(options.metadata);
-  for (const auto& [name, tensor] : detail::named_tensors(module))
+  for (const auto& [name, tensor] : detail::named_tensors(module)) {
     writer.add(name, tensor.contiguous().template to<Cpu>());
+    constexpr std::string_view last_buffer = "running_var";
+    if (!name.ends_with(last_buffer)) continue;
+    const std::string layer = name.substr(0, name.size() - last_buffer.size());
+    writer.add(layer + std::string(detail::batch_count), Tensor<std::int64_t>(Shape{}, 0));
+  }
   if (options.check_input.defined()) {
     writer.add(std::string(detail::check_input_name), options.check_input);
     writer.add(std::string(detail::check_output_name), options.check_output);
@@ -226,47 +238,108 @@ void save(Module& module, const std::filesystem::path& path,
   writer.write(path);
 }
 
-/// Fills a module from a file that was opened already; `load` says how.
-template <class Module>
-LoadReport load_from(Module& module, const Safetensors& file, const std::string& path,
-                     const LoadOptions<typename Module::Element>& options = {}) {
-  using T = typename Module::Element;
-  using Device = typename Module::Device;
-  std::map<std::string, std::string> stored;  // the model's name to the file's
+/// Reads .safetensors and PyTorch's archives, whichever it is by its first bytes. Throws FileError.
+inline StoredTensors read_weights(const std::filesystem::path& path, std::uint64_t max_bytes = default_max_file_bytes) {
+  std::vector<std::byte> bytes = read_file(path, max_bytes);
+  // The first eight bytes of a .safetensors file are the length of its header, which is JSON.
+  const bool json = bytes.size() > 8 && bytes[8] == std::byte{'{'} && bytes[7] == std::byte{0};
+  const std::string extension = path.extension().string();
+  if (json || extension == ".safetensors") return Safetensors::parse(std::move(bytes), path.string());
+  return PytorchArchive::parse(std::move(bytes), path.string());
+}
+
+namespace detail {
+
+/// The file's names by the model's; what is beside a network in a checkpoint is left out.
+template <class T>
+std::map<std::string, std::string> stored_names(const StoredTensors& file, const std::string& path,
+                                                const LoadOptions<T>& options, const NameTranslation& translation) {
+  std::map<std::string, std::string> stored;
   for (const std::string& name : file.names()) {
-    if (detail::is_ignored(name)) continue;
-    const auto [entry, is_new] = stored.emplace(detail::renamed(name, options.rename), name);
+    if (is_ignored(name) || (translation.without_prefixes && begins_with_any(name, training_prefixes))) continue;
+    const auto [entry, is_new] = stored.emplace(translation(renamed(name, options.rename)), name);
     if (!is_new)
       throw FileError(path, "", mien::detail::text(entry->second, " and ", name, ", both renamed to ", entry->first),
                       "rules that keep names apart");
   }
+  return stored;
+}
+
+template <class T, class Device>
+NameTranslation translation_for(const std::vector<NamedTensor<T, Device>>& wanted, const StoredTensors& file,
+                                const LoadOptions<T>& options) {
+  if (!options.known_names) return {};
+  std::vector<std::string> names;
+  for (const std::string& name : file.names())
+    if (!is_ignored(name)) names.push_back(renamed(name, options.rename));
+  std::vector<std::string> own;
+  for (const auto& [name, unused] : wanted) own.push_back(name);
+  std::sort(own.begin(), own.end());
+  return best_translation(names, own);
+}
+
+/// Beginnings of the names of heads that may differ.
+template <class T>
+std::vector<std::string> other_heads(const LoadOptions<T>& options) {
+  std::vector<std::string> heads = options.allow_other_head;
+  if (options.allow_head_mismatch) heads.insert(heads.end(), head_prefixes.begin(), head_prefixes.end());
+  return heads;
+}
+
+/// Remembers which of `heads` a name that stays belongs to.
+inline void note_head(const std::string& name, const std::vector<std::string>& heads, LoadReport& report) {
+  for (const std::string& head : heads)
+    if (name.starts_with(head) && std::find(report.heads.begin(), report.heads.end(), head) == report.heads.end())
+      report.heads.push_back(head);
+}
+
+}  // namespace detail
+
+/// Fills a module from a file that was opened already; `load` says how.
+template <class Module>
+LoadReport load_from(Module& module, const StoredTensors& file, const std::string& path,
+                     const LoadOptions<typename Module::Element>& options = {}) {
+  using T = typename Module::Element;
+  using Device = typename Module::Device;
+  const auto wanted = detail::named_tensors(module);
+  const std::vector<std::string> heads = detail::other_heads(options);
   LoadReport report;
   report.metadata = file.metadata();
-  const auto wanted = detail::named_tensors(module);
+  report.translation = detail::translation_for(wanted, file, options);
+  auto stored = detail::stored_names(file, path, options, report.translation);
   std::vector<std::pair<Tensor<T, Device>, Tensor<T>>> copies;
   bool fits = true;
   for (const auto& [name, tensor] : wanted) {
-    const bool may_differ = detail::begins_with_any(name, options.allow_other_head);
+    const bool may_differ = detail::begins_with_any(name, heads);
     const auto found = stored.find(name);
     if (found == stored.end()) {
       report.missing.push_back(name);
-      fits = fits && (may_differ || !options.strict);
-    } else if (file.shape(found->second) != tensor.shape()) {
+      const bool may_be_missing = std::any_of(options.allow_missing.begin(), options.allow_missing.end(),
+                                              [&](const auto& pattern) { return name_fits(name, pattern); });
+      fits = fits && (may_differ || may_be_missing || !options.strict);
+      if (may_differ) detail::note_head(name, heads, report);
+      continue;
+    }
+    if (file.shape(found->second) != tensor.shape()) {
       report.reshaped.push_back({name, file.shape(found->second), tensor.shape()});
       fits = fits && may_differ;
+      if (may_differ) detail::note_head(name, heads, report);
+    } else if (!is_floating_point(file.type(found->second))) {
+      report.foreign.push_back({name, file.type(found->second)});
+      fits = false;
     } else {
       report.loaded.push_back(name);
       copies.emplace_back(tensor, file.tensor<T>(found->second));
     }
-    if (found != stored.end()) stored.erase(found);
+    stored.erase(found);
   }
   for (const auto& [name, in_file] : stored) {
     report.unexpected.push_back(name);
-    fits = fits && (!options.strict || detail::begins_with_any(name, options.allow_other_head));
+    fits = fits && (!options.strict || detail::begins_with_any(name, heads));
   }
   const bool nothing_fits = report.loaded.empty() && !wanted.empty();
   if (!fits || nothing_fits) {
-    const auto looks_like = detail::architecture_of(file.names());
+    const auto looks_like = architecture_of(file.names());
     throw FileError(mien::detail::text(path, ": does not fit the model", report.to_string(),
                                        looks_like.empty() ? "" : "\n  the file looks like ", looks_like,
                                        detail::suggested_rename(report)));
@@ -281,14 +354,15 @@ LoadReport load_from(Module& module, const Safetensors& file, const std::string&
   return report;
 }
 
-/// Fills a module's parameters and buffers from a file. Nothing changes if anything is wrong: then FileError lists what
-/// is missing, unexpected and of another shape, and what the file looks like. A shape that differs is an error even
-/// where `strict` is off, unless the parameter belongs to a head that may differ; so is a file of which nothing fits.
-/// PyTorch's `num_batches_tracked` is ignored. Numbers of other types are converted (see `Safetensors::tensor`).
+/// Fills a module's parameters and buffers from a .safetensors file or an archive of PyTorch's (see `read_weights`).
+/// Nothing changes if anything is wrong: then FileError lists what is missing, unexpected, of another shape and of
+/// another type, and what the file looks like. A shape that differs is an error even where `strict` is off, unless the
+/// parameter belongs to a head that may differ; so is a file of which nothing fits. PyTorch's `num_batches_tracked` is
+/// ignored. Floating-point numbers of other types are converted (see `StoredTensors::tensor`).
 template <class Module>
 LoadReport load(Module& module, const std::filesystem::path& path,
                 const LoadOptions<typename Module::Element>& options = {}) {
-  return load_from(module, read_safetensors(path), path.string(), options);
+  return load_from(module, read_weights(path), path.string(), options);
 }
 
 }  // namespace mien::io

@@ -30,18 +30,14 @@
 #include <variant>
 #include <vector>
 
-#include "mien/core/tensor.hpp"
-#include "mien/io/element_type.hpp"
 #include "mien/io/file.hpp"
 #include "mien/io/json.hpp"
+#include "mien/io/stored_tensors.hpp"
 
 namespace mien::io {
 
-/// Text beside the tensors; keys in order.
-using Metadata = std::map<std::string, std::string>;
-
 /// A checked .safetensors file in memory. Copies share the bytes.
-class Safetensors {
+class Safetensors : public StoredTensors {
  public:
   static constexpr std::uint64_t max_header_bytes = 100'000'000;
   static constexpr std::size_t max_name_bytes = 1024;
@@ -52,55 +48,9 @@ class Safetensors {
     return Safetensors(std::move(bytes), std::move(file));
   }
 
-  const Metadata& metadata() const { return metadata_; }
-
-  /// The names of all tensors, in the order of their data in the file.
-  const std::vector<std::string>& names() const { return names_; }
-
-  bool contains(std::string_view name) const { return entries_.find(name) != entries_.end(); }
-
-  /// Throws FileError if there is no such tensor, as all that follow.
-  const Shape& shape(std::string_view name) const { return entry(name).shape; }
-
-  ElementType type(std::string_view name) const { return entry(name).type; }
-
-  /// The stored bytes; valid as long as this object or a copy of it lives.
-  std::span<const std::byte> data(std::string_view name) const {
-    const Entry& found = entry(name);
-    return std::span(*bytes_).subspan(found.begin, found.size);
-  }
-
-  /// A copy of a tensor as float, double, std::int64_t or std::uint8_t. All stored types convert to float and double
-  /// (16-bit floats exactly, doubles to float by rounding), integers to std::int64_t, bytes and booleans to
-  /// std::uint8_t. Throws FileError where a number would change its meaning: a fraction asked for as an integer, an
-  /// integer that T cannot hold exactly, a finite double beyond float.
-  template <class T>
-  Tensor<T> tensor(std::string_view name) const {
-    static_assert(detail::FileElement<T>, "tensors of float, double, std::int64_t and std::uint8_t are read");
-    const Entry& found = entry(name);
-    if (!detail::is_convertible<T>(found.type))
-      throw FileError(file_, place(name), text_of(found.type),
-                      std::is_same_v<T, std::int64_t> ? "an integer type" : "U8 or BOOL");
-    Tensor<T> out(found.shape);
-    const Index elements = out.elements();
-    const Index converted = detail::convert_elements<T>(found.type, bytes_->data() + found.begin, elements, out.data());
-    if (converted != elements)
-      throw FileError(file_, detail::text(place(name), ", element ", converted),
-                      detail::text("a value of type ", element_name(found.type)),
-                      detail::text("one that ", element_name(detail::element_type_of<T>()), " can hold"));
-    return out;
-  }
-
  private:
-  struct Entry {
-    ElementType type;
-    Shape shape;
-    std::size_t begin;  ///< from the start of the file
-    std::size_t size;
-  };
-
   Safetensors(std::vector<std::byte> bytes, std::string file)
-      : bytes_(std::make_shared<const std::vector<std::byte>>(std::move(bytes))), file_(std::move(file)) {
+      : StoredTensors(std::move(file)), bytes_(std::make_shared<const std::vector<std::byte>>(std::move(bytes))) {
     const std::uint64_t header_bytes = read_header_length();
     const std::string_view header(reinterpret_cast<const char*>(bytes_->data()) + 8,
                                   static_cast<std::size_t>(header_bytes));
@@ -115,9 +65,6 @@ class Safetensors {
     }
     order_and_check_layout(static_cast<std::size_t>(8 + header_bytes));
   }
-
-  static std::string place(std::string_view name) { return detail::text("tensor `", name.substr(0, 200), "`"); }
-  static std::string text_of(ElementType type) { return detail::text("elements of type ", element_name(type)); }
 
   std::uint64_t read_header_length() const {
     if (bytes_->size() < 8) throw FileError(file_, "", detail::text(bytes_->size(), " bytes"), "at least 8");
@@ -148,9 +95,9 @@ class Safetensors {
         !description.contains("shape") || !description.contains("data_offsets"))
       throw FileError(file_, place(name), "another description",
                       "an object of `dtype`, `shape` and `data_offsets`, nothing else");
-    Entry entry{read_type(name, description["dtype"]), read_shape(name, description["shape"]), 0, 0};
+    Entry entry{read_type(name, description["dtype"]), read_shape(name, description["shape"])};
     read_offsets(name, description["data_offsets"], data_begin, entry);
-    entries_.emplace(name, entry);
+    entries_.emplace(name, std::move(entry));
   }
 
   ElementType read_type(const std::string& name, const nlohmann::json& dtype) const {
@@ -198,8 +145,7 @@ class Safetensors {
     if (end - begin != expected)
       throw FileError(file_, place(name), detail::text(end - begin, " bytes of data"),
                       detail::text(expected, " for shape ", entry.shape, " of ", element_name(entry.type)));
-    entry.begin = data_begin + static_cast<std::size_t>(begin);
-    entry.size = static_cast<std::size_t>(end - begin);
+    entry.data = {bytes_, bytes_->data() + data_begin + static_cast<std::size_t>(begin)};
   }
 
   /// Tensors in the order of their data must touch, from the first byte behind the header to the file's last.
@@ -208,38 +154,24 @@ class Safetensors {
     std::stable_sort(names_.begin(), names_.end(), [this](const std::string& a, const std::string& b) {
       const Entry& left = entries_.find(a)->second;
       const Entry& right = entries_.find(b)->second;
-      return std::pair(left.begin, left.size) < std::pair(right.begin, right.size);
+      return std::pair(left.data.get(), left.bytes()) < std::pair(right.data.get(), right.bytes());
     });
     std::size_t reached = data_begin;
     for (const std::string& name : names_) {
       const Entry& next = entries_.find(name)->second;
-      if (next.begin != reached)
-        throw FileError(
-            file_, place(name),
-            detail::text(next.begin < reached ? "an overlap" : "a hole", " before its data at byte ", next.begin),
-            detail::text("data at byte ", reached));
-      reached += next.size;
+      const auto begin = static_cast<std::size_t>(next.data.get() - bytes_->data());
+      if (begin != reached)
+        throw FileError(file_, place(name),
+                        detail::text(begin < reached ? "an overlap" : "a hole", " before its data at byte ", begin),
+                        detail::text("data at byte ", reached));
+      reached += next.bytes();
     }
     if (reached != bytes_->size())
       throw FileError(file_, detail::text("byte ", reached),
                       detail::text(bytes_->size() - reached, " bytes that belong to no tensor"), "the end of the file");
   }
 
-  const Entry& entry(std::string_view name) const {
-    const auto found = entries_.find(name);
-    if (found != entries_.end()) return found->second;
-    std::string some;
-    for (std::size_t i = 0; i < std::min<std::size_t>(names_.size(), 12); ++i) some += (i > 0 ? ", " : "") + names_[i];
-    if (names_.size() > 12) some += ", ...";
-    throw FileError(file_, place(name), "no such tensor",
-                    names_.empty() ? std::string("none: the file is empty") : "one of " + some);
-  }
-
   std::shared_ptr<const std::vector<std::byte>> bytes_;
-  std::string file_;
-  Metadata metadata_;
-  std::map<std::string, Entry, std::less<>> entries_;
-  std::vector<std::string> names_;
 };
 
 /// Reads a whole .safetensors file. Throws FileError.
@@ -265,11 +197,16 @@ class SafetensorsWriter {
   template <class T>
   void add(const std::string& name, const Tensor<T>& tensor) {
     static_assert(detail::FileElement<T>, "tensors of float, double, std::int64_t and std::uint8_t are written");
-    if (name == "__metadata__" || name.size() > Safetensors::max_name_bytes)
-      throw ValueError(detail::text("a tensor cannot be named `", name.substr(0, 200), "`"));
-    if (!known_.try_emplace(name, quoted(name)).second)
-      throw ValueError(detail::text("two tensors are named `", name, "`"));
-    entries_.push_back({name, detail::element_type_of<T>(), tensor});
+    add_entry({name, detail::element_type_of<T>(), tensor});
+  }
+
+  /// The same for elements that are in a file's form already, row-major and little-endian, of any type. Throws
+  /// ValueError unless they are as many bytes as the shape needs.
+  void add(const std::string& name, ElementType type, const Shape& shape, std::vector<std::byte> bytes) {
+    if (bytes.size() != static_cast<std::size_t>(shape.elements()) * element_bytes(type))
+      throw ValueError(detail::text("tensor `", name.substr(0, 200), "`: ", bytes.size(), " bytes for shape ", shape,
+                                    " of ", element_name(type)));
+    add_entry({name, type, StoredBytes{shape, std::move(bytes)}});
   }
 
   /// Sets text beside the tensors; an earlier value of the key is replaced. Throws ValueError if it is not UTF-8.
@@ -303,7 +240,14 @@ class SafetensorsWriter {
   void write(const std::filesystem::path& path) const { write_file(path, serialize()); }
 
  private:
-  using AnyTensor = std::variant<Tensor<float>, Tensor<double>, Tensor<std::int64_t>, Tensor<std::uint8_t>>;
+  struct StoredBytes {
+    Shape extents;
+    std::vector<std::byte> bytes;
+
+    const Shape& shape() const { return extents; }
+  };
+  using AnyTensor =
+      std::variant<Tensor<float>, Tensor<double>, Tensor<std::int64_t>, Tensor<std::uint8_t>, StoredBytes>;
 
   struct Entry {
     std::string name;
@@ -315,6 +259,15 @@ class SafetensorsWriter {
     }
     std::size_t bytes() const { return static_cast<std::size_t>(shape().elements()) * element_bytes(type); }
   };
+
+  void add_entry(Entry entry) {
+    const std::string& name = entry.name;
+    if (name == "__metadata__" || name.size() > Safetensors::max_name_bytes)
+      throw ValueError(detail::text("a tensor cannot be named `", name.substr(0, 200), "`"));
+    if (!known_.try_emplace(name, quoted(name)).second)
+      throw ValueError(detail::text("two tensors are named `", name, "`"));
+    entries_.push_back(std::move(entry));
+  }
 
   static std::string quoted(const std::string& plain) {
     try {
@@ -331,9 +284,13 @@ class SafetensorsWriter {
 
   static void append_elements(std::vector<std::byte>& out, const Entry& entry) {
     std::visit(
-        [&](const auto& any) {
-          const auto tight = any.contiguous();
-          if (!tight.empty()) append(out, tight.data(), entry.bytes());
+        [&]<class Any>(const Any& any) {
+          if constexpr (std::is_same_v<Any, StoredBytes>) {
+            append(out, any.bytes.data(), entry.bytes());
+          } else {
+            const auto tight = any.contiguous();
+            if (!tight.empty()) append(out, tight.data(), entry.bytes());
+          }
         },
         entry.tensor);
   }

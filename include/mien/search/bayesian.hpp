@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "mien/search/gaussian_process.hpp"
+#include "mien/search/latin_hypercube.hpp"
 #include "mien/search/strategy.hpp"
 
 namespace mien::search {
@@ -21,7 +22,7 @@ namespace mien::search {
 struct BayesianSearchOptions {
   std::uint64_t seed = 0;
   Goal goal = Goal::maximise;
-  /// Points of a Latin hypercube (McKay, Beckman and Conover 1979) before the process is asked; 0: twice as many as
+  /// Points of a Latin hypercube before the process is asked; 0: twice as many as
   /// parameters, and two.
   Index initial = 0;
   Index candidates = 1000;  ///< by chance, for every point; the best of them are then refined
@@ -56,7 +57,8 @@ class BayesianSearch : public Strategy {
   std::optional<Point> propose() override {
     const auto asked = static_cast<Index>(tries().size());
     if (asked < options_.initial) {
-      Point point = space().point_at(initial_place(asked));
+      const auto places = latin_hypercube(options_.initial, space().dimensions(), options_.seed);
+      Point point = space().point_at(places[static_cast<std::size_t>(asked)]);
       if (is_new(point)) return point;
     }
     Generator generator = Generator(options_.seed).split(tries().size());
@@ -73,22 +75,6 @@ class BayesianSearch : public Strategy {
   Index told() const {
     return std::count_if(tries().begin(), tries().end(),
                          [](const Try& one) { return one.state == TrialState::finished; });
-  }
-
-  /// Each axis is cut into as many parts as there are points, and each part has one point.
-  std::vector<double> initial_place(Index number) const {
-    const auto count = static_cast<std::size_t>(options_.initial);
-    std::vector<double> place;
-    for (std::size_t axis = 0; axis < space().dimensions(); ++axis) {
-      Generator generator(options_.seed, axis + 1);
-      std::vector<Index> parts(count);
-      for (std::size_t i = 0; i < count; ++i) parts[i] = static_cast<Index>(i);
-      generator.shuffle(parts);
-      const auto part = static_cast<double>(parts[static_cast<std::size_t>(number)]);
-      place.push_back((part + generator.split(static_cast<std::uint64_t>(number)).uniform()) /
-                      static_cast<double>(count));
-    }
-    return place;
   }
 
   /// What is known, in values of which less is better.

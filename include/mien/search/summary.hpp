@@ -14,6 +14,7 @@
 
 #include "mien/io/csv.hpp"
 #include "mien/search/gaussian_process.hpp"
+#include "mien/search/latin_hypercube.hpp"
 #include "mien/search/trial.hpp"
 
 namespace mien::search {
@@ -93,15 +94,11 @@ inline std::optional<Importance> importance(const Space& space, const std::vecto
   for (std::size_t i = 0; i < values.size(); ++i) missed += (values[i] - foretold[i]) * (values[i] - foretold[i]);
   Importance out{.shares = {}, .fit = 1 - missed / (spread * static_cast<double>(values.size()))};
 
-  constexpr int samples = 256;
-  constexpr Index levels = 16;
-  Generator generator(seed);
-  GaussianProcess::Places everywhere(samples, std::vector<double>(space.dimensions()));
+  constexpr Index samples = 256;
+  constexpr Index levels = 64;
+  const auto everywhere = latin_hypercube(samples, space.dimensions(), seed);
   std::vector<double> means;
-  for (auto& place : everywhere) {
-    for (double& coordinate : place) coordinate = generator.uniform();
-    means.push_back(process.mean(space.snapped(place)));
-  }
+  for (const auto& place : everywhere) means.push_back(process.mean(space.snapped(place)));
   const double whole = detail::variance_of(means);
   for (std::size_t axis = 0; axis < space.dimensions(); ++axis) {
     const Index count = space.parameters()[axis].is_ordered() ? levels : space.parameters()[axis].count();

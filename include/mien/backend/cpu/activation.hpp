@@ -1,8 +1,5 @@
 #pragma once
 
-#include <cmath>
-#include <numbers>
-
 #include "mien/backend/cpu/arithmetic.hpp"
 
 namespace mien::backend {
@@ -49,24 +46,16 @@ void tanh_gradient(const Tensor<T, Cpu>& y, const Tensor<T, Cpu>& upstream, Tens
 
 template <class T>
 void gelu(const Tensor<T, Cpu>& x, Tensor<T, Cpu>& out) {
-  apply_to_elements(x, out, [](const auto& v) {
-    return v.unaryExpr([](T e) { return e * (std::erf(e / std::numbers::sqrt2_v<T>) + 1) / 2; });
-  });
+  const auto kernel = elementwise_kernels<T>().gelu;
+  const T* source = x.data();
+  T* result = out.data();
+  parallel_for(0, out.elements(), elementwise_grain,
+               [=](Index first, Index last) { kernel(last - first, source + first, result + first); });
 }
 
 template <class T>
 void gelu_gradient(const Tensor<T, Cpu>& x, const Tensor<T, Cpu>& upstream, Tensor<T, Cpu>& out) {
-  const T* values = x.data();
-  const T* factors = upstream.data();
-  T* result = out.data();
-  parallel_for(0, out.elements(), elementwise_grain, [=](Index first, Index last) {
-    for (Index i = first; i < last; ++i) {
-      const T e = values[i];
-      const T cumulative = (std::erf(e / std::numbers::sqrt2_v<T>) + 1) / 2;
-      const T density = std::exp(-e * e / 2) * std::numbers::inv_sqrtpi_v<T> / std::numbers::sqrt2_v<T>;
-      result[i] = factors[i] * (cumulative + e * density);
-    }
-  });
+  combine_elements(elementwise_kernels<T>().gelu_gradient, x, upstream, out);
 }
 
 }  // namespace mien::backend

@@ -27,10 +27,10 @@ struct AttentionSizes {
   }
 };
 
-/// How queries and keys are cut into blocks.
+/// How many queries and keys a block has at most. So many queries are whole rounds of the innermost loop on processors
+/// with many registers, and nearly so with few.
 struct AttentionBlocks {
-  static constexpr Index queries =
-      56;  ///< at most: whole rounds of the innermost loop, with few registers and with many
+  static constexpr Index queries = 56;
   static constexpr Index keys = 128;
 };
 
@@ -168,9 +168,12 @@ void attention(const Tensor<T, Cpu>& qkv, Index heads, Tensor<T, Cpu>& out, Tens
   const AttentionSizes sizes(qkv.shape(), heads);
   const ProductRows blocks = attention_query_blocks(sizes);
   const Index tasks = sizes.batch * heads * blocks.count();
-  // Blocks of a head follow each other, so that most find its keys and values packed.
+  // Blocks of a head follow each other, so that most find its keys and values packed; whole heads, if there are many.
   constexpr Index most_chunks = 128;
-  parallel_for(0, tasks, chunk_count(tasks, most_chunks), [&](Index first, Index last) {
+  const Index images_heads = sizes.batch * heads;
+  const Index grain = images_heads >= most_chunks / 2 ? blocks.count() * chunk_count(images_heads, most_chunks)
+                                                      : chunk_count(tasks, most_chunks);
+  parallel_for(0, tasks, grain, [&](Index first, Index last) {
     AttentionHead<T> memory(sizes);
     for (Index task = first; task < last; ++task) {
       const Index block = task % blocks.count();

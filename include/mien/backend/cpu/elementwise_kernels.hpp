@@ -2,12 +2,13 @@
 
 /// What is done to every element of a tensor, for every instruction set; see kernels/elementwise.inc.
 
-#include "mien/backend/cpu/vector.hpp"
+#include "mien/backend/cpu/vector_functions.hpp"
 
 namespace mien::backend {
 
 template <class T>
 struct ElementwiseKernels {
+  using OfTensor = void(Index count, const T* x, T* out);
   using WithTensor = void(Index count, const T* a, const T* b, T* out);
   using WithNumber = void(Index count, const T* a, T number, T* out);
   using WithColumns = void(Index elements, Index columns, const T* a, const T* b, T* out);
@@ -20,6 +21,8 @@ struct ElementwiseKernels {
   WithTensor* where_positive;  ///< b where a > 0, else 0
   WithTensor* sigmoid_gradient;
   WithTensor* tanh_gradient;
+  WithTensor* gelu_gradient;  ///< of the input, and upstream; none of whole numbers
+  OfTensor* gelu;             ///< none of whole numbers
   WithNumber* scale;
   WithNumber* at_least;  ///< no less than the number; a NaN stays
   WithNumber* at_most;

@@ -15,11 +15,23 @@
 
 namespace mien::data::detail {
 
-/// FNV-1a of 64 bits (Fowler, Noll, Vo): tells contents apart, and does not resist forgers.
+/// Eight bytes as a little-endian number; fewer as if zeros followed.
+inline std::uint64_t little_endian(std::span<const std::byte> bytes) {
+  std::uint64_t value = 0;
+  for (std::size_t i = bytes.size(); i-- > 0;) value = value << 8 | std::to_integer<std::uint64_t>(bytes[i]);
+  return value;
+}
+
+/// A hash of 64 bits that tells contents apart, and does not resist forgers: as FNV-1a (Fowler, Noll, Vo) multiplies
+/// bytes in, this does eight of them at once, and folds the upper half onto the lower so that all bits count.
 inline std::uint64_t content_hash(std::span<const std::byte> bytes, std::uint64_t start = 0xcbf29ce484222325) {
-  std::uint64_t hash = start;
-  for (const std::byte byte : bytes) hash = (hash ^ std::to_integer<std::uint64_t>(byte)) * 0x100000001b3;
-  return hash;
+  const auto add = [](std::uint64_t hash, std::uint64_t word) {
+    hash = (hash ^ word) * 0x9e3779b97f4a7c15;
+    return hash ^ hash >> 32;
+  };
+  std::uint64_t hash = add(start, bytes.size());
+  for (; bytes.size() >= 8; bytes = bytes.subspan(8)) hash = add(hash, little_endian(bytes.first<8>()));
+  return bytes.empty() ? hash : add(hash, little_endian(bytes));
 }
 
 class ByteWriter {
@@ -30,9 +42,10 @@ class ByteWriter {
   void number(double value) { u64(std::bit_cast<std::uint64_t>(value)); }
   void string(std::string_view value) {
     u64(value.size());
-    const auto bytes = std::as_bytes(std::span(value));
-    bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
+    append(std::as_bytes(std::span(value)));
   }
+
+  void append(std::span<const std::byte> bytes) { bytes_.insert(bytes_.end(), bytes.begin(), bytes.end()); }
 
   std::span<const std::byte> bytes() const { return bytes_; }
 
@@ -82,12 +95,7 @@ class ByteReader {
   }
 
  private:
-  std::uint64_t number_of(std::size_t size) {
-    std::uint64_t value = 0;
-    const auto bytes = take(size);
-    for (std::size_t i = 0; i < size; ++i) value |= std::to_integer<std::uint64_t>(bytes[i]) << (8 * i);
-    return value;
-  }
+  std::uint64_t number_of(std::size_t size) { return little_endian(take(size)); }
 
   std::span<const std::byte> bytes_;
   std::string file_;

@@ -1,0 +1,446 @@
+/// Looks into files of weights and makes others of them: ours, PyTorch's and timm's.
+///
+///     mien-weights inspect resnet18.pth
+///     mien-weights convert resnet18.pth resnet18.safetensors
+///     mien-weights rename vit.pth vit.safetensors --from timm-vit
+///     mien-weights compare before.safetensors after.safetensors
+///     mien-weights average mean.safetensors fold1.safetensors fold2.safetensors
+///     mien-weights onnx face.safetensors face.onnx
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <iostream>
+#include <limits>
+#include <map>
+#include <set>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "common/face.hpp"
+#include "common/gesture.hpp"
+#include "common/program.hpp"
+#include "mien/io/model_file.hpp"
+#include "mien/io/onnx.hpp"
+
+namespace {
+
+using namespace mien;
+using namespace mien::examples;
+namespace fs = std::filesystem;
+using mien::detail::text;
+
+/// "1.5 MB"
+std::string size_text(std::uint64_t bytes) {
+  static constexpr const char* units[] = {"bytes", "kB", "MB", "GB"};
+  double size = static_cast<double>(bytes);
+  std::size_t unit = 0;
+  for (; size >= 1000 && unit + 1 < std::size(units); ++unit) size /= 1000;
+  char out[32];
+  std::snprintf(out, sizeof out, unit == 0 ? "%.0f %s" : "%.1f %s", size, units[unit]);
+  return out;
+}
+
+/// A file that will be written must not be one that was read, unless that is wanted.
+void require_other_file(const fs::path& out, const std::vector<std::string>& inputs, bool force) {
+  for (const fs::path input : inputs) {
+    std::error_code ignored;
+    if (!force && fs::equivalent(out, input, ignored))
+      throw FileError(out.string(), "", "the name of an input", "another one, or --force");
+  }
+}
+
+// --- inspect
+// ----------------------------------------------------------------------------------------------------------
+
+void inspect(const std::string& path, bool json) {
+  const io::StoredTensors file = io::read_weights(path);
+  std::uint64_t numbers = 0;
+  std::uint64_t bytes = 0;
+  Json tensors = Json::array();
+  for (const std::string& name : file.names()) {
+    const Shape& shape = file.shape(name);
+    numbers += static_cast<std::uint64_t>(shape.elements());
+    bytes += file.data(name).size();
+    tensors.push_back({{"name", name},
+                       {"shape", std::vector<Index>(shape.begin(), shape.end())},
+                       {"type", io::element_name(file.type(name))},
+                       {"bytes", file.data(name).size()}});
+  }
+  const auto looks_like = io::architecture_of(file.names());
+  if (json) {
+    std::cout << Json{{"tensors", tensors},
+                      {"metadata", file.metadata()},
+                      {"count", file.names().size()},
+                      {"numbers", numbers},
+                      {"bytes", bytes},
+                      {"looks_like", looks_like}}
+                     .dump(2)
+              << "\n";
+    return;
+  }
+  for (const std::string& name : file.names())
+    std::cout << name << "  " << io::element_name(file.type(name)) << " " << file.shape(name).to_string() << "  "
+              << size_text(file.data(name).size()) << "\n";
+  for (const auto& [key, value] : file.metadata()) std::cout << "metadata " << key << ": " << value << "\n";
+  std::cout << file.names().size() << " tensors, " << numbers << " numbers, " << size_text(bytes);
+  if (!looks_like.empty()) std::cout << ", looks like " << looks_like;
+  std::cout << "\n";
+}
+
+// --- compare
+// ----------------------------------------------------------------------------------------------------------
+
+struct Difference {
+  double absolute = 0;
+  double relative = 0;  ///< of the greatest number
+};
+
+/// Numbers that are not the same, NaN included, differ by infinity where no difference can be taken.
+Difference difference_of(const Tensor<double>& a, const Tensor<double>& b) {
+  Difference out;
+  double greatest = 0;
+  for (std::size_t i = 0; i < a.span().size(); ++i) {
+    const double left = a.span()[i];
+    const double right = b.span()[i];
+    greatest = std::max(greatest, std::abs(left));
+    if (left == right || (std::isnan(left) && std::isnan(right))) continue;
+    const double distance = std::abs(left - right);
+    out.absolute = std::max(out.absolute, std::isnan(distance) ? std::numeric_limits<double>::infinity() : distance);
+  }
+  if (out.absolute > 0) out.relative = greatest > 0 ? out.absolute / greatest : std::numeric_limits<double>::infinity();
+  return out;
+}
+
+/// Prints what differs; returns whether anything does.
+bool compare(const std::string& first, const std::string& second, double tolerance, bool json) {
+  const io::StoredTensors a = io::read_weights(first);
+  const io::StoredTensors b = io::read_weights(second);
+  Json only_first = Json::array();
+  Json only_second = Json::array();
+  Json different = Json::array();
+  for (const std::string& name : b.names())
+    if (!a.contains(name)) only_second.push_back(name);
+  std::size_t equal = 0;
+  for (const std::string& name : a.names()) {
+    if (!b.contains(name)) {
+      only_first.push_back(name);
+      continue;
+    }
+    Json entry{{"name", name}};
+    if (a.shape(name) != b.shape(name)) {
+      entry["shapes"] = {a.shape(name).to_string(), b.shape(name).to_string()};
+      different.push_back(entry);
+      continue;
+    }
+    const Difference found = difference_of(a.tensor<double>(name), b.tensor<double>(name));
+    if (a.type(name) != b.type(name)) entry["types"] = {io::element_name(a.type(name)), io::element_name(b.type(name))};
+    if (found.relative > tolerance) {
+      entry["absolute"] = found.absolute;
+      entry["relative"] = found.relative;
+    }
+    if (entry.size() == 1) {
+      ++equal;
+    } else {
+      different.push_back(entry);
+    }
+  }
+  if (json) {
+    std::cout << Json{{"only_in_first", only_first},
+                      {"only_in_second", only_second},
+                      {"different", different},
+                      {"equal", equal}}
+                     .dump(2)
+              << "\n";
+  } else {
+    for (const auto& name : only_first) std::cout << "only in " << first << ": " << name.get<std::string>() << "\n";
+    for (const auto& name : only_second) std::cout << "only in " << second << ": " << name.get<std::string>() << "\n";
+    for (const auto& entry : different) {
+      std::cout << entry["name"].get<std::string>() << ":";
+      for (const char* const what : {"shapes", "types"})
+        if (entry.contains(what))
+          std::cout << " " << entry[what][0].get<std::string>() << " and " << entry[what][1].get<std::string>();
+      if (entry.contains("absolute"))
+        std::cout << " differs by " << text(entry["absolute"].get<double>()) << ", "
+                  << text(entry["relative"].get<double>()) << " of the largest";
+      std::cout << "\n";
+    }
+    std::cout << equal << " tensors are equal" << (different.empty() ? "" : text(", ", different.size(), " differ"))
+              << "\n";
+  }
+  return !only_first.empty() || !only_second.empty() || !different.empty();
+}
+
+// --- convert and rename
+// -----------------------------------------------------------------------------------------------
+
+template <class Number>
+std::vector<std::byte> as_bytes(const std::vector<Number>& numbers) {
+  std::vector<std::byte> out(numbers.size() * sizeof(Number));
+  if (!numbers.empty()) std::memcpy(out.data(), numbers.data(), out.size());
+  return out;
+}
+
+template <class Number>
+std::vector<std::byte> converted(const Tensor<float>& values) {
+  std::vector<Number> out;
+  out.reserve(values.span().size());
+  for (const float value : values.span()) out.push_back(static_cast<Number>(value));
+  return as_bytes(out);
+}
+
+/// Adds a tensor, its numbers as `type` if they are floating-point numbers.
+void add_as(io::SafetensorsWriter& writer, const std::string& name, const Tensor<float>& values, io::ElementType type) {
+  switch (type) {
+    case io::ElementType::float16:
+      writer.add(name, type, values.shape(), converted<float16>(values));
+      return;
+    case io::ElementType::bfloat16:
+      writer.add(name, type, values.shape(), converted<bfloat16>(values));
+      return;
+    default:
+      writer.add(name, values);
+  }
+}
+
+void add_copy(io::SafetensorsWriter& writer, const std::string& name, const io::StoredTensors& file,
+              const std::string& stored) {
+  const auto bytes = file.data(stored);
+  writer.add(name, file.type(stored), file.shape(stored), {bytes.begin(), bytes.end()});
+}
+
+const std::map<std::string, io::ElementType>& convertible_types() {
+  static const std::map<std::string, io::ElementType> types{{"float32", io::ElementType::float32},
+                                                            {"float16", io::ElementType::float16},
+                                                            {"bfloat16", io::ElementType::bfloat16}};
+  return types;
+}
+
+void convert(const std::string& in, const std::string& out, const std::string& type) {
+  const io::StoredTensors file = io::read_weights(in);
+  io::SafetensorsWriter writer;
+  writer.set_metadata(file.metadata());
+  for (const std::string& name : file.names()) {
+    if (type.empty() || !io::is_floating_point(file.type(name))) {
+      add_copy(writer, name, file, name);
+    } else {
+      add_as(writer, name, file.tensor<float>(name), convertible_types().at(type));
+    }
+  }
+  writer.write(out);
+}
+
+const io::NameFamily* family_of(const std::string& word) {
+  for (const io::NameFamily& family : io::name_families)
+    if (family.name == word) return &family;
+  return nullptr;
+}
+
+struct RenameOptions {
+  std::vector<std::string> from;
+  std::string to;
+  std::vector<std::string> maps;
+};
+
+/// The name that a tensor gets.
+std::string renamed(std::string name, const RenameOptions& options) {
+  for (const std::string& word : options.from)
+    name = word == "strip-prefix" ? io::without_prefixes(name) : io::translated(name, *family_of(word));
+  if (!options.to.empty()) name = io::translated_back(name, *family_of(options.to));
+  for (const std::string& map : options.maps) {
+    const std::size_t equals = map.find('=');
+    const io::NameRename rule{std::string_view(map).substr(0, equals), std::string_view(map).substr(equals + 1)};
+    name = io::translated(name, {"", std::span(&rule, 1)});
+  }
+  return name;
+}
+
+void rename_file(const std::string& in, const std::string& out, const RenameOptions& options) {
+  for (const std::string& map : options.maps) {
+    const std::size_t equals = map.find('=');
+    const auto stars = [](std::string_view words) { return std::count(words.begin(), words.end(), '*'); };
+    if (equals == map.npos ||
+        stars(std::string_view(map).substr(0, equals)) != stars(std::string_view(map).substr(equals + 1)))
+      throw UsageError("--map " + map + ": not old=new, with as many stars on both sides");
+  }
+  const io::StoredTensors file = io::read_weights(in);
+  io::SafetensorsWriter writer;
+  writer.set_metadata(file.metadata());
+  std::map<std::string, std::string> taken;
+  std::size_t changed = 0;
+  for (const std::string& name : file.names()) {
+    const std::string next = renamed(name, options);
+    const auto [other, is_new] = taken.emplace(next, name);
+    if (!is_new) throw FileError(in, "", text(other->second, " and ", name, ", both renamed to ", next), "other rules");
+    add_copy(writer, next, file, name);
+    if (next != name) ++changed;
+  }
+  writer.write(out);
+  std::cerr << changed << " of " << file.names().size() << " tensors were renamed\n";
+}
+
+// --- average
+// ----------------------------------------------------------------------------------------------------------
+
+/// The weighted mean of all floating-point tensors; others, and metadata, are the first file's.
+void average(const std::string& out, const std::vector<std::string>& inputs, std::vector<double> weights) {
+  if (weights.empty()) weights.assign(inputs.size(), 1);
+  double total = 0;
+  for (const double weight : weights) total += weight;
+  if (weights.size() != inputs.size()) throw UsageError("--weights: one for each input");
+  if (!(total > 0) || !std::isfinite(total) || *std::min_element(weights.begin(), weights.end()) < 0)
+    throw UsageError("--weights: numbers from 0 on, one of them positive");
+  std::vector<io::StoredTensors> files;
+  for (const std::string& input : inputs) files.push_back(io::read_weights(input));
+  const io::StoredTensors& first = files.front();
+  io::SafetensorsWriter writer;
+  for (const auto& [key, value] : first.metadata()) writer.set_metadata(key, value);
+  for (std::size_t i = 1; i < files.size(); ++i)
+    for (const std::string& name : files[i].names())
+      if (!first.contains(name))
+        throw FileError(inputs[i], "", text("tensor `", name, "`"), text("only those of ", inputs[0]));
+  for (const std::string& name : first.names()) {
+    Tensor<double> mean = Tensor<double>::zeros(first.shape(name));
+    for (std::size_t i = 0; i < files.size(); ++i) {
+      if (files[i].shape(name) != first.shape(name))
+        throw FileError(inputs[i], text("tensor `", name, "`"), files[i].shape(name).to_string(),
+                        first.shape(name).to_string());
+      const Tensor<double> values = files[i].tensor<double>(name);
+      for (std::size_t k = 0; k < mean.span().size(); ++k) mean.span()[k] += weights[i] / total * values.span()[k];
+    }
+    if (!io::is_floating_point(first.type(name)) || name.starts_with("self_check.")) {
+      add_copy(writer, name, first, name);
+    } else if (first.type(name) == io::ElementType::float64) {
+      writer.add(name, mean);
+    } else {
+      add_as(writer, name, mean.cast<float>(), first.type(name));
+    }
+  }
+  writer.write(out);
+}
+
+// --- onnx
+// -------------------------------------------------------------------------------------------------------------
+
+using Inputs = std::vector<Variable<float>>;
+using Outputs = io::OnnxOutputs<float>;
+
+/// A model that one of the training programs saved: probabilities come out, and the logits that they are made of.
+void export_onnx(const std::string& path, const std::string& out) {
+  const io::Metadata metadata = io::read_safetensors(path).metadata();
+  const auto kind = metadata.find("model");
+  if (kind != metadata.end() && kind->second == "accm") {
+    auto model = load_gesture_model<Cpu>(path);
+    const auto& form = model.options;
+    model.network.evaluate();
+    const Tensor<float> example({2, form.representation.size, form.representation.size, form.network.joints}, 0.5F);
+    io::save_onnx(model.network, out, {{"maps", example}},
+                  [&](const Inputs& inputs) {
+                    const Variable<float> logits = model.network(inputs[0]);
+                    return Outputs{{"logits", logits}, {"probabilities", softmax(logits)}};
+                  },
+                  {.graph_name = "accm", .metadata = metadata});
+    return;
+  }
+  if (kind != metadata.end() && kind->second == "sistcm_resnet18") {
+    auto model = load_face_model<Cpu>(path);
+    const auto& form = model.options;
+    model.network.evaluate();
+    const Tensor<float> example({2, form.clips, form.frames, form.frame.side, form.frame.side, form.frame.channels},
+                                0.5F);
+    io::save_onnx(model.network, out, {{"frames", example}},
+                  [&](const Inputs& inputs) {
+                    const auto output = model.network(inputs[0]);
+                    const Variable<float> emotion =
+                        output.video ? models::video_emotion(output.clip_logits, output.video->e1, output.video->e2)
+                                     : softmax(mean_of_positions(output.clip_logits));
+                    return Outputs{{"clip_logits", output.clip_logits}, {"probabilities", emotion}};
+                  },
+                  {.graph_name = "sistcm_resnet18", .metadata = metadata});
+    return;
+  }
+  throw FileError(path, "__metadata__", kind == metadata.end() ? "no `model`" : text("model `", kind->second, "`"),
+                  "a model `accm` or `sistcm_resnet18` that one of the training programs saved");
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  Program program("Looks into files of weights (.safetensors, .pt, .pth), and makes others of them.", {});
+  CLI::App& app = program.app();
+  app.require_subcommand(1);
+  app.fallthrough();
+  for (const char* const unused : {"--seed", "--threads", "--precision", "--work-dir", "--resume", "--dry-run"})
+    app.get_option(unused)->group("");
+
+  std::string in;
+  std::string second;
+  std::string out;
+  std::vector<std::string> inputs;
+  bool force = false;
+  const auto add_files = [&](CLI::App& command) {
+    command.add_option("IN", in, "file that is read")->required();
+    command.add_option("OUT", out, "file that is written")->required();
+    command.add_flag("--force", force, "writes even over an input");
+  };
+
+  CLI::App& inspecting = *app.add_subcommand("inspect", "lists names, types, shapes, sizes and metadata");
+  inspecting.add_option("FILE", in, "file that is read")->required();
+
+  CLI::App& comparing = *app.add_subcommand("compare", "tells where two files differ; ends with 1 if they do");
+  double tolerance = 0;
+  comparing.add_option("A", in, "one file")->required();
+  comparing.add_option("B", second, "the other")->required();
+  comparing.add_option("--tolerance", tolerance, "relative differences up to this one are none")
+      ->check(CLI::NonNegativeNumber);
+
+  CLI::App& converting = *app.add_subcommand("convert", "writes a .safetensors file, also of PyTorch's archives");
+  std::string type;
+  add_files(converting);
+  std::vector<std::string> types;
+  for (const auto& [word, unused] : convertible_types()) types.push_back(word);
+  converting.add_option("--type", type, "of all floating-point numbers; theirs unless given")
+      ->check(CLI::IsMember(types));
+
+  CLI::App& renaming = *app.add_subcommand("rename", "gives tensors other names");
+  RenameOptions renames;
+  add_files(renaming);
+  std::vector<std::string> families;
+  for (const io::NameFamily& family : io::name_families) families.emplace_back(family.name);
+  renaming.add_option("--to", renames.to, "our names become this family's")->check(CLI::IsMember(families));
+  families.emplace_back("strip-prefix");
+  renaming
+      .add_option("--from", renames.from, "names of this family become ours; strip-prefix takes module. and so on away")
+      ->check(CLI::IsMember(families));
+  renaming.add_option("--map", renames.maps,
+                      "old=new; * stands for a part of a name, and a dot at the end for all that follows");
+
+  CLI::App& averaging = *app.add_subcommand("average", "writes the mean of several files of one model");
+  std::vector<double> weights;
+  averaging.add_option("OUT", out, "file that is written")->required();
+  averaging.add_option("IN", inputs, "files that are read")->required();
+  averaging.add_option("--weights", weights, "of the inputs, as in 1,2; equal unless given")->delimiter(',');
+  averaging.add_flag("--force", force, "writes even over an input");
+
+  CLI::App& exporting = *app.add_subcommand("onnx", "writes a model of our training programs for ONNX Runtime");
+  add_files(exporting);
+
+  bool differs = false;
+  const int code = program.run(count, arguments, [&] {
+    const bool json = program.common().json;
+    if (!averaging.parsed()) inputs = {in};
+    if (!inspecting.parsed() && !comparing.parsed()) require_other_file(out, inputs, force);
+    if (inspecting.parsed()) inspect(in, json);
+    if (comparing.parsed()) differs = compare(in, second, tolerance, json);
+    if (converting.parsed()) convert(in, out, type);
+    if (renaming.parsed()) rename_file(in, out, renames);
+    if (averaging.parsed()) average(out, inputs, weights);
+    if (exporting.parsed()) export_onnx(in, out);
+  });
+  return code == success && differs ? failure : code;
+}

@@ -1,0 +1,196 @@
+#include <mien/data/packed_pictures.hpp>
+
+#include <doctest/doctest.h>
+
+#include "data/layout_files.hpp"
+#include "io/message.hpp"
+#include "mien/data/face_clips.hpp"
+
+using namespace mien;
+using data::FrameSequences;
+using data::PackedForm;
+
+namespace {
+
+/// Two videos and a picture of a table, with all that samples can have.
+FrameSequences example(const TemporaryFolder& root) {
+  for (const char* name : {"1.png", "2.png", "3.png"})
+    put_picture(root, name, static_cast<std::uint8_t>(40 * name[0]), 7, 5);
+  io::Image colour(3, 2, 3);
+  for (std::size_t i = 0; i < colour.pixels.size(); ++i) colour.pixels[i] = static_cast<std::uint8_t>(9 * i);
+  io::write_png(root / "colour.png", colour);
+  auto memory = std::make_shared<data::MemoryPictures>();
+  memory->add("table/7", io::Image(4, 4, 1, 200));
+  FrameSequences set{.class_names = {"glad", "låw"}};
+  set.samples.push_back({.name = "glad/a",
+                         .label = 0,
+                         .subject = "S1",
+                         .split = "train",
+                         .frames = {root / "1.png", root / "2.png", root / "1.png"},
+                         .votes = {0.75, 0.25}});
+  set.samples.push_back({.name = "låw/colour.png", .label = 1, .split = "test", .frames = {root / "colour.png"}});
+  set.samples.push_back({.name = "7",
+                         .label = data::no_label,
+                         .frames = {"table/7"},
+                         .affect = data::Affect{-0.5, 0.125},
+                         .pictures = memory});
+  set.samples.push_back({.name = "file", .label = 0, .video = "somewhere/a.mp4"});
+  return set;
+}
+
+std::vector<std::uint8_t> bytes_of(const std::filesystem::path& path) {
+  const auto content = io::read_file(path);
+  return {reinterpret_cast<const std::uint8_t*>(content.data()),
+          reinterpret_cast<const std::uint8_t*>(content.data()) + content.size()};
+}
+
+void write_bytes(const std::filesystem::path& path, const std::vector<std::uint8_t>& bytes) {
+  io::write_file(path, std::as_bytes(std::span(bytes)));
+}
+
+/// Puts the right hash of the index back behind a change, so that what follows is looked at.
+void mend_hash(std::vector<std::uint8_t>& bytes) {
+  const auto number = [&](std::size_t at) {
+    std::uint64_t value = 0;
+    for (std::size_t i = 8; i-- > 0;) value = value << 8 | bytes[at + i];
+    return static_cast<std::size_t>(value);
+  };
+  const std::size_t tail = bytes.size() - 40;
+  const auto index = std::as_bytes(std::span(bytes)).subspan(number(tail), number(tail + 8));
+  const std::uint64_t hash = data::detail::content_hash(index);
+  for (std::size_t i = 0; i < 8; ++i) bytes[tail + 16 + i] = static_cast<std::uint8_t>(hash >> (8 * i));
+}
+
+}  // namespace
+
+TEST_CASE("what is packed comes back: pictures, samples, and all that is known of them") {
+  const TemporaryFolder root;
+  const FrameSequences set = example(root);
+  for (const PackedForm form : {PackedForm::as_they_are, PackedForm::pixels}) {
+    data::write_packed(root / "set.pack", set, {.form = form});
+    const FrameSequences again = data::read_packed(root / "set.pack");
+    CHECK(again.class_names == set.class_names);
+    CHECK(sample_names(again) == sample_names(set));
+    CHECK(again.labels() == set.labels());
+    CHECK(again.subjects() == set.subjects());
+    CHECK(again.splits() == set.splits());
+    CHECK(again.samples[0].votes == set.samples[0].votes);
+    CHECK(again.samples[2].affect == set.samples[2].affect);
+    CHECK_FALSE(again.samples[0].affect.has_value());
+    CHECK(again.samples[3].video == set.samples[3].video);
+    for (std::size_t i = 0; i < set.samples.size(); ++i) {
+      REQUIRE(again.samples[i].frames.size() == set.samples[i].frames.size());
+      for (std::size_t f = 0; f < set.samples[i].frames.size(); ++f)
+        for (const Index channels : {1, 3}) {
+          const auto frame = static_cast<Index>(f);
+          const auto before = data::read_frame(set.samples[i], frame, {.channels = channels});
+          const auto after = data::read_frame(again.samples[i], frame, {.channels = channels});
+          CHECK(before.width == after.width);
+          CHECK(before.pixels == after.pixels);
+        }
+    }
+    // A picture that is used twice is there once, and grey pixels take one byte.
+    const data::PackedPictures pictures(root / "set.pack");
+    CHECK(pictures.size() == 4);
+    CHECK(pictures.stored(again.samples[0].frames[0]).channels == (form == PackedForm::pixels ? 1 : 0));
+    CHECK(pictures.stored(again.samples[1].frames[0]).channels == (form == PackedForm::pixels ? 3 : 0));
+    CHECK(data::is_packed(root / "set.pack"));
+
+    // What was packed can be packed again.
+    data::write_packed(root / "second.pack", again, {.form = form});
+    CHECK(bytes_of(root / "second.pack").size() == bytes_of(root / "set.pack").size());
+    const auto second = data::read_packed(root / "second.pack");
+    CHECK(data::read_frame(second.samples[1], 0).pixels == data::read_frame(set.samples[1], 0).pixels);
+  }
+  CHECK_FALSE(data::is_packed(root / "1.png"));
+  CHECK_FALSE(data::is_packed(root / "nowhere"));
+}
+
+TEST_CASE("FaceClips makes the same batches of packed pictures, bit by bit") {
+  const TemporaryFolder root;
+  FrameSequences set = example(root);
+  set.samples.resize(2);
+  data::write_packed(root / "set.pack", set, {.form = PackedForm::pixels});
+  const data::FaceClipsOptions options{.clips = 1, .frames = 2, .side = 6};
+  const data::FaceClips files(set, options);
+  const data::FaceClips packed(data::read_packed(root / "set.pack"), options);
+  for (Index i = 0; i < 2; ++i) {
+    Generator generator(3);
+    const auto a = files.make(i, generator);
+    const auto b = packed.make(i, generator);
+    CHECK(std::equal(a.frames.data(), a.frames.data() + a.frames.elements(), b.frames.data()));
+  }
+}
+
+TEST_CASE("two packed files with pictures of the same name keep them apart") {
+  const TemporaryFolder root;
+  FrameSequences set = example(root);
+  set.samples.resize(1);
+  data::write_packed(root / "set.pack", set);
+  auto both = data::read_packed(root / "set.pack");
+  put_picture(root, "1.png", 99, 7, 5);
+  const auto old = both.samples[0].pictures;
+  data::write_packed(root / "set.pack", set);
+  both.samples.push_back(data::read_packed(root / "set.pack").samples[0]);
+  // The first mapping still shows the file that it opened.
+  CHECK(both.samples[0].frames[0] == both.samples[1].frames[0]);
+  data::ImageCache cache(1 << 20);
+  const auto first = cache.read(both.samples[0].frames[0], 1, both.samples[0].pictures.get());
+  const auto second = cache.read(both.samples[1].frames[0], 1, both.samples[1].pictures.get());
+  CHECK(first->pixels != second->pixels);
+  CHECK(second->pixels[0] == 99);
+}
+
+TEST_CASE("a packed file that is cut or changed anywhere is refused, and nothing worse happens") {
+  const TemporaryFolder root;
+  data::write_packed(root / "set.pack", example(root));
+  const auto whole = bytes_of(root / "set.pack");
+  const auto open_all = [&] {
+    const auto set = data::read_packed(root / "bad.pack");
+    for (const auto& sample : set.samples)
+      for (Index frame = 0; frame < static_cast<Index>(sample.frames.size()); ++frame) data::read_frame(sample, frame);
+  };
+  for (std::size_t size = 0; size < whole.size(); size += size < 50 || size > whole.size() - 50 ? 1 : 37) {
+    write_bytes(root / "bad.pack", {whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size)});
+    CHECK_THROWS_AS(open_all(), FileError);
+  }
+  for (std::size_t at = 0; at < whole.size(); at += 3) {
+    auto bytes = whole;
+    bytes[at] ^= 0x41;
+    write_bytes(root / "bad.pack", bytes);
+    CHECK_THROWS_AS(open_all(), FileError);
+  }
+  // The index says things that its hash agrees with: lengths and places are still never believed.
+  std::size_t refused = 0;
+  const std::size_t index_end = whole.size() - 40;
+  for (std::size_t at = 8; at < index_end; ++at)
+    for (const int value : {0x00, 0x7f, 0xff}) {
+      auto bytes = whole;
+      bytes[at] = static_cast<std::uint8_t>(value);
+      mend_hash(bytes);
+      write_bytes(root / "bad.pack", bytes);
+      try {
+        open_all();
+      } catch (const Error&) {
+        ++refused;
+      }
+    }
+  CHECK(refused > 100);
+}
+
+TEST_CASE("what makes no packed file is told") {
+  const TemporaryFolder root;
+  auto set = example(root);
+  set.samples[0].votes = {1, 0, 0};
+  CHECK_THROWS_AS(data::write_packed(root / "set.pack", set), ValueError);
+  set = example(root);
+  set.samples[0].label = 2;
+  CHECK_THROWS_AS(data::write_packed(root / "set.pack", set), ValueError);
+  set = example(root);
+  set.samples[0].frames[1] = root / "gone.png";
+  CHECK(contains(message_of<FileError>([&] { data::write_packed(root / "set.pack", set); }), "gone.png"));
+  CHECK_FALSE(std::filesystem::exists(root / "set.pack"));
+  data::write_packed(root / "empty.pack", {});
+  CHECK(data::read_packed(root / "empty.pack").size() == 0);
+  CHECK(contains(message_of<FileError>([&] { data::read_packed(root / "1.png"); }), "1.png"));
+}
