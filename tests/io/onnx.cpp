@@ -85,7 +85,8 @@ TEST_CASE("what has no form in ONNX is named") {
                  "depends on the inputs, but nothing said how it was made"));
   CHECK(contains(refusal([](const Inputs& x) { return Outputs{{"y", slice(x[0], 0, 0, 1)}}; }), "part of the batch"));
   CHECK(contains(refusal([](const Inputs& x) {
-                   return x[0].size(0) == 2 ? Outputs{{"y", relu(x[0])}} : Outputs{{"y", x[0]}};
+                   const Variable<float> y = x[0].size(0) == 2 ? relu(x[0]) : x[0];
+                   return Outputs{{"y", y}};
                  }),
                  "something else for another batch"));
   model.train();
