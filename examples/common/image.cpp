@@ -7,7 +7,9 @@
 #include <type_traits>
 #include <utility>
 
+#include "mien/autograd/arithmetic.hpp"
 #include "mien/data/face_clips.hpp"
+#include "mien/data/skeleton_pictures.hpp"
 #include "model_files.hpp"
 #include "training.hpp"
 
@@ -47,6 +49,10 @@ void add_image_model_options(CLI::App& app, ImageFormOptions& options) {
       ->group(group);
   add_choice(app, "--fit", options.model.frame.fit, fits(), "how a picture that is not square becomes one")
       ->group(group);
+  app.add_option("--pictures", options.model.pictures,
+                 "of a video or recording, one from each of so many equal parts; outputs are averaged")
+      ->check(CLI::PositiveNumber)
+      ->group(group);
   app.add_option("--zoom", options.model.frame.zoom, "enlarges pictures about their middle")
       ->check(CLI::Range(0.1, 10.0))
       ->group(group);
@@ -71,25 +77,18 @@ void add_fine_tuning_options(CLI::App& app, FineTuningOptions& options) {
 
 void add_image_experiment_options(CLI::App& app, ImageExperimentOptions& options) {
   add_face_data_options(app, options.data);
+  add_gesture_data_options(app, options.joints, "joint-");
+  app.add_flag("--whole-recordings", options.whole_recordings,
+               "draws all frames of a recording of joints in one picture, later ones brighter")
+      ->group("Joint recordings");
   add_split_options(app, options.split);
   add_image_model_options(app, options.form);
   add_fine_tuning_options(app, options.fine_tuning);
   add_class_target_options(app, options.targets);
   add_mixup_option(app, options.targets);
-  add_clip_augmentation_options(app, options.augmentation);
+  add_clip_augmentation_options(app, options.augmentation.frames);
+  add_joint_augmentation_options(app, options.augmentation.joints, "joint-augment-");
   add_training_options(app, options.training);
-}
-
-ImageModelOptions fitted(const ImageFormOptions& options, Index classes, bool affect) {
-  ImageModelOptions out = options.model;
-  const Form& usual = forms().at(out.model);
-  out.frame.side = options.side > 0 ? options.side : usual.side;
-  out.frame.channels = options.channels > 0 ? options.channels : usual.channels;
-  // Grey pictures have no weights of ImageNet's to suit.
-  if (out.frame.channels == 1) out.frame.normalisation = {{0.5F, 0.5F, 0.5F}, {0.25F, 0.25F, 0.25F}};
-  out.classes = classes;
-  out.affect = affect;
-  return out;
 }
 
 template <class Device>
@@ -122,8 +121,12 @@ template <class Device>
 ImageNetwork<Device>::ImageNetwork(const ImageModelOptions& options) : network_(make(options)), options_(options) {}
 
 template <class Device>
-Output<Device> ImageNetwork<Device>::operator()(const Variable<float, Device>& images) {
-  return parted(std::visit([&](auto& network) { return network(images); }, network_), options_.classes);
+Output<Device> ImageNetwork<Device>::operator()(const Variable<float, Device>& pictures) {
+  const Shape shape = pictures.shape();
+  const Variable<float, Device> images = reshape(pictures, {shape[0] * shape[1], shape[2], shape[3], shape[4]});
+  Variable<float, Device> outputs = std::visit([&](auto& network) { return network(images); }, network_);
+  if (shape[1] != 1) outputs = mean_of_positions(reshape(outputs, {shape[0], shape[1], outputs.size(-1)}));
+  return parted(outputs, options_.classes);
 }
 
 template <class Device>
@@ -137,16 +140,16 @@ ImageModel<Device>::ImageModel(const ImageModelOptions& form, std::vector<std::s
     : options(form), class_names(std::move(names)), network(options) {}
 
 template <class Device>
-Answer ImageModel<Device>::answer(const Tensor<float>& images) {
+Answer ImageModel<Device>::answer(const Tensor<float>& pictures) {
   const NoGradient not_recorded;
   network.freeze();
-  return answer_of(network(Variable<float, Device>(images.to<Device>())));
+  return answer_of(network(Variable<float, Device>(pictures.to<Device>())));
 }
 
 namespace {
 
 io::Metadata image_metadata(const ImageModelOptions& options, const std::vector<std::string>& class_names) {
-  Json form = {{"network", options.model}, {"affect", options.affect}};
+  Json form = {{"network", options.model}, {"affect", options.affect}, {"pictures", options.pictures}};
   add_frame(form, options.frame);
   return {{"model", "image"}, {"class_names", Json(class_names).dump()}, {"options", form.dump()}};
 }
@@ -158,6 +161,7 @@ ImageModelOptions stored_form(const Json& stored, const std::string& path, Index
     static_cast<void>(forms().at(options.model));
     options.frame = stored_frame(stored);
     options.affect = stored.at("affect");
+    options.pictures = stored.at("pictures");
   } catch (const std::exception& error) {
     throw FileError(path, "__metadata__: options", error.what(), "the form of a network over images");
   }
@@ -178,8 +182,8 @@ constexpr auto image_outputs = [](auto& model, const Tensor<float>& input) {
 template <class Device>
 void save_image_model(ImageModel<Device>& model, const std::filesystem::path& path) {
   const auto& frame = model.options.frame;
-  save_model(model, path, image_metadata(model.options, model.class_names), {1, frame.side, frame.side, frame.channels},
-             -1, image_outputs);
+  save_model(model, path, image_metadata(model.options, model.class_names),
+             {1, 1, frame.side, frame.side, frame.channels}, -1, image_outputs);
 }
 
 template <class Device>
@@ -213,98 +217,167 @@ void freeze_layer(ImageNetwork<Device>& network, const std::string& layer) {
   }
 }
 
-/// Single images: videos of one clip of one frame, which is the middle one of a video.
-data::FaceClips images_of(const data::FrameSequences& data, const ImageModelOptions& form, data::ClipSampling sampling,
-                          const data::ClipAugmentation& augmentation) {
-  return data::FaceClips(data, {.clips = 1,
+/// How a sample's pictures are picked and varied: by chance in training, else from the middle of each part.
+struct Picking {
+  data::ClipSampling sampling = data::ClipSampling::centred;
+  ImageAugmentation augmentation = {};
+};
+
+/// Pictures of cameras: clips of one frame.
+data::FaceClips source_of(const data::FrameSequences& data, const ImageModelOptions& form,
+                          const ImageExperimentOptions& unused, const Picking& picking) {
+  static_cast<void>(unused);
+  return data::FaceClips(data, {.clips = form.pictures,
                                 .frames = 1,
-                                .sampling = sampling,
+                                .sampling = picking.sampling,
                                 .side = form.frame.side,
                                 .channels = form.frame.channels,
                                 .fit = form.frame.fit,
                                 .zoom = form.frame.zoom,
                                 .normalisation = form.frame.normalisation,
-                                .augmentation = augmentation});
+                                .augmentation = picking.augmentation.frames});
 }
 
-/// [B, 1, 1, side, side, channels] as [B, side, side, channels].
-Tensor<float> images_in(const data::FaceBatch& batch) {
+/// Pictures that are drawn from joints.
+data::SkeletonPictures source_of(const data::GestureSequences& data, const ImageModelOptions& form,
+                                 const ImageExperimentOptions& options, const Picking& picking) {
+  return data::SkeletonPictures(data, {.clips = form.pictures,
+                                       .frames = 1,
+                                       .sampling = picking.sampling,
+                                       .whole = options.whole_recordings,
+                                       .picture = {.size = form.frame.side},
+                                       .normalisation = form.frame.normalisation,
+                                       .augmentation = picking.augmentation.joints});
+}
+
+/// [B, P, 1, side, side, channels] as [B, P, side, side, channels].
+Tensor<float> pictures_in(const data::FaceBatch& batch) {
   const Shape& shape = batch.frames.shape();
-  return batch.frames.view({shape[0], shape[3], shape[4], shape[5]});
+  return batch.frames.view({shape[0], shape[1], shape[3], shape[4], shape[5]});
+}
+
+/// The form for these data. Throws UsageError if they do not go together.
+template <class Data>
+ImageModelOptions fitted(const ImageExperimentOptions& options, const Data& data) {
+  constexpr bool drawn = std::is_same_v<Data, data::GestureSequences>;
+  ImageModelOptions out = options.form.model;
+  const Form& usual = forms().at(out.model);
+  out.frame.side = options.form.side > 0 ? options.form.side : usual.side;
+  out.frame.channels = options.form.channels > 0 ? options.form.channels : drawn ? 3 : usual.channels;
+  // Grey pictures have no weights of ImageNet's to suit.
+  if (out.frame.channels == 1) out.frame.normalisation = {{0.5F, 0.5F, 0.5F}, {0.25F, 0.25F, 0.25F}};
+  out.classes = options.classes ? data.classes() : 0;
+  out.affect = options.affect;
+  if (drawn && out.frame.channels != 3) throw UsageError("--channels 1: skeletons are drawn in colours");
+  if (!drawn && options.whole_recordings) throw UsageError("--whole-recordings is for recordings of joints");
+  if (options.whole_recordings && out.pictures != 1)
+    throw UsageError("--pictures: with --whole-recordings a recording is one picture");
+  return out;
+}
+
+/// A run of the program over one kind of data: what all of its folds and seeds share.
+template <class Device, class Data>
+class ImageExperiment {
+ public:
+  ImageExperiment(const ImageExperimentOptions& options, const Program& program, const Data& data)
+      : options_(options), program_(program), data_(data), form_(fitted(options, data)) {}
+
+  void run() const {
+    SampleFacts facts(data_);
+    facts.tells_classes = options_.classes;
+    run_experiment(program_, facts, options_.split, options_.training, {{"model", form_.model}},
+                   [this](const Parts& parts, const RunPlace& place) { return train_and_test(parts, place); });
+  }
+
+ private:
+  FoldResult train_and_test(const Parts& parts, const RunPlace& place) const {
+    set_seed(place.seed);
+    ImageModel<Device> model(form_, options_.classes ? data_.class_names : std::vector<std::string>());
+    if (!options_.fine_tuning.weights.empty()) start_from(model.network, options_.fine_tuning.weights);
+    for (const std::string& layer : split_list(options_.fine_tuning.freeze)) freeze_layer(model.network, layer);
+    auto history = train(model, parts, place);
+    save_image_model(model, place.folder / "model.safetensors");
+    const auto test = predictions(model, parts.test, place.seed);
+    return {.parts = parts,
+            .history = std::move(history),
+            .test = test,
+            .confusion = test.confusion(form_.classes),
+            .affect = test.affect_record()};
+  }
+
+  train::History train(ImageModel<Device>& model, const Parts& parts, const RunPlace& place) const {
+    const TrainingOptions& training = options_.training;
+    const auto loader =
+        training_loader(source(parts.train, {data::ClipSampling::random, options_.augmentation}), training, place.seed);
+    const auto validation = evaluation_loader(source(watched_samples(parts), {}), training, place.seed);
+    CrossEntropyOptions loss;
+    if (options_.classes) loss = loss_options(training, data_.subset(parts.train).labels(), data_.classes());
+    loss.focal_gamma = options_.targets.focal_gamma;
+    TrainingForm<Device> own{.criterion = criterion_for(form_.affect)};
+    if (options_.fine_tuning.head_learning_rate > 0) {
+      own.parameters = model.network.parameters_except({model.network.head()});
+      own.head = model.network.parameters_of(model.network.head());
+      own.head_learning_rate = options_.fine_tuning.head_learning_rate;
+    }
+    return train_network(
+        model.network, loader, validation,
+        [&](const data::FaceBatch& batch) {
+          const auto wanted =
+              targets_of(batch, pictures_in(batch), form_.classes, options_.targets, model.network.is_training());
+          return batch_output(model.network(Variable<float, Device>(wanted.inputs.template to<Device>())), wanted,
+                              batch.labels, loss, options_.targets);
+        },
+        training, place, !parts.validation.empty(), program_, model.class_names, own);
+  }
+
+  Predictions predictions(ImageModel<Device>& model, const std::vector<Index>& samples, std::uint64_t seed) const {
+    const auto plain = evaluation_loader(source(samples, {}), options_.training, seed);
+    const auto varied = evaluation_loader(source(samples, {data::ClipSampling::centred, options_.augmentation}),
+                                          options_.training, seed);
+    return predict(plain, varied, options_.training.test_time_augmentation,
+                   [&](const data::FaceBatch& batch) { return model.answer(pictures_in(batch)); });
+  }
+
+  auto source(const std::vector<Index>& samples, const Picking& picking) const {
+    return source_of(data_.subset(samples), form_, options_, picking);
+  }
+
+  const ImageExperimentOptions& options_;
+  const Program& program_;
+  const Data& data_;
+  ImageModelOptions form_;
+};
+
+template <class Device, class Data>
+void run_over(const ImageExperimentOptions& options, const Program& program, const Data& data) {
+  const auto has_affect = [](const auto& sample) { return sample.affect.has_value(); };
+  if (options.affect && std::none_of(data.samples.begin(), data.samples.end(), has_affect))
+    throw UsageError("no sample has valence and arousal; they are columns of a --sheet, or of joint recordings' list");
+  ImageExperiment<Device, Data>(options, program, data).run();
+}
+
+bool has_joints(const GestureDataOptions& options) {
+  return !options.recordings.empty() || !options.table.empty() || !options.openpose.empty();
+}
+
+bool has_pictures(const FaceDataOptions& options) {
+  return !options.videos.empty() || !options.images.empty() || !options.subjects.empty() || !options.sheet.empty() ||
+         !options.ferplus.empty();
 }
 
 }  // namespace
 
 template <class Device>
-TrainedImage<Device> train_image(const data::FrameSequences& data, const Parts& parts, const RunPlace& place,
-                                 const ImageModelOptions& form, const ImageExperimentOptions& options,
-                                 const Program& program) {
-  set_seed(place.seed);
-  ImageModel<Device> model(form, form.classes > 0 ? data.class_names : std::vector<std::string>());
-  if (!options.fine_tuning.weights.empty()) start_from(model.network, options.fine_tuning.weights);
-  for (const std::string& layer : split_list(options.fine_tuning.freeze)) freeze_layer(model.network, layer);
-  const auto train_data = data.subset(parts.train);
-  const auto loader = training_loader(images_of(train_data, form, data::ClipSampling::random, options.augmentation),
-                                      options.training, place.seed);
-  const auto validation =
-      evaluation_loader(images_of(data.subset(watched_samples(parts)), form, data::ClipSampling::centred, {}),
-                        options.training, place.seed);
-  CrossEntropyOptions loss;
-  if (form.classes > 0) loss = loss_options(options.training, train_data.labels(), data.classes());
-  loss.focal_gamma = options.targets.focal_gamma;
-  TrainingForm<Device> own{.criterion = criterion_for(form.affect)};
-  if (options.fine_tuning.head_learning_rate > 0) {
-    own.parameters = model.network.parameters_except({model.network.head()});
-    own.head = model.network.parameters_of(model.network.head());
-    own.head_learning_rate = options.fine_tuning.head_learning_rate;
-  }
-  auto history = train_network(
-      model.network, loader, validation,
-      [&](const data::FaceBatch& batch) {
-        const auto wanted =
-            targets_of(batch, images_in(batch), form.classes, options.targets, model.network.is_training());
-        return batch_output(model.network(Variable<float, Device>(wanted.inputs.template to<Device>())), wanted,
-                            batch.labels, loss, options.targets);
-      },
-      options.training, place, !parts.validation.empty(), program, model.class_names, own);
-  return {std::move(model), std::move(history)};
-}
-
-template <class Device>
-Predictions predict_image(ImageModel<Device>& model, const data::FrameSequences& data,
-                          const std::vector<Index>& samples, const data::ClipAugmentation& augmentation,
-                          const TrainingOptions& training, std::uint64_t seed) {
-  const auto subset = data.subset(samples);
-  const auto plain =
-      evaluation_loader(images_of(subset, model.options, data::ClipSampling::centred, {}), training, seed);
-  const auto varied =
-      evaluation_loader(images_of(subset, model.options, data::ClipSampling::centred, augmentation), training, seed);
-  return predict(plain, varied, training.test_time_augmentation,
-                 [&](const data::FaceBatch& batch) { return model.answer(images_in(batch)); });
-}
-
-template <class Device>
 void run_image_experiment(const ImageExperimentOptions& options, const Program& program) {
-  const auto data = read_face_data(options.data, options.split.split_column,
-                                   options.split.subject_column(options.data.subject_column));
-  const auto has_affect = [](const data::FrameSequence& sample) { return sample.affect.has_value(); };
-  if (options.affect && std::none_of(data.samples.begin(), data.samples.end(), has_affect))
-    throw UsageError("no sample has valence and arousal; they are columns of a --sheet");
-  const auto form = fitted(options.form, options.classes ? data.classes() : 0, options.affect);
-  SampleFacts facts(data);
-  facts.tells_classes = options.classes;
-  const auto train_and_test = [&](const Parts& parts, const RunPlace& place) {
-    auto trained = train_image<Device>(data, parts, place, form, options, program);
-    save_image_model(trained.model, place.folder / "model.safetensors");
-    const auto test =
-        predict_image(trained.model, data, parts.test, options.augmentation, options.training, place.seed);
-    return FoldResult{.parts = parts,
-                      .history = std::move(trained.history),
-                      .test = test,
-                      .confusion = test.confusion(form.classes),
-                      .affect = test.affect_record()};
-  };
-  run_experiment(program, facts, options.split, options.training, {{"model", form.model}}, train_and_test);
+  const std::string& split = options.split.split_column;
+  if (!has_joints(options.joints)) {
+    const std::string subject = options.split.subject_column(options.data.subject_column);
+    run_over<Device>(options, program, read_face_data(options.data, split, subject));
+    return;
+  }
+  if (has_pictures(options.data)) throw UsageError("--joint-...: pictures or joints, not both");
+  const std::string subject = options.split.subject_column(options.joints.subject_column);
+  run_over<Device>(options, program, read_gesture_data(options.joints, split, subject));
 }
 
 // All of it that is compiled for a device. The types are those of the declarations.
@@ -313,8 +386,6 @@ void run_image_experiment(const ImageExperimentOptions& options, const Program& 
   template struct ImageModel<Device>;                                   \
   template decltype(save_image_model<Device>) save_image_model<Device>; \
   template decltype(load_image_model<Device>) load_image_model<Device>; \
-  template decltype(train_image<Device>) train_image<Device>;           \
-  template decltype(predict_image<Device>) predict_image<Device>;       \
   template decltype(run_image_experiment<Device>) run_image_experiment<Device>;
 
 MIEN_IMAGE_MODELS(Cpu)

@@ -1,7 +1,7 @@
 #pragma once
 
-/// Networks over single images for the example programs: which one, for classes, for valence and arousal or for both,
-/// fine-tuned from weights of other data, and model files that say what they are.
+/// Networks over single images, or over drawn skeletons, for the example programs: which one, for classes, for valence
+/// and arousal or for both, fine-tuned from weights of other data, and model files that say what they are.
 
 #include <filesystem>
 #include <string>
@@ -10,6 +10,7 @@
 
 #include "experiment.hpp"
 #include "face.hpp"
+#include "gesture.hpp"
 #include "mien/data/augmentation.hpp"
 #include "mien/data/data_set.hpp"
 #include "mien/models/densenet.hpp"
@@ -25,6 +26,7 @@ namespace mien::examples {
 struct ImageModelOptions {
   std::string model = "resnet18_small";
   data::FrameOptions frame = {};
+  Index pictures = 1;  ///< of a video or recording, one from each of so many equal parts
   double dropout = 0;
   Index classes = 0;    ///< 0: no classes
   bool affect = false;  ///< valence and arousal, after the classes
@@ -36,7 +38,7 @@ struct ImageModelOptions {
 struct ImageFormOptions {
   ImageModelOptions model = {};
   Index side = 0;      ///< 0: 48 for the small forms, 224 for the others
-  Index channels = 0;  ///< 0: 1 for the small forms, 3 for the others
+  Index channels = 0;  ///< 0: 1 for the small forms, 3 for the others and for skeletons, which have colours
 };
 
 void add_image_model_options(CLI::App& app, ImageFormOptions& options);
@@ -50,12 +52,20 @@ struct FineTuningOptions {
 
 void add_fine_tuning_options(CLI::App& app, FineTuningOptions& options);
 
+/// How pictures are varied in training: those of cameras as they are, skeletons before they are drawn.
+struct ImageAugmentation {
+  data::ClipAugmentation frames = {};
+  gesture::JointAugmentation joints = {};
+};
+
 /// All that a program over images is told.
 struct ImageExperimentOptions {
   FaceDataOptions data = {};
+  GestureDataOptions joints = {};  ///< in place of pictures, to be drawn
+  bool whole_recordings = false;   ///< draws all frames of a recording in one picture
   SplitOptions split = {};
   ImageFormOptions form = {};
-  data::ClipAugmentation augmentation = usual_clip_augmentation();
+  ImageAugmentation augmentation = {usual_clip_augmentation(), usual_joint_augmentation()};
   TrainingOptions training = {.batch = 64, .learning_rate = 2e-3};
   TargetOptions targets = {};
   FineTuningOptions fine_tuning = {};
@@ -66,9 +76,6 @@ struct ImageExperimentOptions {
 /// All of them but those of valence and arousal.
 void add_image_experiment_options(CLI::App& app, ImageExperimentOptions& options);
 
-/// The form for so many classes.
-ImageModelOptions fitted(const ImageFormOptions& options, Index classes, bool affect);
-
 // --- the network ----------------------------------------------------------------------------------------------------
 
 /// Any of the networks under its own parameter names.
@@ -77,8 +84,8 @@ class ImageNetwork : public nn::Module<ImageNetwork<Device>, float, Device> {
  public:
   explicit ImageNetwork(const ImageModelOptions& options);
 
-  /// Images [N, side, side, channels].
-  Output<Device> operator()(const Variable<float, Device>& images);
+  /// Pictures [B, P, side, side, channels], P of a sample -> the mean over these, [B, ...].
+  Output<Device> operator()(const Variable<float, Device>& pictures);
 
   /// The name of the last layer.
   const char* head() const;
@@ -105,8 +112,8 @@ struct ImageModel {
 
   ImageModel(const ImageModelOptions& form, std::vector<std::string> names);
 
-  /// Of images [N, side, side, channels], in evaluation.
-  Answer answer(const Tensor<float>& images);
+  /// Of pictures [B, P, side, side, channels], in evaluation.
+  Answer answer(const Tensor<float>& pictures);
 };
 
 // --- model files ----------------------------------------------------------------------------------------------------
@@ -118,25 +125,6 @@ void save_image_model(ImageModel<Device>& model, const std::filesystem::path& pa
 /// Throws FileError for a file that is none of ours, or damaged.
 template <class Device>
 ImageModel<Device> load_image_model(const std::filesystem::path& path);
-
-// --- training -------------------------------------------------------------------------------------------------------
-
-template <class Device>
-struct TrainedImage {
-  ImageModel<Device> model;
-  train::History history;
-};
-
-template <class Device>
-TrainedImage<Device> train_image(const data::FrameSequences& data, const Parts& parts, const RunPlace& place,
-                                 const ImageModelOptions& form, const ImageExperimentOptions& options,
-                                 const Program& program);
-
-/// What the network says of some samples.
-template <class Device>
-Predictions predict_image(ImageModel<Device>& model, const data::FrameSequences& data,
-                          const std::vector<Index>& samples, const data::ClipAugmentation& augmentation,
-                          const TrainingOptions& training, std::uint64_t seed);
 
 /// The whole of a program over images, once its options are read. Throws UsageError for data without what is to be
 /// told.

@@ -60,3 +60,20 @@ TEST_CASE("a probability outside [0, 1) is refused") {
   CHECK_THROWS_AS(ops::dropout(x, -0.1, {}), ValueError);
   CHECK_THROWS_AS(ops::dropout(x, std::nan(""), {}), ValueError);
 }
+
+TEST_CASE_TEMPLATE("every element is kept or dropped as its own number says", T, float, double) {
+  const Generator::State state{.seed = 0x123456789abcdef, .stream = 0xfedcba987654321, .counter = 0xfffffffe};
+  for (const Index count : {1, 3, 4, 7, 31, 32, 33, 65, 127, 1000})
+    for (const double p : {0x1p-24, 0.1, 0.3, 0.5, 1 - 0x1p-24}) {
+      CAPTURE(count);
+      CAPTURE(p);
+      Tensor<T> x({count});
+      Generator(1).fill_uniform(x, 1, 2);
+      const Tensor<T> y = ops::dropout(x, p, state);
+      for (Index i = 0; i < count; ++i) {
+        const auto drawn = detail::philox(state.seed, state.counter + static_cast<std::uint64_t>(i / 4), state.stream);
+        const bool kept = detail::unit_interval(drawn[static_cast<std::size_t>(i % 4)]) >= p;
+        CHECK(y(i) == (kept ? x(i) * static_cast<T>(1 / (1 - p)) : T{0}));
+      }
+    }
+}

@@ -1,6 +1,10 @@
 #pragma once
 
+#include <cmath>
+#include <cstdint>
+
 #include "mien/backend/cpu/eigen.hpp"
+#include "mien/backend/cpu/vector.hpp"
 #include "mien/core/random.hpp"
 
 namespace mien::backend {
@@ -8,23 +12,40 @@ namespace mien::backend {
 /// Random numbers that one counter of the generator gives.
 inline constexpr Index dropout_elements_per_counter = 4;
 
+/// What an element's fate depends on besides its counter.
+template <class T>
+struct Dropped {
+  std::uint64_t seed;
+  std::uint64_t stream;
+  std::uint32_t least;  ///< of a number's first 24 bits, for the element to be kept
+  T factor;
+};
+
+template <class T>
+using DropoutKernel = void(Index count, std::uint64_t counter, const Dropped<T>& dropped, const T* x, T* out);
+
+}  // namespace mien::backend
+
+#define MIEN_KERNELS "mien/backend/cpu/kernels/dropout.inc"
+#include "mien/backend/cpu/for_each_instruction_set.inc"
+
+namespace mien::backend {
+
 template <class T>
 void dropout(const Tensor<T, Cpu>& x, double probability, const Generator::State& state, Tensor<T, Cpu>& out) {
-  const T factor = static_cast<T>(1 / (1 - probability));
+  const Dropped<T> dropped{.seed = state.seed,
+                           .stream = state.stream,
+                           .least = static_cast<std::uint32_t>(std::ceil(probability * 0x1p24)),
+                           .factor = static_cast<T>(1 / (1 - probability))};
   const Index count = out.elements();
   const T* source = x.data();
   T* result = out.data();
+  auto* kernel = for_instruction_set(portable::dropout_kernel<T>, avx2::dropout_kernel<T>, avx512::dropout_kernel<T>);
   parallel_for(
       0, chunk_count(count, dropout_elements_per_counter), elementwise_grain / 4, [&](Index first, Index last) {
-        for (Index four = first; four < last; ++four) {
-          const auto drawn =
-              mien::detail::philox(state.seed, state.counter + static_cast<std::uint64_t>(four), state.stream);
-          const Index begin = four * dropout_elements_per_counter;
-          for (Index i = begin; i < std::min(count, begin + dropout_elements_per_counter); ++i) {
-            const bool kept = mien::detail::unit_interval(drawn[static_cast<std::size_t>(i - begin)]) >= probability;
-            result[i] = kept ? source[i] * factor : T{0};
-          }
-        }
+        const Index begin = first * dropout_elements_per_counter;
+        const Index end = std::min(count, last * dropout_elements_per_counter);
+        kernel(end - begin, state.counter + static_cast<std::uint64_t>(first), dropped, source + begin, result + begin);
       });
 }
 
