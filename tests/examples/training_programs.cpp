@@ -240,3 +240,34 @@ TEST_CASE("train_keypoints learns classes, and valence and arousal") {
   CHECK(result["overall"]["affect"]["samples"] == 4);
   CHECK(run(folder.path(), "train_keypoints", arguments("joints.csv", {"--valence-arousal"})).code == 2);
 }
+
+TEST_CASE("train_image learns from drawn skeletons, some frames of a recording or all of them in one picture") {
+  const TemporaryFolder folder;
+  write_table(folder.path() / "joints.csv", 10);
+  const auto arguments = [&](const Words& more) {
+    Words out{"--joint-table",  (folder.path() / "joints.csv").string(),
+              "--joint-layout", "other",
+              "--side",         "24",
+              "--batch",        "4",
+              "--epochs",       "2",
+              "--threads",      "1",
+              "--work-dir",     (folder.path() / "work").string(),
+              "--json"};
+    out.insert(out.end(), more.begin(), more.end());
+    return out;
+  };
+  for (const Words& form : {Words{"--pictures", "3"}, Words{"--whole-recordings"}}) {
+    CAPTURE(form.front());
+    const auto result = result_of(run(folder.path(), "train_image", arguments(form)));
+    CHECK(result["class_names"].size() == 2);
+    CHECK(result["overall"]["samples"] == 4);
+  }
+  const auto refuses = [&](const Words& words, const char* why) {
+    const auto outcome = run(folder.path(), "train_image", arguments(words));
+    CHECK(outcome.code == 2);
+    CHECK_MESSAGE(contains(outcome.err, why), outcome.err);
+  };
+  refuses({"--channels", "1"}, "--channels 1");
+  refuses({"--whole-recordings", "--pictures", "2"}, "--pictures");
+  refuses({"--images", folder.path().string()}, "not both");
+}
