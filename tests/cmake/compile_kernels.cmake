@@ -4,11 +4,14 @@
 #     cmake -D SOURCE=kernels/softmax.cu -P tests/cmake/compile_kernels.cmake      one file
 #     cmake -D WRITE=ON -P tests/cmake/compile_kernels.cmake                       all, into docs/kernels.md
 #
-# -D NVCC names the compiler, else it is looked for.
+# -D NVCC names the compiler, else it is looked for; -D ARCHITECTURES=80,120 compiles for these alone.
 
 cmake_minimum_required(VERSION 3.20)
 get_filename_component(root "${CMAKE_CURRENT_LIST_DIR}/../.." ABSOLUTE)
 set(architectures 80 86 89 90 100 120)
+if(ARCHITECTURES)
+  string(REPLACE "," ";" architectures "${ARCHITECTURES}")
+endif()
 
 if(NOT NVCC)
   find_program(NVCC nvcc PATHS /usr/local/cuda/bin REQUIRED)
