@@ -8,7 +8,7 @@
 
 Peers, each where it is installed; what is missing is said at the end, with the reason:
   PyTorch       all work; the fastest of NCHW and channels last; eager, compiled (PyTorch 2), and for inference traced,
-                frozen and optimised; ResNet-18 and DenseNet-121 are torchvision's
+                frozen and optimised; ResNet-18, DenseNet-121 and the vision transformers are torchvision's
   ONNX Runtime, OpenVINO
                 inference of whole models, exported by PyTorch
   oneDNN        convolutions alone: build/.../bench/peer_onednn, which is built where CMake finds oneDNN (Debian:
@@ -42,8 +42,9 @@ import time
 
 PROGRAMS = ["peak", "super_image_convolution", "convolution", "operations", "models"]
 NAME = re.compile(r"(?P<work>.+)/cpu/(?P<precision>\w+)/(?P<shape>[\w.*]+)/threads:(?P<threads>\d+)$")
-MODELS = ("sistcm_resnet18", "resnet18", "densenet121", "keypoint_mlp", "accm", "two_stream_lstm")
-TORCHVISION_MODELS = ("resnet18", "densenet121")
+MODELS = ("sistcm_resnet18", "resnet18", "densenet121", "vit_small", "vit_b_16", "keypoint_mlp", "accm",
+          "two_stream_lstm")
+TORCHVISION_MODELS = ("resnet18", "densenet121", "vit_b_16")
 KEYS = ("work", "shape", "precision", "threads", "mien_ms", "peer", "peer_ms", "ratio", "mien_peak_mib",
         "peer_peak_mib")
 LIBRARIES = {"torch": "PyTorch", "onnxruntime": "ONNX Runtime", "openvino": "OpenVINO"}
@@ -173,6 +174,17 @@ def torch_networks():
     return SuperImage, SistcmResNet18, Accm, KeypointMlp, TwoStreamLstm, Lstm, Product
 
 
+def small_vit():
+    """models::small_vit as torchvision would have it."""
+    import torch
+    from torchvision.models.vision_transformer import VisionTransformer
+
+    network = VisionTransformer(image_size=48, patch_size=6, num_layers=6, num_heads=4, hidden_dim=128, mlp_dim=256,
+                                dropout=0.1, num_classes=7)
+    network.conv_proj = torch.nn.Conv2d(1, 128, 6, 6)
+    return network
+
+
 def torch_work(work, shape):
     """(network, input) for a name of ours, or None where there is no such thing."""
     import torch
@@ -195,6 +207,8 @@ def torch_work(work, shape):
         return sistcm_resnet(size[1]), images(size[0] * size[1], *size[2:])
     if kind in TORCHVISION_MODELS:
         return getattr(importlib.import_module("torchvision.models"), kind)(num_classes=7), images(*size)
+    if kind == "vit_small":
+        return small_vit(), images(*size)
     if kind == "keypoint_mlp":
         return keypoint_mlp(size[1]), torch.randn(*size)
     if kind == "accm":

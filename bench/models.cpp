@@ -7,6 +7,7 @@
 #include <mien/models/resnet.hpp>
 #include <mien/models/sistcm_resnet.hpp>
 #include <mien/models/two_stream_lstm.hpp>
+#include <mien/models/vit.hpp>
 #include <mien/optim/adam.hpp>
 
 #include <memory>
@@ -56,6 +57,12 @@ const int registered = [] {
       add(
           "densenet121", {8, side, side, 3}, training, [] { return models::DenseNet<float>(); }, logits_of);
     }
+    add(
+        "vit_small", {64, 48, 48, 1}, training, [] { return models::VisionTransformer<float>(models::small_vit()); },
+        logits_of);
+    add(
+        "vit_b_16", {8, 224, 224, 3}, training, [] { return models::VisionTransformer<float>(models::vit_b_16()); },
+        logits_of);
     add(
         "keypoint_mlp", {64, 95, 3}, training, [] { return models::KeypointMlp<float>(); }, logits_of);
     add(
