@@ -1,13 +1,23 @@
-/// Reads emotion, or whatever a model was trained on, from frames or joints: one row a window of time.
+/// Reads emotion, or whatever a model was trained on, from films, frames or joints.
 ///
+///     recognise film.mp4                                          faces are found; a row a face and frame
+///     recognise film.mp4 --video seen.mp4 --html seen.html        the same, to look at
+///     recognise /dev/video0 --json                                a camera
+///     ffmpeg -i film.mp4 -f yuv4mpegpipe - | recognise -          without FFmpeg's libraries
+///     recognise film.mp4 --model face.safetensors                 a model of one's own: a row a clip
+///     recognise film.mp4 --joints openpose_output --model face.safetensors --joint-model gesture.safetensors
 ///     recognise --model face.safetensors frames                   a folder of frames, or of such folders
 ///     recognise --model gesture.safetensors openpose_output       a folder of *_keypoints.json, or of such folders
 ///     recognise --model gesture.safetensors joints_social --json  a folder with joints.npy and sequences.csv
 ///
-/// With --work-dir rows are kept in recognised.csv there after each source, and --resume, with the same options, skips
-/// the sources that it has. The model file says which kind it is. Columns: source, start and end (the first and last
-/// frame, counted from 0), emotion, and a probability for each class. All but source, start and end is empty where
-/// nobody was seen.
+/// The model file says which kind it is. Rows of faces have the columns frame, face_id, timestamp (seconds),
+/// confidence, success, the face's box, emotion, a probability for each class, and valence and arousal from models that
+/// tell them; rows of clips start and end (the first and last frame, counted from 0), their times, frames_with_face and
+/// seen_by in place of the box. What is not known is empty.
+///
+/// Of folders with a model each source is cut into windows: source, start, end, emotion, probabilities. With --work-dir
+/// their rows are kept in recognised.csv there after each source, and --resume, with the same options, skips the
+/// sources that it has.
 
 #include <algorithm>
 #include <filesystem>
@@ -17,6 +27,7 @@
 #include <sstream>
 
 #include "common/face.hpp"
+#include "common/film.hpp"
 #include "common/gesture.hpp"
 #include "common/model_metadata.hpp"
 #include "mien/data/clip.hpp"
@@ -37,6 +48,7 @@ struct Options {
   Index step = 0;
   std::vector<Index> crop;
   examples::GestureDataOptions joints;
+  bool finds_faces = false;
 };
 
 /// One window of time; nothing was recognised if there are no probabilities.
@@ -300,13 +312,61 @@ examples::Json Rows::to_json() const {
 
 }  // namespace
 
+/// Windows of the frames or joints in a folder.
+template <class Device>
+void recognise_folder(const Options& options, const examples::Program& program) {
+  if (!fs::is_directory(options.input))
+    throw FileError(options.input.string(), "", "no such folder", "a folder that can be read");
+  const io::Safetensors file = io::read_safetensors(options.model);
+  const auto kind = file.metadata().find("model");
+  if (kind == file.metadata().end())
+    throw FileError(options.model.string(), "__metadata__", "no `model`", "a file that a training program saved");
+  const auto class_names = examples::model_class_names(file.metadata(), options.model.string());
+  const bool is_face = kind->second == "sistcm_resnet18";
+  if (program.common().dry_run) {
+    std::cout << options.model.string() << ": " << kind->second << ", " << class_names.size() << " classes\n";
+    return;
+  }
+  const auto& common = program.common();
+  if (!common.work_dir.empty()) fs::create_directories(common.work_dir);
+  Rows rows(common.work_dir.empty() ? fs::path() : common.work_dir / "recognised.csv", class_names);
+  if (common.resume) rows.resume();
+  if (is_face) {
+    recognise_faces<Device>(options, rows);
+  } else {
+    recognise_gestures<Device>(options, rows);
+  }
+  if (common.json) {
+    std::cout << rows.to_json().dump(2) << "\n";
+  } else {
+    std::cout << rows.to_csv();
+  }
+}
+
+/// Films, and folders of frames in which faces are to be found.
+template <class Device>
+void recognise_film(const Options& options, examples::FilmOptions film, const examples::Program& program) {
+  if (!options.crop.empty()) throw examples::UsageError("--crop is for folders of frames; in films faces are found");
+  if (program.common().resume) throw examples::UsageError("--resume is for folders; a film is recognised in one go");
+  film.input = options.input;
+  film.model = options.model.string();
+  film.frames = options.frames;
+  film.step = options.step;
+  film.joint_layout = options.joints.layout;
+  examples::recognise_film<Device>(film, program);
+}
+
 int main(int count, char** arguments) {
-  examples::Program program("Recognises emotions in frames or joints, window by window.", "");
+  examples::Program program("Recognises emotions in films, frames or joints.", "");
   Options options;
   CLI::App& app = program.app();
-  app.add_option("input", options.input, "folder of frames, of OpenPose's JSON, of joints.npy; or of such folders")
+  app.add_option("input", options.input,
+                 "film, camera (/dev/video0) or - for standard input; or a folder of frames, of OpenPose's JSON, of "
+                 "joints.npy, or of such folders")
       ->required();
-  app.add_option("--model", options.model, "model.safetensors of train_face or train_gesture")->required();
+  app.add_option("--model", options.model,
+                 "model.safetensors of a training program; without one, faces are found, and recognised by the "
+                 "networks that come with mien");
   app.add_option("--frames", options.frames,
                  "frames of a window; 0: as many as the face model looks at, or a whole recording of joints")
       ->check(CLI::NonNegativeNumber);
@@ -326,32 +386,16 @@ int main(int count, char** arguments) {
   app.add_option("--yaw", options.joints.yaw, "degrees by which recordings with depth are turned");
   app.add_flag("--y-upwards", options.joints.y_upwards, "y grows upwards, as in motion capture");
 
+  examples::FilmOptions film;
+  examples::add_film_options(app, film);
+  app.add_flag("--find-faces", options.finds_faces, "finds faces in a folder of frames too, as in films")
+      ->group("Films");
+
   return program.run_on_device(count, arguments, [&]<class Device>(Device) {
-    if (!fs::is_directory(options.input))
-      throw FileError(options.input.string(), "", "no such folder", "a folder that can be read");
-    const io::Safetensors file = io::read_safetensors(options.model);
-    const auto kind = file.metadata().find("model");
-    if (kind == file.metadata().end())
-      throw FileError(options.model.string(), "__metadata__", "no `model`", "a file that a training program saved");
-    const auto class_names = examples::model_class_names(file.metadata(), options.model.string());
-    const bool is_face = kind->second == "sistcm_resnet18";
-    if (program.common().dry_run) {
-      std::cout << options.model.string() << ": " << kind->second << ", " << class_names.size() << " classes\n";
-      return;
-    }
-    const auto& common = program.common();
-    if (!common.work_dir.empty()) fs::create_directories(common.work_dir);
-    Rows rows(common.work_dir.empty() ? fs::path() : common.work_dir / "recognised.csv", class_names);
-    if (common.resume) rows.resume();
-    if (is_face) {
-      recognise_faces<Device>(options, rows);
+    if (options.model.empty() || options.finds_faces || !fs::is_directory(options.input)) {
+      recognise_film<Device>(options, film, program);
     } else {
-      recognise_gestures<Device>(options, rows);
-    }
-    if (common.json) {
-      std::cout << rows.to_json().dump(2) << "\n";
-    } else {
-      std::cout << rows.to_csv();
+      recognise_folder<Device>(options, program);
     }
   });
 }
