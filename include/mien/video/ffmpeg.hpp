@@ -16,6 +16,7 @@
 #include <string_view>
 #include <utility>
 
+#include "mien/video/detail/announced_size.hpp"
 #include "mien/video/detail/byte_source.hpp"
 #include "mien/video/detail/ffmpeg_library.hpp"
 #include "mien/video/frame_reader.hpp"
@@ -105,9 +106,9 @@ inline FfmpegInput ffmpeg_input(const std::string& path) {
 /// is taken. Colours go by the film's own matrix and range.
 ///
 /// All frames that come before a damaged place are given out before it is told (BrokenVideo): data that the decoder
-/// refuses or can only conceal, a packet that is cut off, an MP4 file that ends before the last frame it has announced.
-/// `VideoOptions::allow_damage` goes on instead. In other formats a film that ends early between two frames cannot be
-/// told from a shorter one.
+/// refuses or can only conceal, a packet that is cut off, a file of MP4, Matroska or AVI that is shorter than it says.
+/// `VideoOptions::allow_damage` goes on instead. In other formats, and through a pipe, a film that ends early between
+/// two frames cannot be told from a shorter one.
 class FfmpegReader final : public FrameReader {
  public:
   /// Throws FileError: no such file, no film that this FFmpeg knows, no decoder.
@@ -157,9 +158,9 @@ class FfmpegReader final : public FrameReader {
     context->interrupt_callback = {&is_cancelled, this};
     if (io_) context->pb = io_.get();
     detail::FfmpegSettings settings;
-    if (input.is_camera) {
-      ask_camera(settings);
-    } else if (input.url.starts_with("file:") || source_) {
+    if (input.is_camera) ask_camera(settings);
+    if (input.url.starts_with("file:")) look_into_file();
+    if (input.url.starts_with("file:") || source_) {
       settings.set("protocol_whitelist", "file,pipe");
     }
     AVFormatContext* opened = context.release();  // which FFmpeg frees itself if it cannot open
@@ -168,6 +169,12 @@ class FfmpegReader final : public FrameReader {
     format_.reset(opened);
     const int found = avformat_find_stream_info(format_.get(), nullptr);
     if (found < 0) refuse(found);
+  }
+
+  /// Before FFmpeg reads the file itself.
+  void look_into_file() {
+    detail::ByteSource file(name_);
+    if (file.size()) announced_size_ = detail::announced_size(file.peek(detail::announced_size_bytes));
   }
 
   void ask_camera(detail::FfmpegSettings& settings) const {
@@ -276,7 +283,7 @@ class FfmpegReader final : public FrameReader {
     if (source_error_) std::rethrow_exception(source_error_);
     if (cancelled_) throw Error(name_ + ": reading was cancelled");
     if (code == AVERROR_EOF) {
-      finish(is_incomplete() ? "the end of the file" : "");
+      finish(missing_end());
     } else if (code < 0) {
       finish(detail::ffmpeg_message(code));
     } else {
@@ -301,10 +308,16 @@ class FfmpegReader final : public FrameReader {
     avcodec_send_packet(decoder_.get(), nullptr);
   }
 
-  /// Whether the table of an MP4 file has more frames than it could be read from.
-  bool is_incomplete() const {
-    return std::string_view(format_->iformat->name).find("mp4") != std::string_view::npos &&
-           packets_ < avformat_index_get_entries_count(stream_);
+  /// What tells, at the end of a film, that it was to go on; empty if nothing does.
+  std::string missing_end() const {
+    const bool is_mp4 = std::string_view(format_->iformat->name).find("mp4") != std::string_view::npos;
+    const int entries = avformat_index_get_entries_count(stream_);
+    if (is_mp4 && packets_ < entries)
+      return detail::text("the end of the file with ", packets_, " of ", entries, " frames");
+    const std::int64_t size = avio_size(format_->pb);
+    if (announced_size_ && size > 0 && static_cast<std::uint64_t>(size) < *announced_size_)
+      return detail::text("the end of the file after ", size, " of ", *announced_size_, " bytes");
+    return "";
   }
 
   [[noreturn]] void fail(std::string_view found) {
@@ -356,6 +369,7 @@ class FfmpegReader final : public FrameReader {
   std::optional<double> beginning_;  ///< by the film's own clock
   double next_time_ = 0;             ///< when the next frame is to be expected
   Index packets_ = 0;
+  std::optional<std::uint64_t> announced_size_;
   std::string problem_;
 };
 

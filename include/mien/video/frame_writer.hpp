@@ -8,6 +8,11 @@
 #include "mien/io/image.hpp"
 
 namespace mien::video {
+namespace detail {
+
+using mien::detail::text;
+
+}
 
 struct WriterOptions {
   double frame_rate = 25;  ///< frames a second of `write(image)`

@@ -4,7 +4,9 @@
 #include <cstdio>
 #include <string>
 
+#ifdef OTHER_FILE_HAS_NO_FFMPEG
 std::string refusal_elsewhere(const char* film);
+#endif
 
 static std::string refusal(const char* film) {
   try {

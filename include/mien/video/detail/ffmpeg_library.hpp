@@ -24,6 +24,8 @@ extern "C" {
 
 namespace mien::video::detail {
 
+using mien::detail::text;
+
 struct FfmpegDeleter {
   void operator()(AVFormatContext* context) const {
     if (context->iformat != nullptr) {
@@ -123,7 +125,7 @@ class PixelConverter {
     context_.reset(sws_getContext(from.width, from.height, static_cast<AVPixelFormat>(from.format), to.width, to.height,
                                   static_cast<AVPixelFormat>(to.format), SWS_BILINEAR | SWS_ACCURATE_RND, nullptr,
                                   nullptr, nullptr));
-    if (!context_) throw Error(mien::detail::text("FFmpeg cannot convert pixels of format ", name_of(from.format)));
+    if (!context_) throw Error(text("FFmpeg cannot convert pixels of format ", name_of(from.format)));
     setting_ = wanted;
     set_colours(from);
   }
