@@ -5,7 +5,7 @@
 /// The first part needs the C++ library and Eigen. The second part reads files, with nlohmann-json, stb_image and zlib,
 /// which has to be linked; it is included where `MIEN_WITH_IO` is defined. In CMake, linking `mien::io` does all of that;
 /// by hand: `-D MIEN_WITH_IO ... -lz`. The third part is tensors on GPUs, where `MIEN_WITH_CUDA` is defined: link
-/// `mien::cuda`.
+/// `mien::cuda`. The fourth is films through FFmpeg, where `MIEN_WITH_VIDEO` is defined: link `mien::video`.
 ///
 /// This list is written by `cmake -D WRITE=ON -P tests/consumer/umbrella.cmake`.
 
@@ -192,6 +192,7 @@
 #include "mien/train/metrics.hpp"
 #include "mien/train/progress.hpp"
 #include "mien/version.hpp"
+#include "mien/video/options.hpp"
 
 #ifdef MIEN_WITH_IO
 #include "mien/data/afew_va.hpp"
@@ -221,6 +222,14 @@
 #include "mien/search/space_file.hpp"
 #include "mien/train/checkpoint.hpp"
 #include "mien/train/trainer.hpp"
+#include "mien/video/frame_reader.hpp"
+#include "mien/video/frame_writer.hpp"
+#include "mien/video/picture_folder.hpp"
+#include "mien/video/raw_frames.hpp"
+#include "mien/video/read_ahead.hpp"
+#include "mien/video/reader.hpp"
+#include "mien/video/writer.hpp"
+#include "mien/video/y4m.hpp"
 #endif
 
 #ifdef MIEN_WITH_CUDA
@@ -257,4 +266,9 @@
 #include "mien/backend/cuda/super_image_convolution.hpp"
 #include "mien/backend/cuda/view_fusion.hpp"
 #include "mien/backend/cuda/window.hpp"
+#endif
+
+#ifdef MIEN_WITH_VIDEO
+#include "mien/video/ffmpeg.hpp"
+#include "mien/video/ffmpeg_writer.hpp"
 #endif

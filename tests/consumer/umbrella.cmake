@@ -22,6 +22,15 @@ foreach(header IN LISTS headers)
 endforeach()
 list(FILTER headers EXCLUDE REGEX "/backend/cuda/")
 
+# Only for who has FFmpeg.
+set(video_lines "")
+foreach(header IN LISTS headers)
+  if(header MATCHES "/video/ffmpeg[^/]*$")
+    string(APPEND video_lines "#include \"${header}\"\n")
+  endif()
+endforeach()
+list(FILTER headers EXCLUDE REGEX "/video/ffmpeg")
+
 # A header belongs to the part that needs more than Eigen if it includes one of these libraries, or one of our headers
 # that does.
 foreach(header IN LISTS headers)
@@ -70,7 +79,7 @@ set(expected [[
 /// The first part needs the C++ library and Eigen. The second part reads files, with nlohmann-json, stb_image and zlib,
 /// which has to be linked; it is included where `MIEN_WITH_IO` is defined. In CMake, linking `mien::io` does all of that;
 /// by hand: `-D MIEN_WITH_IO ... -lz`. The third part is tensors on GPUs, where `MIEN_WITH_CUDA` is defined: link
-/// `mien::cuda`.
+/// `mien::cuda`. The fourth is films through FFmpeg, where `MIEN_WITH_VIDEO` is defined: link `mien::video`.
 ///
 /// This list is written by `cmake -D WRITE=ON -P tests/consumer/umbrella.cmake`.
 
@@ -83,7 +92,9 @@ if(more_lines)
 endif()
 string(APPEND expected
   "\n#ifdef MIEN_WITH_CUDA\n"
-  "${cuda_lines}#endif\n")
+  "${cuda_lines}#endif\n"
+  "\n#ifdef MIEN_WITH_VIDEO\n"
+  "${video_lines}#endif\n")
 
 set(found "")
 if(EXISTS "${umbrella}")

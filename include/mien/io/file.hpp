@@ -123,6 +123,17 @@ class TemporaryFile {
     }
   }
 
+  /// Writes from a byte on, over what is there or behind it.
+  void write_at(std::uint64_t byte, std::span<const std::byte> content) {
+    while (!content.empty()) {
+      const ssize_t count = ::pwrite(descriptor_.get(), content.data(), content.size(), static_cast<off_t>(byte));
+      if (count < 0 && errno == EINTR) continue;
+      if (count < 0) fail(errno);
+      byte += static_cast<std::uint64_t>(count);
+      content = content.subspan(static_cast<std::size_t>(count));
+    }
+  }
+
   /// Synced before the rename: else a crash can leave an empty file under the good name.
   void commit() {
     if (::fsync(descriptor_.get()) != 0 && errno != EINVAL) fail(errno);
@@ -167,6 +178,14 @@ class TemporaryFile {
   FileDescriptor descriptor_;
 };
 
+/// The file that a symbolic link leads to; any other path as it is.
+inline std::filesystem::path followed_link(const std::filesystem::path& path) {
+  std::error_code error;
+  if (!std::filesystem::is_symlink(path, error)) return path;
+  const auto resolved = std::filesystem::weakly_canonical(path, error);
+  return error ? path : resolved;
+}
+
 }  // namespace detail
 
 /// All bytes of a regular file. Throws FileError that names the path and the reason: missing, no permission, a folder,
@@ -186,10 +205,7 @@ inline std::string read_text(const std::filesystem::path& path, std::uint64_t ma
 /// the temporary file is gone. A symbolic link to a file is followed; permissions of an existing file are kept. Throws
 /// FileError (no such folder, no permission, disk full, target is not a regular file).
 inline void write_file(const std::filesystem::path& path, std::span<const std::byte> content) {
-  std::error_code ignored;
-  const bool is_link = std::filesystem::is_symlink(path, ignored);
-  const auto resolved = is_link ? std::filesystem::weakly_canonical(path, ignored) : path;
-  detail::TemporaryFile file(ignored ? path : resolved);
+  detail::TemporaryFile file(detail::followed_link(path));
   file.write(content);
   file.commit();
 }
