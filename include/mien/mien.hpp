@@ -182,6 +182,7 @@
 #include "mien/report/html.hpp"
 #include "mien/report/reliability_diagram.hpp"
 #include "mien/report/svg.hpp"
+#include "mien/report/tensorboard.hpp"
 #include "mien/search/bayesian.hpp"
 #include "mien/search/gaussian_process.hpp"
 #include "mien/search/latin_hypercube.hpp"

@@ -166,7 +166,7 @@ background:color-mix(in srgb,var(--c0) calc(var(--share)*var(--depth)),var(--car
 .confusion td.side{background:none;color:var(--soft)}
 @media(max-width:34rem){.confusion{font-size:.78rem;border-spacing:1px}.confusion td{min-width:1.8rem;padding:.3rem 0}
 .confusion td small{font-size:.6rem}.confusion thead th.class{padding:.4rem .1rem}.confusion tbody th{padding-right:.2rem}
-.confusion thead td.side{font-size:.65rem}th,td{padding:.35rem .2rem}table{font-size:.8rem}
+.confusion thead td.side{font-size:.65rem}th,td{padding:.35rem .12rem}table{font-size:.8rem}
 svg text{font-size:14px}.timeline svg text{font-size:12px}}
 .bars{display:grid;grid-template-columns:minmax(4rem,max-content) 1fr max-content;gap:.45rem .7rem;align-items:center;
 font-size:.92rem;margin:0}
