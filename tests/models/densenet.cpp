@@ -154,6 +154,9 @@ TEST_CASE("inference, frozen too, gives what is computed with gradients") {
   CHECK(testing::largest_difference(frozen, expected) < 1e-4);
   CHECK(testing::largest_difference(model(images.slice(0, 1, 2)).value(), frozen.slice(0, 1, 2)) < 1e-5);
   CHECK(testing::largest_difference(model.classifier(model.features(Variable<float>(images))).value(), frozen) == 0);
+  const Variable<float> maps = model.feature_maps(Variable<float>(images));
+  CHECK(maps.shape().rank() == 4);
+  CHECK(testing::largest_difference(model.classifier(mean_of_positions(maps)).value(), frozen) == 0);
   CHECK(model(Tensor<float>({0, 17, 31, 1})).shape() == Shape{0, 3});
 }
 

@@ -1,4 +1,5 @@
 #include <mien/autograd/gradient_check.hpp>
+#include <mien/models/class_activation_map.hpp>
 #include <mien/models/resnet.hpp>
 
 #include <doctest/doctest.h>
@@ -88,4 +89,56 @@ TEST_CASE("clips, images without channels and stages without blocks are refused"
   auto options = tiny();
   options.layers = std::array<Index, 4>{2, 0, 2, 2};
   CHECK_THROWS_AS(models::ResNet18<float>{options}, ValueError);
+}
+
+TEST_CASE("a class activation map's mean and the bias are the class's logit") {
+  models::ResNet18<float> model(tiny());
+  model(random<float>({3, 16, 15, 1}, 1));  // running statistics
+  model.freeze();
+  const NoGradient inference;
+  const Variable<float> images(random<float>({2, 17, 31, 1}, 2));
+  const Tensor<float> maps = model.feature_maps(images).value();
+  REQUIRE(maps.rank() == 4);
+  REQUIRE(maps.size(3) == 4);
+  const Tensor<float> logits = model(images).value();
+  for (Index label = 0; label < 3; ++label) {
+    const Tensor<float> map = models::class_activation_map(maps, model.fc.weight.value(), label);
+    CHECK(map.shape() == maps.shape().without(3));
+    for (Index image = 0; image < 2; ++image) {
+      double sum = 0;
+      for (const float value : map.select(0, image).contiguous().span()) sum += static_cast<double>(value);
+      const double mean = sum / static_cast<double>(map.size(1) * map.size(2));
+      CHECK(mean + static_cast<double>(model.fc.bias.value()(label)) ==
+            doctest::Approx(static_cast<double>(logits(image, label))).epsilon(1e-4));
+    }
+  }
+}
+
+TEST_CASE("a class activation map weighs channels at every position, whatever the axes before") {
+  const auto maps = Tensor<double>::from({2, 1, 2, 3}, {1, 2, 3, 4, 5, 6, 7, 8, 9, 0, -1, 2});
+  const auto weights = Tensor<double>::from({2, 3}, {1, 0, 0, 2, -1, 0.5});
+  const auto map = models::class_activation_map(maps, weights, 1);
+  CHECK(map.shape() == Shape{2, 1, 2});
+  CHECK(map(0, 0, 0) == 1.5);
+  CHECK(map(0, 0, 1) == 6);
+  CHECK(map(1, 0, 0) == 10.5);
+  CHECK(map(1, 0, 1) == 2);
+  const auto turned = models::class_activation_map(maps.permute({2, 1, 0, 3}), weights, 1);
+  CHECK(turned(1, 0, 0) == 6);
+  CHECK_THROWS_AS(models::class_activation_map(maps, weights, 2), IndexError);
+  CHECK_THROWS_AS(models::class_activation_map(maps, Tensor<double>({2, 4}), 0), ShapeError);
+  CHECK_THROWS_AS(models::class_activation_map(Tensor<double>({3}), weights, 0), ShapeError);
+}
+
+TEST_CASE("a map grows between the middles of its positions, and keeps its edges") {
+  const auto map = Tensor<float>::from({1, 2}, {0, 4});
+  const auto wide = models::resample_map(map, 2, 8);
+  const std::vector<float> expected{0, 0, 0.5F, 1.5F, 2.5F, 3.5F, 4, 4};
+  for (Index y = 0; y < 2; ++y)
+    for (Index x = 0; x < 8; ++x) CHECK(wide(y, x) == expected[static_cast<std::size_t>(x)]);
+  const auto same = random<float>({3, 7}, 9);
+  CHECK(testing::largest_difference(models::resample_map(same, 3, 7), same) == 0);
+  CHECK(models::resample_map(Tensor<float>({1, 1}, 3.F), 5, 1)(4, 0) == 3);
+  CHECK_THROWS_AS(models::resample_map(Tensor<float>({2}), 1, 1), ShapeError);
+  CHECK_THROWS_AS(models::resample_map(map, 0, 1), ValueError);
 }

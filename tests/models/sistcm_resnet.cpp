@@ -34,8 +34,13 @@ TEST_CASE("videos of clips give what their clips give one by one") {
   const auto together = model(Variable<float>(videos));
   CHECK(together.features.shape() == Shape{2, 3, 4});
   CHECK(together.logits.shape() == Shape{2, 3, 3});
-  const auto clip = model(Variable<float>(videos.select(0, 1).select(0, 2).clone().view({1, 4, 17, 15, 1})));
-  CHECK(testing::largest_difference(together.logits.value().select(0, 1).select(0, 2), clip.logits.value().select(0, 0)) < 1e-5);
+  const Variable<float> one(videos.select(0, 1).select(0, 2).clone().view({1, 4, 17, 15, 1}));
+  const auto clip = model(one);
+  const Variable<float> maps = model.feature_maps(one);
+  CHECK(maps.shape().first(2) == Shape{1, 4});
+  CHECK(testing::largest_difference(model.fc(mean_of_positions(maps)).value(), clip.logits.value()) == 0);
+  CHECK(testing::largest_difference(together.logits.value().select(0, 1).select(0, 2),
+                                    clip.logits.value().select(0, 0)) < 1e-5);
 }
 
 TEST_CASE("the views' weights of all eight blocks can be read") {
@@ -57,6 +62,7 @@ TEST_CASE("one frame and one pixel are enough") {
 TEST_CASE("frames without a clip axis are refused") {
   models::SistcmResNet18<float> model(tiny(SuperImageLayout::stacked, ViewFusion::channel));
   CHECK_THROWS_AS(model(Variable<float>(random<float>({2, 16, 16, 1}, 4))), ShapeError);
+  CHECK_THROWS_AS(model.feature_maps(Variable<float>(random<float>({1, 2, 3, 16, 16, 1}, 4))), ShapeError);
 }
 
 TEST_CASE("gradients of the whole model, every parameter") {

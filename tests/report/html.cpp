@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "io/temporary_folder.hpp"
+#include "report/browser.hpp"
+#include "report/sample_page.hpp"
 
 using namespace mien;
 
@@ -25,31 +27,34 @@ const std::vector<std::string> three{"joy", "fear", "<anger>"};
 }  // namespace
 
 TEST_CASE("a page refers to nothing outside itself") {
-  const std::vector<std::byte> jpeg{std::byte{0xFF}, std::byte{0xD8}, std::byte{0xFF}, std::byte{0xE0}};
-  report::Page page("Everything");
-  page.section("One")
-      .facts({{"accuracy", "88 %", "of 7"}})
-      .paragraph("words")
-      .curves({{"a", {1, 2}}})
-      .image(jpeg, "a face")
-      .bars(three, std::vector<double>{0.1, 0.2, 0.3})
-      .shares(three, std::vector<std::string>{"height", "width"}, {{0.5, 0.5}, {0.25, 0.75}, {1, 0}})
-      .table(three, {{"1", "2", "3"}})
-      .preformatted("--seed 1")
-      .timeline({.classes = three, .times = {0}, .probabilities = {{1, 0, 0}}, .frames = {{0, jpeg}}})
-      .skeleton_attention(std::vector<double>(25, 0.5))
-      .confusion_matrix(Tensor<std::int64_t>::zeros({3, 3}), three);
-  const std::string html = page.to_html();
+  const std::string html = testing::sample_page().to_html();
   CHECK(html.starts_with("<!DOCTYPE html>"));
+  // What a base64 alphabet can spell by chance is not looked for in pictures.
+  std::string words;
+  for (std::size_t at = 0; at < html.size();) {
+    const std::size_t picture = html.find(";base64,", at);
+    words += html.substr(at, picture - at);
+    at = picture == std::string::npos ? html.size() : html.find('"', picture);
+  }
   for (const char* outside : {"http:", "https:", "//", "<script", "@import", "<link", "url("})
-    CHECK_MESSAGE(!contains(html, outside), outside);
+    CHECK_MESSAGE(!contains(words, outside), outside);
   CHECK(contains(html, "prefers-color-scheme:dark"));
   CHECK(contains(html, "width=device-width"));
-  CHECK(contains(html, "data:image/jpeg;base64,/9j/4A=="));
-  for (const char* tag : {"section", "figure", "table", "svg", "dl", "div", "tr", "td", "th", "g"})
+  CHECK(contains(html, "data:image/png;base64,iVBORw0KGgo"));
+  for (const char* tag : {"section", "figure", "table", "svg", "dl", "div", "tr", "td", "th", "g", "ul", "li", "title"})
     CHECK_MESSAGE(occurrences(html, std::string("<") + tag + " ") + occurrences(html, std::string("<") + tag + ">") ==
                       occurrences(html, std::string("</") + tag + ">"),
                   tag);
+}
+
+TEST_CASE("who cannot see pictures is told what they show, and who cannot tell colours needs none") {
+  const std::string html = testing::sample_page().to_html();
+  CHECK(occurrences(html, "<img ") == occurrences(html, " alt=\""));
+  CHECK(!contains(html, "alt=\"\""));
+  CHECK(occurrences(html, "<svg ") == occurrences(html, "role=\"img\" aria-label=\""));
+  CHECK(contains(html, "Loss; training from 1.748 to 0.2571; validation from"));
+  CHECK(contains(html, "<title>validation, epoch 3: "));
+  CHECK(contains(html, "alt=\"sadness/a_recording_with_quite_a_long_name_0, frame 1 of 3\""));
 }
 
 TEST_CASE("no word given can become markup") {
@@ -65,7 +70,16 @@ TEST_CASE("no word given can become markup") {
       .table(std::vector<std::string>{evil}, {{evil}}, {.caption = evil})
       .shares(std::vector<std::string>{evil}, std::vector<std::string>{evil}, {{1}}, evil)
       .confusion_matrix(Tensor<std::int64_t>({1, 1}, 1), std::vector<std::string>{evil}, evil)
-      .timeline({.classes = {evil}, .times = {0}, .probabilities = {{1}}, .title = evil}, evil);
+      .timeline({.classes = {evil}, .times = {0}, .probabilities = {{1}}, .title = evil}, evil)
+      .per_class(metrics::ConfusionMatrix(1), std::vector<std::string>{evil}, evil)
+      .calibration(testing::sample_calibration(), evil)
+      .mistakes(std::vector<report::Mistake>{{.name = evil, .truth = evil, .recognised = evil}}, evil)
+      .mistakes(std::vector<report::Mistake>{{.name = evil, .frames = {report::picture(testing::sample_face(0))}}})
+      .gallery(std::vector<report::Picture>{{report::picture(testing::sample_face(0)), evil}}, evil)
+      .affect_plane(
+          {.groups = {{.name = evil, .points = {{}, {}}, .titles = {evil, evil}, .joined = true}}, .title = evil}, evil)
+      .settings(std::vector<std::pair<std::string, std::string>>{{evil, evil}}, evil)
+      .notes(std::vector<std::string>{evil});
   page.section("second");
   const std::string html = page.to_html();
   CHECK(!contains(html, "<script"));
@@ -151,4 +165,119 @@ TEST_CASE("a page is saved as a whole, links to its sections, and an empty one i
   CHECK(contains(html, "<section id=\"s31\">"));
   std::filesystem::remove_all(folder.path());
   CHECK_THROWS_AS(page.save(folder / "a.html"), FileError);
+}
+
+TEST_CASE("the table of classes has precision, recall and F1, and means of the classes that occur") {
+  metrics::ConfusionMatrix confusion(3);
+  confusion.add(std::vector<Index>{0, 0, 0, 0, 1}, std::vector<Index>{0, 0, 0, 1, 1});
+  const std::string html = report::Section("", "").per_class(confusion, three).to_html(0);
+  CHECK(contains(html, "joy</th><td>100.0 %</td><td>75.0 %</td><td>85.7 %</td><td>4</td>"));
+  CHECK(contains(html, "fear</th><td>50.0 %</td><td>100.0 %</td><td>66.7 %</td><td>1</td>"));
+  CHECK(contains(html, "&lt;anger&gt;</th><td>0.0 %</td><td>0.0 %</td><td>0.0 %</td><td>0</td>"));
+  CHECK(contains(html, "mean of classes</th><td>75.0 %</td><td>87.5 %</td><td>76.2 %</td><td>5</td>"));
+  CHECK_THROWS_WITH_AS(report::Section("", "").per_class(metrics::ConfusionMatrix(2), three),
+                       "per_class: 2 classes for 3 class names", ShapeError);
+}
+
+TEST_CASE("every column of a history is in a chart, those that belong together in one") {
+  const std::string html = report::Section("", "").learning_curves(testing::sample_history(), 17).to_html(0);
+  CHECK(occurrences(html, "<svg ") == 5);
+  for (const char* title :
+       {"Loss", "Accuracy", "Recall and F1 on validation samples", "Learning rate", "gradient_norm"})
+    CHECK_MESSAGE(contains(html, std::string("<h3>") + title + "</h3>"), title);
+  CHECK(occurrences(html, ">best: 17</text>") == 5);
+  CHECK(!contains(html, "Concordance"));
+  train::History affect;
+  affect.add(1, {{"validation_ccc", 0.1}, {"validation_ccc_valence", 0.2}, {"validation_ccc_arousal", 0}});
+  const std::string one = report::Section("", "").learning_curves(affect).to_html(0);
+  CHECK(occurrences(one, "<svg ") == 1);
+  CHECK(contains(one, "Concordance"));
+  CHECK(contains(report::Section("", "").learning_curves({}).to_html(0), "No epoch was finished."));
+}
+
+TEST_CASE("calibration says its error, and mistakes what was taken for what") {
+  metrics::Calibration calibration(4);
+  calibration.add(0.9, true);
+  calibration.add(0.9, false);
+  calibration.add(0.6, true);
+  calibration.add(0.6, false);
+  const std::string html = report::Section("", "").calibration(calibration).to_html(0);
+  CHECK(contains(html, "Expected calibration error 25.0 %, greatest error of a bin 40.0 %."));
+  CHECK(contains(html, "confidence 0.75 to 1.00: mean confidence 90.0 %, accuracy 50.0 %, 2 samples"));
+  CHECK(contains(html, "Guo et al."));
+  CHECK(contains(report::Section("", "").calibration(metrics::Calibration()).to_html(0), "no data"));
+
+  const std::string wrong = report::Section("", "").mistakes(testing::sample_mistakes()).to_html(0);
+  CHECK(contains(wrong, "true: sadness (2.0 %), recognised: happiness (92.0 %)"));
+  CHECK(contains(wrong, "true: wave, recognised: point<small>wave/17</small>"));
+  CHECK(contains(report::Section("", "").mistakes({}).to_html(0), "No sample was taken for another class"));
+  CHECK_THROWS_AS(report::Section("", "").mistakes(std::vector<report::Mistake>{{.frames = {{std::byte{1}}}}}),
+                  ValueError);
+}
+
+TEST_CASE("settings and notes come out in their order") {
+  const std::string html = report::Section("", "")
+                               .settings(std::map<std::string, std::string>{{"b", "2"}, {"a", "1"}})
+                               .notes(std::vector<std::string>{"first", "second"})
+                               .to_html(0);
+  CHECK(contains(html, "<td class=\"word\">a</td><td class=\"word\">1</td></tr><tr><td class=\"word\">b</td>"));
+  CHECK(contains(html, "<li>first</li><li>second</li>"));
+}
+
+TEST_CASE("pictures are made small, and activation brightens where a network looked") {
+  const io::Image wide(300, 7, 1, 80);
+  CHECK(io::decode_image(report::picture(wide), {}).width == 160);
+  CHECK(io::decode_image(report::picture(wide), {}).height == 4);
+  CHECK(io::decode_image(report::picture(wide, {.longest = 1}), {}).height == 1);
+  CHECK(io::decode_image(report::picture(wide, {.longest = 1000}), {}).width == 300);
+  CHECK(report::data_address(report::picture(wide)).starts_with("data:image/png"));
+  CHECK(report::data_address(report::picture(wide, {.jpeg_quality = 80})).starts_with("data:image/jpeg"));
+  CHECK_THROWS_AS(report::picture(wide, {.longest = 0}), ValueError);
+
+  const auto map = Tensor<float>::from({1, 2}, {-5, 2});
+  const io::Image seen = report::activation_over(io::Image(6, 3, 3, 80), map, 1);
+  CHECK(seen.channels == 3);
+  for (int c = 0; c < 3; ++c) CHECK(int{seen.at(0, 1)[c]} == 80);
+  CHECK(int{seen.at(5, 1)[0]} == 252);
+  CHECK(int{seen.at(5, 1)[2]} == 164);
+  const io::Image nothing = report::activation_over(wide, Tensor<float>::from({1, 2}, {-1, 0}));
+  CHECK(std::all_of(nothing.pixels.begin(), nothing.pixels.end(), [](int value) { return value == 80; }));
+  CHECK_THROWS_AS(report::activation_over(wide, map, 1.5), ValueError);
+  CHECK_THROWS_AS(report::activation_over(wide, Tensor<float>({3}, 0)), ShapeError);
+}
+
+TEST_CASE("a browser opens a page of everything without an error, and nothing is cut off at any width") {
+  if (!testing::browser_is_installed()) return;
+  const TemporaryFolder folder;
+  for (const bool dark : {false, true}) {
+    CAPTURE(dark);
+    const testing::Inspection seen = testing::inspect(testing::sample_page().to_html(), folder.path(), dark);
+    CHECK_MESSAGE(seen.messages.empty(), seen.messages);
+    REQUIRE(seen.widths.size() == 4);
+    for (const testing::SeenWidth& one : seen.widths) {
+      CAPTURE(one.width);
+      CHECK(one.dark == dark);
+      CHECK(one.sections == 7);
+      CHECK(one.page_width == one.width);
+      CHECK(one.broken_pictures == 0);
+      CHECK_MESSAGE(one.cut_off.empty(), one.cut_off);
+    }
+  }
+}
+
+TEST_CASE("the browser's inspection finds what it is there for") {
+  if (!testing::browser_is_installed()) return;
+  const TemporaryFolder folder;
+  const std::string bad =
+      "<!DOCTYPE html><html><head><title>bad</title></head><body><section><div style=\"width:3000px\">wide</div>"
+      "<svg viewBox=\"0 0 10 10\"><text x=\"9\" y=\"5\">out of it</text></svg><img src=\"data:image/png;base64,AA\">"
+      "</section><script>console.error('told')</script></body></html>";
+  const testing::Inspection seen = testing::inspect(bad, folder.path(), false);
+  CHECK(contains(seen.messages, "told"));
+  REQUIRE(seen.widths.size() == 4);
+  for (const testing::SeenWidth& one : seen.widths) {
+    CHECK(one.page_width > one.width);
+    CHECK(one.broken_pictures == 1);
+    CHECK(contains(one.cut_off, "out of it"));
+  }
 }

@@ -1,3 +1,4 @@
+#include <mien/report/affect_plane.hpp>
 #include <mien/report/svg.hpp>
 
 #include <doctest/doctest.h>
@@ -56,6 +57,9 @@ TEST_CASE("numbers are plain, and what is not finite is a dash") {
   CHECK(report::number(-0.01, 2) == "-0.01");
   CHECK(report::number(1e20, 0) == "100000000000000000000");
   CHECK(report::number(not_a_number) == "-");
+  CHECK(report::significant(0.82144) == "0.8214");
+  CHECK(report::significant(1.25e-5) == "1.25e-05");
+  CHECK(report::significant(not_a_number) == "-");
   CHECK(report::percent(0.875) == "87.5 %");
   CHECK(report::percent(std::numeric_limits<double>::infinity()) == "-");
 }
@@ -109,8 +113,11 @@ TEST_CASE("a chart draws one line a series and leaves gaps where there is no num
                                            {"a<b", {not_a_number, 7}, {4, 5}}};
   const std::string svg = report::line_chart(series, {.title = "Loss & more", .mark = 4, .mark_label = "best"});
   CHECK(is_well_formed(svg));
-  CHECK(svg.find("aria-label=\"Loss &amp; more; training; a&lt;b\"") != std::string::npos);
-  CHECK(svg.find("training: 0.5") != std::string::npos);  // the last value is told at its dot
+  CHECK(svg.find("aria-label=\"Loss &amp; more; training from 3 to 0.5; a&lt;b from 7 to 7\"") != std::string::npos);
+  CHECK(svg.find("<title>training: 0.5<") != std::string::npos);
+  CHECK(svg.find("<title>training, epoch 2: 2<") != std::string::npos);
+  CHECK(svg.find("<title>a&lt;b, epoch 5: 7<") != std::string::npos);
+  CHECK(occurrences(svg, "class=\"hit\"") == 5);
   CHECK(svg.find("nan") == std::string::npos);
   const std::size_t line = svg.find("class=\"series dash0\" d=\"");
   REQUIRE(line != std::string::npos);
@@ -123,8 +130,8 @@ TEST_CASE("a chart draws one line a series and leaves gaps where there is no num
 TEST_CASE("points of a chart lie where the axes say") {
   const std::string svg =
       report::line_chart(std::vector<report::Series>{{"y", {0, 1}, {0, 10}}}, {.y_low = 0.0, .y_high = 1.0});
-  // The plot of a single series reaches from (50, 18) to (414, 231).
-  CHECK(svg.find("d=\"M50 231L414 18\"") != std::string::npos);
+  // The plot of a single series reaches from (58, 18) to (414, 231).
+  CHECK(svg.find("d=\"M58 231L414 18\"") != std::string::npos);
 }
 
 TEST_CASE("charts of nothing, of one point and of a constant are charts") {
@@ -186,6 +193,25 @@ TEST_CASE("a timeline names the most likely class of every stretch") {
   CHECK(film.find(">3.00 s<") != std::string::npos);  // the chosen frames reach from the first to the last
 }
 
+TEST_CASE("a timeline has valence and arousal under the classes, or alone") {
+  report::Timeline timeline{.times = {0, 1, 2}, .affect = {{0.5, -1}, {-0.5, 1}, {not_a_number, 0}}};
+  const std::string alone = report::timeline(timeline);
+  CHECK(is_well_formed(alone));
+  CHECK(alone.find("most likely") == std::string::npos);
+  CHECK(alone.find(">valence<") != std::string::npos);
+  CHECK(alone.find("<title>arousal, second 1: 1<") != std::string::npos);
+  CHECK(alone.find("<title>valence: -0.5<") != std::string::npos);  // at the last one that is known
+  timeline.classes = {"joy"};
+  timeline.probabilities = {{1}, {1}, {1}};
+  const std::string both = report::timeline(timeline);
+  CHECK(is_well_formed(both));
+  CHECK(both.find("most likely") != std::string::npos);
+  CHECK(both.find(">arousal<") != std::string::npos);
+  timeline.affect.pop_back();
+  CHECK_THROWS_WITH_AS(report::timeline(timeline), "timeline: 3 times for 2 pairs of valence and arousal", ShapeError);
+  CHECK(report::timeline({.times = {1}}).find("no data") != std::string::npos);
+}
+
 TEST_CASE("a timeline of one moment, of none, and of what does not fit together") {
   CHECK(is_well_formed(report::timeline({.classes = {"joy"}, .times = {2}, .probabilities = {{1}}})));
   CHECK(report::timeline({.classes = {"joy"}, .times = {}, .probabilities = {}}).find("no data") != std::string::npos);
@@ -197,4 +223,46 @@ TEST_CASE("a timeline of one moment, of none, and of what does not fit together"
   const report::TimelineFrame nowhen{.time = not_a_number, .image = bytes("\xFF\xD8\xFF\xE0")};
   CHECK_THROWS_AS(report::timeline({.classes = {"joy"}, .times = {1}, .probabilities = {{1}}, .frames = {nowhen}}),
                   ValueError);
+}
+
+TEST_CASE("the affect plane's sectors are those that emotions are told by") {
+  const data::EmotionSectors usual;
+  const auto sectors = report::detail::sectors_of(usual);
+  REQUIRE(sectors.size() == usual.angles.size());
+  for (const auto& sector : sectors) {
+    CAPTURE(data::name_of(sector.emotion));
+    for (const double inside : {sector.begin + 0.5, sector.degrees, sector.end - 0.5}) {
+      const double turn = report::detail::radians(inside);
+      CHECK(data::emotion_of({std::cos(turn), std::sin(turn)}, usual) == sector.emotion);
+    }
+  }
+  const std::string svg = report::affect_plane({});
+  CHECK(is_well_formed(svg));
+  CHECK(occurrences(svg, "class=\"sector\"") == 6);
+  for (const std::string_view name : data::emotion_names)
+    CHECK_MESSAGE(svg.find(">" + std::string(name) + "<") != std::string::npos, name);
+  const std::string one = report::affect_plane({.sectors = {{0, {{data::Emotion::fear, -90}}}}});
+  CHECK(is_well_formed(one));
+  CHECK(occurrences(one, "class=\"sector\"") == 1);
+  CHECK(one.find(">neutral<") == std::string::npos);
+  CHECK(occurrences(report::affect_plane({.sectors = std::nullopt}), "class=\"sector\"") == 0);
+  CHECK_THROWS_AS(report::affect_plane({.sectors = {{0.1, {}}}}), ValueError);
+}
+
+TEST_CASE("points of the affect plane lie where they belong, have words, and differ by their marks") {
+  const report::AffectPlane plane{
+      .groups = {{.name = "path", .points = {{-1, -1}, {not_a_number, 0}, {0, 0}, {1, 1}}, .joined = true},
+                 {.name = "a<b", .points = {{7, 0}}, .titles = {"at 2 s"}}}};
+  const std::string svg = report::affect_plane(plane);
+  CHECK(is_well_formed(svg));
+  // The square reaches from (52, 40) to (412, 400); the line begins anew after the gap.
+  CHECK(svg.find("class=\"series thin\" d=\"M52 400M232 220L412 40\"") != std::string::npos);
+  CHECK(svg.find("<title>path, valence -1.00, arousal -1.00</title>") != std::string::npos);
+  CHECK(svg.find("<title>a&lt;b, at 2 s: valence 7.00, arousal 0.00</title>") != std::string::npos);
+  CHECK(svg.find("d=\"M408 216h8v8h-8Z\"") != std::string::npos);  // a square on the edge
+  CHECK(svg.find(">start<") != std::string::npos);
+  CHECK(svg.find(">end<") != std::string::npos);
+  CHECK(svg.find("nan") == std::string::npos);
+  CHECK_THROWS_WITH_AS(report::affect_plane({.groups = {{.name = "x", .points = {{}}, .titles = {"a", "b"}}}}),
+                       "affect_plane: group x has 2 titles for 1 points", ShapeError);
 }

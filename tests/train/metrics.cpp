@@ -146,3 +146,49 @@ TEST_CASE("a record of valence and arousal pools what comes in batches") {
   CHECK(both.concordance().valence == doctest::Approx(record.concordance().valence));
   CHECK_THROWS_AS(record.add(Tensor<float>({4, 3}), Tensor<float>({4, 3})), ShapeError);
 }
+
+TEST_CASE("calibration compares confidence and accuracy in bins") {
+  metrics::Calibration calibration(4);
+  for (const bool correct : {true, true, false}) calibration.add(0.75, correct);  // a bin's end belongs to it
+  calibration.add(0.8, true);
+  calibration.add(0, false);
+  calibration.add(1 + 1e-7, true);
+  CHECK(calibration.samples() == 6);
+  REQUIRE(calibration.bins().size() == 4);
+  CHECK(calibration.bins()[0].samples == 1);
+  CHECK(calibration.bins()[1].samples == 0);
+  CHECK(calibration.bins()[1].accuracy() == 0);
+  CHECK(calibration.bins()[2].samples == 3);
+  CHECK(calibration.bins()[2].accuracy() == doctest::Approx(2.0 / 3));
+  CHECK(calibration.bins()[2].confidence() == doctest::Approx(0.75));
+  CHECK(calibration.bins()[3].confidence() == doctest::Approx(0.9));
+  const double gap = 0.75 - 2.0 / 3;
+  CHECK(calibration.expected_error() == doctest::Approx((3 * gap + 2 * 0.1) / 6));
+  CHECK(calibration.greatest_error() == doctest::Approx(0.1));
+  for (const double wrong : {-0.1, 1.1, std::nan("")}) CHECK_THROWS_AS(calibration.add(wrong, true), ValueError);
+  CHECK(calibration.samples() == 6);
+  CHECK_THROWS_AS(metrics::Calibration(0), ValueError);
+  CHECK(metrics::Calibration().expected_error() == 0);
+  CHECK(metrics::Calibration().greatest_error() == 0);
+}
+
+TEST_CASE("calibration takes a batch's probabilities, but no samples without a label") {
+  const auto probabilities = Tensor<float>::from({3, 2}, {0.9F, 0.1F, 0.45F, 0.55F, 0.7F, 0.3F});
+  metrics::Calibration calibration(10);
+  calibration.add(probabilities, std::vector<Index>{0, 0, -1});
+  CHECK(calibration.samples() == 2);
+  CHECK(calibration.bins()[8].correct == 1);
+  CHECK(calibration.bins()[5].samples == 1);
+  CHECK(calibration.bins()[5].correct == 0);
+  CHECK_THROWS_AS(calibration.add(probabilities, std::vector<Index>{0}), ShapeError);
+}
+
+TEST_CASE("the worst mistakes give their own class the least") {
+  const std::vector<std::vector<double>> probabilities{{0.6, 0.4}, {0.3, 0.7}, {0.95, 0.05}, {0.2, 0.8}, {0.1, 0.9}};
+  const std::vector<Index> labels{1, 0, 1, 1, -1};
+  CHECK(metrics::worst_mistakes(probabilities, labels, 9) == std::vector<Index>{2, 1, 0});
+  CHECK(metrics::worst_mistakes(probabilities, labels, 2) == std::vector<Index>{2, 1});
+  CHECK(metrics::worst_mistakes({}, {}, 2).empty());
+  CHECK_THROWS_AS(metrics::worst_mistakes(probabilities, std::vector<Index>{0}, 2), ShapeError);
+  CHECK_THROWS_AS(metrics::worst_mistakes({{1}}, std::vector<Index>{1}, 2), ShapeError);
+}

@@ -152,9 +152,15 @@ class DenseFeatures : public nn::Module<DenseFeatures<T, Device>, T, Device> {
   /// [N, F]: the means of all channels.
   template <MapOf<T> Map>
   Variable<T, Device> operator()(const Variable<Map, Device>& images) {
+    return mean_of_positions(maps(images));
+  }
+
+  /// [N, H', W', F]: all channels at every position.
+  template <MapOf<T> Map>
+  Variable<Map, Device> maps(const Variable<Map, Device>& images) {
     MapParts<Map, Device> parts = blocks[0](begin_with(stem_, conv0, norm0, images));
     for (std::size_t i = 0; i < transitions.size(); ++i) parts = blocks[i + 1](transitions[i](parts));
-    return mean_of_positions(norm5(concatenate(parts, -1), {.relu = true}));
+    return norm5(concatenate(parts, -1), {.relu = true});
   }
 
   void visit(auto&& child) {
@@ -216,9 +222,16 @@ class DenseNet : public nn::Module<DenseNet<T, Device>, T, Device> {
   /// Throws ShapeError unless the images are [N, H, W, C].
   template <MapOf<T> Map>
   Variable<T, Device> features(const Variable<Map, Device>& images) {
+    return mean_of_positions(feature_maps(images));
+  }
+
+  /// The last maps, [N, H', W', F], whose means over the positions are the features: what class activation maps are
+  /// made of. Throws ShapeError unless the images are [N, H, W, C].
+  template <MapOf<T> Map>
+  Variable<Map, Device> feature_maps(const Variable<Map, Device>& images) {
     if (images.shape().rank() != 4)
       throw ShapeError(detail::text("DenseNet: images ", images.shape(), " are not [N, H, W, C]"));
-    return trunk(images);
+    return trunk.maps(images);
   }
 
   void visit(auto&& child) {

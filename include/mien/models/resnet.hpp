@@ -186,11 +186,18 @@ class ResNet : public nn::Module<ResNet<Block>, typename Block::Element, typenam
   /// Throws ShapeError unless the images are [N, H, W, C].
   template <MapOf<T> Map>
   Variable<T, Device> features(const Variable<Map, Device>& images) {
+    return mean_of_positions(feature_maps(images));
+  }
+
+  /// The last maps, [N, H', W', F], whose means over the positions are the features: what class activation maps are
+  /// made of. Throws ShapeError unless the images are [N, H, W, C].
+  template <MapOf<T> Map>
+  Variable<Map, Device> feature_maps(const Variable<Map, Device>& images) {
     if (images.shape().rank() != 4)
       throw ShapeError(detail::text("ResNet: images ", images.shape(), " are not [N, H, W, C]"));
     Variable<Map, Device> x = begin_with(stem_, conv1, bn1, images);
     for (auto& stage : stages) x = stage(x);
-    return mean_of_positions(x);
+    return x;
   }
 
   void visit(auto&& child) {

@@ -90,9 +90,7 @@ class SistcmResNet18 : public nn::Module<SistcmResNet18<T, Device>, T, Device> {
     const bool videos = shape.rank() == 6;
     const Variable<Map, Device> clips =
         videos ? reshape(frames, {shape[0] * shape[1], shape[2], shape[3], shape[4], shape[5]}) : frames;
-    Variable<Map, Device> x = begin_with(stem_, conv1, bn1, clips);
-    for (auto& stage : stages) x = stage(x);
-    const Variable<T, Device> features = mean_of_positions(x);
+    const Variable<T, Device> features = mean_of_positions(feature_maps(clips));
     const Variable<T, Device> logits = fc(dropout(features));
     if (!videos) return {features, logits};
     return {reshape(features, {shape[0], shape[1], features.size(1)}),
@@ -102,6 +100,17 @@ class SistcmResNet18 : public nn::Module<SistcmResNet18<T, Device>, T, Device> {
   template <MapOf<T> Map>
   ClipEmotion<T, Device> operator()(const Tensor<Map, Device>& frames) {
     return (*this)(Variable<Map, Device>(frames));
+  }
+
+  /// The last maps of clips [B, T, H, W, C], which are [B, T, H', W', F] and whose means over moments and positions are
+  /// the features: what class activation maps are made of. Throws ShapeError for other clips.
+  template <MapOf<T> Map>
+  Variable<Map, Device> feature_maps(const Variable<Map, Device>& clips) {
+    if (clips.shape().rank() != 5)
+      throw ShapeError(detail::text("SistcmResNet18: clips ", clips.shape(), " are not [B, T, H, W, C]"));
+    Variable<Map, Device> x = begin_with(stem_, conv1, bn1, clips);
+    for (auto& stage : stages) x = stage(x);
+    return x;
   }
 
   /// The views' weights in the last call, for each of the eight blocks in order: [clips, 2, O or 1], height first.

@@ -20,6 +20,7 @@
 #include <initializer_list>
 #include <limits>
 #include <numeric>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -29,7 +30,11 @@
 #include "mien/core/tensor.hpp"
 #include "mien/gesture/joint_groups.hpp"
 #include "mien/io/file.hpp"
+#include "mien/report/affect_plane.hpp"
+#include "mien/report/reliability_diagram.hpp"
 #include "mien/report/svg.hpp"
+#include "mien/train/history.hpp"
+#include "mien/train/metrics.hpp"
 #include "mien/version.hpp"
 
 namespace mien::report {
@@ -53,6 +58,23 @@ struct BarOptions {
   double full = 1;      ///< the value of a bar across the whole width; 0 takes the greatest value
 };
 
+/// A picture with words under it.
+struct Picture {
+  std::vector<std::byte> image = {};  ///< encoded JPEG or PNG; `report::picture` makes some
+  std::string caption = {};
+};
+
+/// A sample that was taken for another class than its own.
+struct Mistake {
+  std::string name = {};        ///< of the sample
+  std::string truth = {};       ///< the class that it has
+  std::string recognised = {};  ///< the class that it was taken for
+  double truth_probability = std::numeric_limits<double>::quiet_NaN();
+  double recognised_probability = std::numeric_limits<double>::quiet_NaN();
+  std::vector<std::vector<std::byte>> frames = {};  ///< encoded JPEGs or PNGs, in the order of time
+  std::vector<std::string> drawings = {};           ///< SVG text, taken as it is: what has no frames may be drawn
+};
+
 struct SkeletonAttentionOptions {
   std::string caption = {};
   /// The BODY_25 joint that each weight belongs to; all 25 in order if empty. `gesture::upper_body()` is the other
@@ -66,10 +88,10 @@ namespace detail {
 
 inline constexpr std::string_view style_sheet = R"css(
 :root{color-scheme:light dark;--page:#f5f6f8;--card:#fff;--ink:#1b2130;--soft:#5a6376;--line:#dfe3ea;--accent:#1f5fbf;
---c0:#1f5fbf;--c1:#c2500a;--c2:#0b7a58;--c3:#9c2f8d;--c4:#806400;--c5:#0b7890;--c6:#bd2f4c;--c7:#5b6475;--on-band:#fff;--depth:65%}
+--c0:#1865ba;--c1:#ac6c17;--c2:#00884f;--c3:#a84484;--c4:#605c07;--c5:#2a86be;--c6:#942f34;--c7:#4a4a4a;--on-band:#fff;--depth:65%}
 @media(prefers-color-scheme:dark){:root{--page:#12151b;--card:#1b2029;--ink:#e8ebf1;--soft:#a2abbb;--line:#323946;
---accent:#7db0ff;--c0:#7db0ff;--c1:#ff9d5c;--c2:#53d1a3;--c3:#e890da;--c4:#e2c548;--c5:#58cbe0;--c6:#ff8a99;--c7:#aab3c2;
---on-band:#12151b;--depth:50%}}
+--accent:#7db0ff;--c0:#6edaff;--c1:#ff8a3c;--c2:#4fbb70;--c3:#c88cb9;--c4:#f0e442;--c5:#2f86d6;--c6:#ffc0a8;--c7:#c8c8c8;
+--on-band:#12151b;--depth:38%}}
 *{box-sizing:border-box}
 body{margin:0;background:var(--page);color:var(--ink);font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans",
 "DejaVu Sans",sans-serif;-webkit-text-size-adjust:100%}
@@ -110,6 +132,20 @@ svg .grid{stroke:var(--line);stroke-width:1}.axis{stroke:var(--soft);stroke-widt
 .area{fill:currentColor;fill-opacity:.45;stroke:currentColor;stroke-width:1.5;stroke-linejoin:round}
 .band{fill:currentColor}.on-band{fill:var(--on-band);font-weight:600}
 .timeline svg{min-width:46rem}
+.hit{fill:transparent}
+.gap{stroke:currentColor;stroke-width:2}
+.sector{fill:currentColor;fill-opacity:.1}.neutral{fill:var(--card);stroke:var(--line)}
+.frame{fill:none;stroke:var(--soft)}
+.point{fill:currentColor;fill-opacity:.75;stroke:var(--card);stroke-width:1}.thin{stroke-width:1.5}
+.gallery{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,15rem),1fr));gap:1rem;margin:0}
+.gallery>figure{margin:0;min-width:0}
+.gallery .strip{display:flex;gap:.25rem;overflow-x:auto;padding-bottom:.3rem}
+.gallery .strip>*{flex:1 1 0;min-width:0;margin:0}
+.gallery .strip>img{object-fit:contain;max-height:12rem}
+.gallery figcaption{padding-top:.2rem;overflow-wrap:anywhere;color:var(--ink)}
+.gallery small{display:block;color:var(--soft)}
+ul.notes{margin:.2rem 0 .9rem;padding-left:1.2rem;max-width:46rem}
+.total td,.total th{font-weight:600;border-top:1px solid var(--soft)}
 .key{display:flex;flex-wrap:wrap;gap:.2rem 1rem;margin:0 0 .6rem;font-size:.88rem;color:var(--soft)}
 .key span::before{content:"";display:inline-block;width:.8em;height:.8em;margin-right:.4em;border-radius:.2em;
 background:currentColor;vertical-align:-.05em}
@@ -117,6 +153,7 @@ background:currentColor;vertical-align:-.05em}
 table{border-collapse:collapse;width:100%;font-size:.92rem;font-variant-numeric:tabular-nums}
 th,td{padding:.35rem .6rem;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}
 th{font-weight:600}th.word,td.word{text-align:left;white-space:normal;overflow-wrap:break-word}
+td.word+td.word{overflow-wrap:anywhere}
 tbody tr:last-child>*{border-bottom:0}
 .confusion{width:auto;border-spacing:2px;border-collapse:separate}
 .confusion th,.confusion td{border:0}
@@ -127,8 +164,10 @@ max-height:9rem;font-weight:500}
 background:color-mix(in srgb,var(--c0) calc(var(--share)*var(--depth)),var(--card))}
 .confusion td small{display:block;font-size:.72rem}
 .confusion td.side{background:none;color:var(--soft)}
-@media(max-width:34rem){.confusion{font-size:.8rem;border-spacing:1px}.confusion td{min-width:1.9rem;padding:.35rem 0}
-.confusion td small{display:none}.confusion thead th.class{padding:.4rem .1rem}.confusion tbody th{padding-right:.3rem}}
+@media(max-width:34rem){.confusion{font-size:.78rem;border-spacing:1px}.confusion td{min-width:1.8rem;padding:.3rem 0}
+.confusion td small{font-size:.6rem}.confusion thead th.class{padding:.4rem .1rem}.confusion tbody th{padding-right:.2rem}
+.confusion thead td.side{font-size:.65rem}th,td{padding:.35rem .12rem}table{font-size:.8rem}
+svg text{font-size:14px}.timeline svg text{font-size:12px}}
 .bars{display:grid;grid-template-columns:minmax(4rem,max-content) 1fr max-content;gap:.45rem .7rem;align-items:center;
 font-size:.92rem;margin:0}
 .bars dt{overflow-wrap:anywhere;max-width:14rem}.bars dd{margin:0}
@@ -206,11 +245,52 @@ class Section {
     return curves(std::span(series.begin(), series.size()), options);
   }
 
+  /// All columns of a training's history: losses, accuracies, recall and F1, concordance and the learning rate, each in
+  /// a chart with those like it, and a chart of its own for any other. `best_epoch` is marked.
+  Section& learning_curves(const train::History& history, std::optional<Index> best_epoch = {});
+
   /// Counts [classes, classes], a row a true class, a column a recognised one, as metrics::ConfusionMatrix has them.
   /// Cells are shaded by their share of the row; the last column is the recall. Throws ShapeError unless rows, columns
   /// and names are equally many.
   Section& confusion_matrix(const Tensor<std::int64_t>& counts, std::span<const std::string> class_names,
                             std::string_view caption = "");
+
+  /// Precision, recall, F1 and the number of samples of each class, and the means of classes that have any. Throws
+  /// ShapeError unless there is a name a class.
+  Section& per_class(const metrics::ConfusionMatrix& confusion, std::span<const std::string> class_names,
+                     std::string_view caption = "");
+
+  /// Confidence beside accuracy, and the expected calibration error; see `reliability_diagram`.
+  Section& calibration(const metrics::Calibration& calibration, std::string_view caption = "");
+
+  /// Samples that were taken for other classes, with what was seen of them, in the order given;
+  /// `metrics::worst_mistakes` picks some.
+  Section& mistakes(std::span<const Mistake> mistakes, std::string_view caption = "");
+
+  /// Pictures beside each other, such as frames with class activation maps over them.
+  Section& gallery(std::span<const Picture> pictures, std::string_view caption = "");
+
+  /// Points of valence and arousal; see `report::affect_plane`.
+  Section& affect_plane(const AffectPlane& plane, std::string_view caption = "") {
+    return card(report::affect_plane(plane) + detail::caption_of(caption));
+  }
+
+  /// Pairs of a name and a value: the options of a program as std::map<std::string, std::string>, for example.
+  template <class Pairs>
+  Section& settings(const Pairs& pairs, std::string_view caption = "") {
+    std::vector<std::vector<std::string>> rows;
+    for (const auto& [name, value] : pairs) rows.push_back({name, value});
+    return table(std::vector<std::string>{"setting", "value"}, rows,
+                 {.caption = std::string(caption), .word_columns = 2});
+  }
+
+  /// Short remarks, one under the other.
+  Section& notes(std::span<const std::string> notes) {
+    std::string out;
+    for (const std::string& note : notes) out += detail::text("<li>", escape(note), "</li>");
+    body_ += detail::text("<ul class=\"notes wide\">", out, "</ul>");
+    return *this;
+  }
 
   /// Rows of cells; throws ShapeError if a row has not one cell for each column.
   Section& table(std::span<const std::string> columns, const std::vector<std::vector<std::string>>& rows,
@@ -237,7 +317,7 @@ class Section {
   Section& shares(std::span<const std::string> labels, std::span<const std::string> parts,
                   const std::vector<std::vector<double>>& shares, std::string_view caption = "");
 
-  /// Class probabilities over time under the film's frames; see `report::timeline`.
+  /// Class probabilities, or valence and arousal, over time under the film's frames; see `report::timeline`.
   Section& timeline(const Timeline& data, std::string_view caption = "") {
     return card(
         detail::text("<div class=\"scroll timeline\">", report::timeline(data), "</div>", detail::caption_of(caption)),
@@ -342,6 +422,117 @@ inline Section& Section::confusion_matrix(const Tensor<std::int64_t>& counts, st
                            head, "<td class=\"side\">recall</td></tr></thead><tbody>", rows, "</tbody></table></div>",
                            detail::caption_of(caption)),
               classes > 7 ? "wide" : "");
+}
+
+inline Section& Section::learning_curves(const train::History& history, std::optional<Index> best_epoch) {
+  if (history.empty()) return paragraph("No epoch was finished.");
+  struct Chart {
+    ChartOptions options;
+    std::vector<std::pair<std::string, std::string>> lines;  ///< column and name
+  };
+  std::vector<Chart> charts{
+      {{.title = "Loss"}, {{"train_loss", "training"}, {"validation_loss", "validation"}}},
+      {{.title = "Accuracy", .y_low = 0, .y_high = 1, .percent = true},
+       {{"train_accuracy", "training"}, {"validation_accuracy", "validation"}}},
+      {{.title = "Recall and F1 on validation samples", .y_low = 0, .y_high = 1, .percent = true},
+       {{"validation_mean_recall", "mean recall"}, {"validation_macro_f1", "macro F1"}}},
+      {{.title = "Concordance (CCC) on validation samples", .y_high = 1},
+       {{"validation_ccc", "mean"}, {"validation_ccc_valence", "valence"}, {"validation_ccc_arousal", "arousal"}}},
+      {{.title = "Squared error on validation samples"}, {{"validation_mse", "mean squared error"}}},
+      {{.title = "Learning rate", .y_low = 0}, {{"learning_rate", "learning rate"}}}};
+  const auto is_known = [&](const std::string& column) {
+    for (const Chart& chart : charts)
+      for (const auto& [known, unused] : chart.lines)
+        if (known == column) return true;
+    return false;
+  };
+  for (const std::string& column : history.columns())
+    if (column != "epoch" && !is_known(column)) charts.push_back({{.title = column}, {{column, column}}});
+  const std::vector<double> epochs = history.column("epoch");
+  for (Chart& chart : charts) {
+    std::vector<Series> series;
+    for (const auto& [column, name] : chart.lines)
+      if (std::find(history.columns().begin(), history.columns().end(), column) != history.columns().end())
+        series.push_back({name, history.column(column), epochs});
+    if (series.empty()) continue;
+    if (best_epoch) chart.options.mark = static_cast<double>(*best_epoch);
+    if (best_epoch) chart.options.mark_label = detail::text("best: ", *best_epoch);
+    curves(series, chart.options);
+  }
+  return *this;
+}
+
+inline Section& Section::per_class(const metrics::ConfusionMatrix& confusion, std::span<const std::string> class_names,
+                                   std::string_view caption) {
+  if (static_cast<Index>(class_names.size()) != confusion.classes())
+    throw ShapeError(
+        detail::text("per_class: ", confusion.classes(), " classes for ", class_names.size(), " class names"));
+  double precisions = 0;
+  Index with_samples = 0;
+  std::string rows;
+  const auto row = [&](const char* look, std::string_view name, double precision, double recall, double f1,
+                       Index samples) {
+    rows += detail::text("<tr", look, "><th scope=\"row\" class=\"word\">", escape(name), "</th>");
+    for (const double share : {precision, recall, f1}) rows += detail::text("<td>", percent(share), "</td>");
+    rows += detail::text("<td>", samples, "</td></tr>");
+  };
+  for (Index c = 0; c < confusion.classes(); ++c) {
+    row("", class_names[static_cast<std::size_t>(c)], confusion.precision(c), confusion.recall(c), confusion.f1(c),
+        confusion.labelled(c));
+    if (confusion.labelled(c) == 0) continue;
+    precisions += confusion.precision(c);
+    ++with_samples;
+  }
+  row(" class=\"total\"", "mean of classes", precisions / static_cast<double>(std::max<Index>(1, with_samples)),
+      confusion.mean_recall(), confusion.macro_f1(), confusion.total());
+  return card(detail::text("<div class=\"scroll\"><table>",
+                           caption.empty() ? "" : detail::text("<caption>", escape(caption), "</caption>"),
+                           "<thead><tr><th scope=\"col\" class=\"word\">class</th><th scope=\"col\">precision</th>"
+                           "<th scope=\"col\">recall</th><th scope=\"col\">F1</th><th scope=\"col\">samples</th></tr>"
+                           "</thead><tbody>",
+                           rows, "</tbody></table></div>"));
+}
+
+inline Section& Section::calibration(const metrics::Calibration& calibration, std::string_view caption) {
+  const std::string words = detail::text(caption, caption.empty() ? "" : " ", "Expected calibration error ",
+                                         percent(calibration.expected_error()), ", greatest error of a bin ",
+                                         percent(calibration.greatest_error()),
+                                         ". The expected one is the sum over all ", calibration.bins().size(),
+                                         " bins of |accuracy - confidence|, each weighted by its share of the samples "
+                                         "(Guo et al., On Calibration of Modern "
+                                         "Neural Networks, 2017).");
+  return card(detail::title_of("Reliability") + reliability_diagram(calibration) + detail::caption_of(words));
+}
+
+inline Section& Section::mistakes(std::span<const Mistake> mistakes, std::string_view caption) {
+  if (mistakes.empty()) return paragraph("No sample was taken for another class than its own.");
+  const auto with_probability = [](const std::string& name, double probability) {
+    return std::isfinite(probability) ? detail::text(name, " (", percent(probability), ")") : name;
+  };
+  std::string items;
+  for (const Mistake& mistake : mistakes) {
+    const std::string words =
+        detail::text("true: ", with_probability(mistake.truth, mistake.truth_probability),
+                     ", recognised: ", with_probability(mistake.recognised, mistake.recognised_probability));
+    std::string strip;
+    for (std::size_t i = 0; i < mistake.frames.size(); ++i)
+      strip += detail::text("<img loading=\"lazy\" alt=\"", escape(mistake.name), ", frame ", i + 1, " of ",
+                            mistake.frames.size(), "\" src=\"", data_address(mistake.frames[i]), "\">");
+    for (const std::string& drawing : mistake.drawings) strip += detail::text("<div>", drawing, "</div>");
+    items +=
+        detail::text("<figure>", strip.empty() ? "" : detail::text("<div class=\"strip\">", strip, "</div>"),
+                     "<figcaption>", escape(words), "<small>", escape(mistake.name), "</small></figcaption></figure>");
+  }
+  return card(detail::text("<div class=\"gallery\">", items, "</div>", detail::caption_of(caption)), "wide");
+}
+
+inline Section& Section::gallery(std::span<const Picture> pictures, std::string_view caption) {
+  std::string items;
+  for (const Picture& picture : pictures)
+    items += detail::text("<figure><div class=\"strip\"><img loading=\"lazy\" alt=\"", escape(picture.caption),
+                          "\" src=\"", data_address(picture.image), "\"></div><figcaption>", escape(picture.caption),
+                          "</figcaption></figure>");
+  return card(detail::text("<div class=\"gallery\">", items, "</div>", detail::caption_of(caption)), "wide");
 }
 
 inline Section& Section::table(std::span<const std::string> columns, const std::vector<std::vector<std::string>>& rows,

@@ -21,6 +21,7 @@
 
 #include "mien/core/error.hpp"
 #include "mien/core/shape.hpp"
+#include "mien/data/emotion.hpp"
 
 namespace mien::report {
 
@@ -67,6 +68,14 @@ inline std::string number(double value, int decimals = 2) {
   const auto end = std::to_chars(digits, digits + sizeof digits, value, std::chars_format::fixed, decimals);
   std::string out(digits, end.ptr);
   return out.find_first_not_of("-0.") == std::string::npos && out.front() == '-' ? out.substr(1) : out;
+}
+
+/// With four significant digits, whatever the size: as in "0.8214" and "1.25e-05"; "-" if it is not finite.
+inline std::string significant(double value) {
+  if (!std::isfinite(value)) return "-";
+  char digits[64];
+  const auto end = std::to_chars(digits, digits + sizeof digits, value, std::chars_format::general, 4);
+  return {digits, end.ptr};
 }
 
 /// As in "87.5 %"; `share` is in 0..1.
@@ -234,6 +243,39 @@ inline bool is_point(const Series& series, std::size_t i) {
   return std::isfinite(series.y[i]) && std::isfinite(x_of(series, i));
 }
 
+inline std::string value_in_words(double value, const ChartOptions& options) {
+  return options.percent ? percent(value) : significant(value);
+}
+
+/// What a screen reader says of a line: where it begins and ends.
+inline std::string in_words(const Series& series, const ChartOptions& options) {
+  std::optional<std::size_t> first;
+  std::size_t last = 0;
+  for (std::size_t i = 0; i < series.y.size(); ++i) {
+    if (!is_point(series, i)) continue;
+    if (!first) first = i;
+    last = i;
+  }
+  if (!first) return series.name + " without data";
+  return text(series.name, series.name.empty() ? "" : " ", "from ", value_in_words(series.y[*first], options), " to ",
+              value_in_words(series.y[last], options));
+}
+
+/// Beyond so many points a line has no words at each.
+inline constexpr std::size_t most_named_points = 200;
+
+/// The words that a pointer finds at every point of a line.
+inline std::string name_points(const Series& series, const Plot& plot, const ChartOptions& options) {
+  if (series.y.size() > most_named_points) return "";
+  std::string out;
+  for (std::size_t i = 0; i < series.y.size(); ++i)
+    if (is_point(series, i))
+      out += text("<circle class=\"hit\" cx=\"", at(plot.x(x_of(series, i))), "\" cy=\"", at(plot.y(series.y[i])),
+                  "\" r=\"6\"><title>", escape(series.name), series.name.empty() ? "" : ", ", escape(options.x_label),
+                  " ", significant(x_of(series, i)), ": ", value_in_words(series.y[i], options), "</title></circle>");
+  return out;
+}
+
 /// The series' runs of finite points as lines, lonely points as dots, and a dot with its value at the end.
 inline std::string draw_series(const Series& series, Index colour, const Plot& plot, const ChartOptions& options) {
   std::string path;
@@ -250,11 +292,11 @@ inline std::string draw_series(const Series& series, Index colour, const Plot& p
     last = i;
   }
   if (last == series.y.size()) return "";
-  const std::string value = options.percent ? percent(series.y[last]) : number(series.y[last], 4);
   return text("<g class=\"", colour_class(colour), "\"><path class=\"series dash", colour % 4, "\" d=\"", path, "\"/>",
               "<g class=\"dots\">", dots, "<circle cx=\"", at(plot.x(x_of(series, last))), "\" cy=\"",
-              at(plot.y(series.y[last])), "\" r=\"3.5\"><title>", escape(series.name), ": ", value,
-              "</title></circle></g></g>");
+              at(plot.y(series.y[last])), "\" r=\"3.5\"><title>", escape(series.name), ": ",
+              value_in_words(series.y[last], options), "</title></circle></g>", name_points(series, plot, options),
+              "</g>");
 }
 
 /// The ticks between two ends; `nice_ticks` reaches a step beyond.
@@ -290,7 +332,7 @@ inline std::string line_chart(std::span<const Series> series, const ChartOptions
     }
   }
   std::string description = options.title.empty() ? "Line chart" : options.title;
-  for (const Series& line : series) description += text(line.name.empty() ? "" : "; ", line.name);
+  for (const Series& line : series) description += "; " + in_words(line, options);
   std::string out = open_svg(width, height, description);
   if (x.empty()) return out + svg_text(width / 2, height / 2, "label middle", "no data") + "</svg>";
 
@@ -300,9 +342,9 @@ inline std::string line_chart(std::span<const Series> series, const ChartOptions
   const double y_high = std::max(options.y_high.value_or(y_ticks.values.back()), y_low + 1e-12);
   const bool one_place = x.high - x.low <= 0;
   const double top = series.size() > 1 || !options.mark_label.empty() ? 34 : 18;
-  const Plot plot{.left = 50,
+  const Plot plot{.left = 58,
                   .top = top,
-                  .width = width - 66,
+                  .width = width - 74,
                   .height = height - 44 - top,
                   .x_low = one_place ? x.low - 1 : x.low,
                   .x_high = one_place ? x.high + 1 : x.high,
@@ -321,7 +363,7 @@ inline std::string line_chart(std::span<const Series> series, const ChartOptions
   out += svg_line(plot.left, bottom, plot.left + plot.width, bottom, "axis");
   out += svg_text(plot.left + plot.width / 2, height - 8, "label middle", options.x_label);
   if (!options.y_label.empty())
-    out += text("<text transform=\"translate(11 ", at(plot.top + plot.height / 2),
+    out += text("<text transform=\"translate(14 ", at(plot.top + plot.height / 2),
                 ") rotate(-90)\" class=\"label middle\">", escape(options.y_label), "</text>");
 
   for (std::size_t i = 0; i < series.size(); ++i) out += draw_series(series[i], static_cast<Index>(i), plot, options);
@@ -415,11 +457,12 @@ struct TimelineFrame {
   std::vector<std::byte> image = {};  ///< encoded JPEG or PNG
 };
 
-/// Class probabilities over time, under the film's frames.
+/// Class probabilities over time, valence and arousal over time, or both, under the film's frames.
 struct Timeline {
   std::vector<std::string> classes = {};
   std::vector<double> times = {};                       ///< seconds, ascending, one for each row of `probabilities`
-  std::vector<std::vector<double>> probabilities = {};  ///< [moments][classes], in 0..1
+  std::vector<std::vector<double>> probabilities = {};  ///< [moments][classes], in 0..1; none without classes
+  std::vector<data::Affect> affect = {};                ///< one for each moment, or none
   std::vector<TimelineFrame> frames = {};               ///< if they are too many to fit, evenly chosen ones are drawn
   double frame_aspect = 4.0 / 3;  ///< width / height of the places for frames; pictures are cut to fit
   std::string title = "Emotion over time";
@@ -428,15 +471,19 @@ struct Timeline {
 namespace detail {
 
 inline void check(const Timeline& timeline) {
-  if (timeline.times.size() != timeline.probabilities.size())
-    throw ShapeError(text("timeline: ", timeline.times.size(), " times for ", timeline.probabilities.size(), " rows"));
-  for (std::size_t i = 0; i < timeline.times.size(); ++i) {
+  const std::size_t moments = timeline.times.size();
+  if (timeline.probabilities.size() != moments && !(timeline.classes.empty() && timeline.probabilities.empty()))
+    throw ShapeError(text("timeline: ", moments, " times for ", timeline.probabilities.size(), " rows"));
+  if (!timeline.affect.empty() && timeline.affect.size() != moments)
+    throw ShapeError(
+        text("timeline: ", moments, " times for ", timeline.affect.size(), " pairs of valence and arousal"));
+  for (std::size_t i = 0; i < timeline.probabilities.size(); ++i)
     if (timeline.probabilities[i].size() != timeline.classes.size())
       throw ShapeError(text("timeline: row ", i, " has ", timeline.probabilities[i].size(), " probabilities for ",
                             timeline.classes.size(), " classes"));
+  for (std::size_t i = 0; i < moments; ++i)
     if (!std::isfinite(timeline.times[i]) || (i > 0 && timeline.times[i] < timeline.times[i - 1]))
       throw ValueError(text("timeline: time ", timeline.times[i], " of row ", i, " is not finite and ascending"));
-  }
   for (const TimelineFrame& frame : timeline.frames)
     if (!std::isfinite(frame.time)) throw ValueError(text("timeline: a frame at time ", frame.time));
   if (!(timeline.frame_aspect > 0) || !std::isfinite(timeline.frame_aspect))
@@ -515,10 +562,23 @@ inline std::string draw_class(const Timeline& timeline, std::size_t c, const Plo
               "</title></path></g>");
 }
 
+/// Valence or arousal as a line about a middle of 0; moments whose numbers are not finite leave a gap.
+inline std::string draw_affect(const Timeline& timeline, const char* name, double data::Affect::*value, Index colour,
+                               const Plot& row) {
+  Series series{.name = name, .x = timeline.times};
+  for (const data::Affect& affect : timeline.affect) series.y.push_back(affect.*value);
+  const double middle = row.y(0);
+  return text(svg_text(row.left - 8, middle + 4, "label end", name),
+              svg_line(row.left, middle, row.left + row.width, middle, "axis"),
+              svg_text(row.left - 8, row.top + 9, "label end", "+1"),
+              svg_text(row.left - 8, row.top + row.height, "label end", "-1"),
+              draw_series(series, colour, row, {.x_label = "second"}));
+}
+
 }  // namespace detail
 
-/// Frames on top, then a band with the most likely class, then a row for every class. Throws ShapeError or ValueError
-/// if times, probabilities and classes do not fit together.
+/// Frames on top; then, if there are classes, a band with the most likely one and a row for each; then, if they are
+/// known, lines of valence and arousal. Throws ShapeError or ValueError if what is given does not fit together.
 inline std::string timeline(const Timeline& timeline) {
   using namespace detail;
   check(timeline);
@@ -527,18 +587,21 @@ inline std::string timeline(const Timeline& timeline) {
   constexpr double frame_height = 84;
   constexpr double band_height = 24;
   constexpr double row_height = 30;
+  constexpr double affect_height = 84;
+  const bool tells_classes = !timeline.classes.empty();
   const double frames_end = timeline.frames.empty() ? 8 : 8 + frame_height + 10;
-  const double rows_begin = frames_end + band_height + 10;
-  const double rows_end = rows_begin + row_height * static_cast<double>(timeline.classes.size());
+  const double rows_begin = frames_end + (tells_classes ? band_height + 10 : 0);
+  const double classes_end = rows_begin + row_height * static_cast<double>(timeline.classes.size());
+  const double rows_end = classes_end + (timeline.affect.empty() ? 0 : 2 * affect_height);
   std::string out = open_svg(width, rows_end + 44, timeline.title);
-  if (timeline.times.empty() || timeline.classes.empty())
+  if (timeline.times.empty() || rows_end <= rows_begin)
     return out + svg_text(width / 2, rows_begin, "label middle", "no data") + "</svg>";
 
   Extent time;
   for (const double moment : timeline.times) time.add(moment);
   for (const TimelineFrame& frame : timeline.frames) time.add(frame.time);
   const double end = time.high > time.low ? time.high : time.low + 1;
-  Plot plot{left, rows_begin, width - left - 16, rows_end - rows_begin, time.low, end, 0, 1};
+  const Plot plot{left, rows_begin, width - left - 16, rows_end - rows_begin, time.low, end, 0, 1};
 
   const Ticks ticks = nice_ticks(time.low, end, 8);
   for (const double value : ticks_inside(ticks, time.low, end)) {
@@ -547,15 +610,24 @@ inline std::string timeline(const Timeline& timeline) {
   }
   out += svg_text(plot.left + plot.width / 2, rows_end + 36, "label middle", "seconds");
   if (!timeline.frames.empty()) out += draw_frames(timeline, plot, 8, frame_height);
-  out += svg_text(left - 8, frames_end + band_height / 2 + 4, "label end strong", "most likely");
-  out += draw_winners(timeline, plot, frames_end, band_height);
+  if (tells_classes) {
+    out += svg_text(left - 8, frames_end + band_height / 2 + 4, "label end strong", "most likely");
+    out += draw_winners(timeline, plot, frames_end, band_height);
+  }
   for (std::size_t c = 0; c < timeline.classes.size(); ++c) {
     Plot row = plot;
     row.top = rows_begin + row_height * static_cast<double>(c) + 5;
     row.height = row_height - 5;
     out += draw_class(timeline, c, row);
   }
-  return out + "</svg>";
+  if (timeline.affect.empty()) return out + "</svg>";
+  Plot row = plot;
+  row.top = classes_end + 10;
+  row.height = affect_height - 20;
+  row.y_low = -1;
+  out += draw_affect(timeline, "valence", &data::Affect::valence, 0, row);
+  row.top += affect_height;
+  return out + draw_affect(timeline, "arousal", &data::Affect::arousal, 1, row) + "</svg>";
 }
 
 }  // namespace mien::report

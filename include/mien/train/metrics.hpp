@@ -4,6 +4,8 @@
 /// would divide by zero is said at each.
 
 #include <algorithm>
+#include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <utility>
@@ -140,6 +142,117 @@ class ConfusionMatrix {
 
   Tensor<std::int64_t> counts_;
 };
+
+/// The samples whose confidence lies in (low, high], and those of confidence 0 in the first.
+struct CalibrationBin {
+  double low = 0;
+  double high = 0;
+  Index samples = 0;
+  Index correct = 0;
+  double confidences = 0;  ///< their sum
+
+  /// Correct ones among the samples; 0 if there are none.
+  double accuracy() const { return samples == 0 ? 0 : static_cast<double>(correct) / static_cast<double>(samples); }
+  /// The mean; 0 if there are no samples.
+  double confidence() const { return samples == 0 ? 0 : confidences / static_cast<double>(samples); }
+};
+
+/// Whether a classifier is right as often as it says. A sample's confidence is its greatest probability; equally wide
+/// bins B of confidence compare its mean with the share of correct samples:
+///
+///     expected error = sum over B of |B| / n |accuracy(B) - confidence(B)|
+///     greatest error = maximum over B of |accuracy(B) - confidence(B)|
+///
+/// as in Guo, Pleiss, Sun and Weinberger, On Calibration of Modern Neural Networks, ICML 2017, section 2.
+class Calibration {
+ public:
+  /// Throws ValueError without bins.
+  explicit Calibration(Index bins = 15) {
+    if (bins < 1) throw ValueError(detail::text("Calibration: ", bins, " bins"));
+    for (Index i = 0; i < bins; ++i)
+      bins_.push_back({.low = static_cast<double>(i) / static_cast<double>(bins),
+                       .high = static_cast<double>(i + 1) / static_cast<double>(bins)});
+  }
+
+  /// Throws ValueError, counting nothing, unless the confidence is within 0..1, but for what sums of rounded
+  /// probabilities may be beyond.
+  void add(double confidence, bool correct) {
+    if (!(confidence >= -1e-4 && confidence <= 1 + 1e-4))
+      throw ValueError(detail::text("Calibration: a confidence of ", confidence, " is not in 0..1"));
+    const double inside = std::clamp(confidence, 0.0, 1.0);
+    const auto above =
+        std::find_if(bins_.begin(), bins_.end() - 1, [&](const auto& bin) { return inside <= bin.high; });
+    ++above->samples;
+    above->correct += correct ? 1 : 0;
+    above->confidences += inside;
+  }
+
+  /// Probabilities [..., C] and a label each; negative labels are samples without one, which do not count. Throws
+  /// ShapeError unless there are as many rows as labels.
+  template <class T>
+  void add(const Tensor<T>& probabilities, std::span<const Index> labels) {
+    const std::vector<Index> predictions = predicted_classes(probabilities);
+    if (predictions.size() != labels.size())
+      throw ShapeError(
+          detail::text("Calibration: probabilities ", probabilities.shape(), " for ", labels.size(), " labels"));
+    const Tensor<T> rows = probabilities.contiguous();
+    for (std::size_t i = 0; i < labels.size(); ++i)
+      if (labels[i] >= 0)
+        add(static_cast<double>(rows.data()[static_cast<Index>(i) * rows.size(-1) + predictions[i]]),
+            predictions[i] == labels[i]);
+  }
+
+  /// In the order of confidence.
+  const std::vector<CalibrationBin>& bins() const { return bins_; }
+
+  Index samples() const {
+    Index sum = 0;
+    for (const CalibrationBin& bin : bins_) sum += bin.samples;
+    return sum;
+  }
+
+  /// 0 without samples.
+  double expected_error() const {
+    double sum = 0;
+    for (const CalibrationBin& bin : bins_) sum += static_cast<double>(bin.samples) * gap(bin);
+    return sum / static_cast<double>(std::max<Index>(1, samples()));
+  }
+  /// 0 without samples.
+  double greatest_error() const {
+    double greatest = 0;
+    for (const CalibrationBin& bin : bins_) greatest = std::max(greatest, gap(bin));
+    return greatest;
+  }
+
+ private:
+  static double gap(const CalibrationBin& bin) { return std::abs(bin.accuracy() - bin.confidence()); }
+
+  std::vector<CalibrationBin> bins_;
+};
+
+/// At most `count` of the samples that were taken for another class than their own, the least probability of their own
+/// class first: those that cost the cross-entropy most. Negative labels are samples without one. Throws ShapeError
+/// unless there is a label a row and every label has a column.
+inline std::vector<Index> worst_mistakes(const std::vector<std::vector<double>>& probabilities,
+                                         std::span<const Index> labels, std::size_t count) {
+  if (probabilities.size() != labels.size())
+    throw ShapeError(detail::text("worst_mistakes: ", probabilities.size(), " rows for ", labels.size(), " labels"));
+  const auto own = [&](Index sample) {
+    const auto i = static_cast<std::size_t>(sample);
+    return probabilities[i][static_cast<std::size_t>(labels[i])];
+  };
+  std::vector<Index> out;
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    if (labels[i] < 0) continue;
+    const auto& row = probabilities[i];
+    if (labels[i] >= std::ssize(row))
+      throw ShapeError(detail::text("worst_mistakes: label ", labels[i], " of ", row.size(), " probabilities"));
+    if (std::max_element(row.begin(), row.end()) - row.begin() != labels[i]) out.push_back(static_cast<Index>(i));
+  }
+  std::stable_sort(out.begin(), out.end(), [&](Index a, Index b) { return own(a) < own(b); });
+  out.resize(std::min(out.size(), count));
+  return out;
+}
 
 /// The mean of (prediction - target)^2 over all elements of the rows that count, both [..., D]; 0 if there are none.
 /// The mask [...] leaves out rows that are 0 in it.
