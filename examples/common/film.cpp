@@ -502,7 +502,7 @@ class Annotator {
 
   void draw(io::Image& image, const SeenFrame& frame, const Shown& shown, const Tensor<float>& joints,
             gesture::JointLayout layout) {
-    if (joints.defined()) video::draw_skeleton(image, joints, {}, layout);
+    if (joints.defined()) video::draw_body(image, joints, {}, layout);
     for (const auto& [face, of_face] : frame.faces) draw_face(image, face, of_face);
     if (timeline_) {
       timeline_->add(frame.time, std::span<const double>(shown.probabilities));
