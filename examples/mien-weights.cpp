@@ -6,6 +6,8 @@
 ///     mien-weights compare before.safetensors after.safetensors
 ///     mien-weights average mean.safetensors fold1.safetensors fold2.safetensors
 ///     mien-weights onnx face.safetensors face.onnx
+///     mien-weights import-yunet face_detection_yunet_2023mar.onnx face_detector.safetensors
+///     mien-weights import-expression face_expression_model-weights_manifest.json face_expression.safetensors
 
 #include <algorithm>
 #include <cmath>
@@ -25,6 +27,7 @@
 #include "common/face.hpp"
 #include "common/gesture.hpp"
 #include "common/program.hpp"
+#include "common/ready_weights.hpp"
 #include "mien/io/model_file.hpp"
 #include "mien/io/onnx.hpp"
 
@@ -430,6 +433,14 @@ int main(int count, char** arguments) {
   CLI::App& exporting = *app.add_subcommand("onnx", "writes a model of our training programs for ONNX Runtime");
   add_files(exporting);
 
+  CLI::App& importing_yunet =
+      *app.add_subcommand("import-yunet", "writes the face detector's weights, from the ONNX file of OpenCV's model zoo");
+  add_files(importing_yunet);
+
+  CLI::App& importing_expression =
+      *app.add_subcommand("import-expression", "writes the expression network's weights, from face-api.js's manifest");
+  add_files(importing_expression);
+
   bool differs = false;
   const int code = program.run(count, arguments, [&] {
     const bool json = program.common().json;
@@ -441,6 +452,8 @@ int main(int count, char** arguments) {
     if (renaming.parsed()) rename_file(in, out, renames);
     if (averaging.parsed()) average(out, inputs, weights);
     if (exporting.parsed()) export_onnx(in, out);
+    if (importing_yunet.parsed()) import_yunet(in, out);
+    if (importing_expression.parsed()) import_expression_network(in, out);
   });
   return code == success && differs ? failure : code;
 }

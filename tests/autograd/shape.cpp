@@ -1,6 +1,7 @@
 #include <mien/autograd/arithmetic.hpp>
 #include <mien/autograd/gradient_check.hpp>
 #include <mien/autograd/shape.hpp>
+#include <mien/autograd/upsampling.hpp>
 
 #include <doctest/doctest.h>
 
@@ -32,6 +33,22 @@ TEST_CASE("gradients of concatenate") {
                     {random(base.with(axis, 1), 1), random(base.with(axis, 0), 2), random(base.with(axis, 7), 3)});
   }
   check_gradients([](Variables& in) { return concatenate({in[0], in[0] * in[0]}, 1); }, {random({2, 3}, 4)});
+}
+
+TEST_CASE("upsampling repeats pixels along rows and columns, and its gradient sums over the copies") {
+  const auto x = random({2, 3, 4, 5, 3}, 1).value();
+  const auto y = upsample_nearest(Variable<double>(x), {3, 2}).value();
+  REQUIRE(y.shape() == Shape{2, 3, 12, 10, 3});
+  for (Index n = 0; n < 2; ++n)
+    for (Index t = 0; t < 3; ++t)
+      for (Index i = 0; i < 12; ++i)
+        for (Index j = 0; j < 10; ++j)
+          for (Index c = 0; c < 3; ++c) REQUIRE(y(n, t, i, j, c) == x(n, t, i / 3, j / 2, c));
+  CHECK(upsample_nearest(Variable<double>(x), 1).shape() == x.shape());
+  CHECK(upsample_nearest(Variable<double>(Tensor<double>({0, 3, 2, 1})), 2).shape() == Shape{0, 6, 4, 1});
+  check_gradients([](Variables& in) { return upsample_nearest(in[0], {2, 3}); }, {random({2, 3, 1, 2}, 2)});
+  CHECK_THROWS_AS(upsample_nearest(Variable<double>(Tensor<double>({3, 2}, 0)), 2), ShapeError);
+  CHECK_THROWS_AS(upsample_nearest(Variable<double>(x), {0, 2}), ValueError);
 }
 
 TEST_CASE("gradients of slice, select, reshape and permute") {

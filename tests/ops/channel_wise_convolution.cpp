@@ -1,5 +1,7 @@
 #include <mien/autograd/channel_wise_convolution.hpp>
 #include <mien/autograd/gradient_check.hpp>
+#include <mien/nn/channel_wise_convolution.hpp>
+#include <mien/ops/activation.hpp>
 #include <mien/ops/convolution.hpp>
 
 #include <doctest/doctest.h>
@@ -69,6 +71,40 @@ TEST_CASE("every number of channels, whether or not it fills vectors, in float")
       CHECK(largest_difference(ops::channel_wise_convolution_weight_gradient(x, y, weight.shape(), options),
                                ops::convolution_weight_gradient(x, y, weight.shape(), grouped)) < 3e-3);
     }
+}
+
+TEST_CASE("a bias and ReLU in the same pass are those of passes after it") {
+  for (const Index channels : {1, 7, 16, 25, 65})
+    for (const Index stride : {1, 2})
+      for (const bool relu : {false, true}) {
+        CAPTURE(channels);
+        CAPTURE(stride);
+        const auto x = random<float>({2, 9, 31, channels}, 5);
+        const auto weight = random<float>({3, 3, 1, channels}, 6);
+        const auto bias = random<float>({channels}, 7);
+        const ChannelWiseConvolutionOptions options{.stride = stride};
+        auto expected = ops::add_bias(ops::channel_wise_convolution(x, weight, options), bias);
+        if (relu) expected = ops::relu(expected);
+        const auto found = ops::channel_wise_convolution<float, Cpu>(x, weight, options, {bias, relu});
+        CHECK(largest_difference(found, expected) < 1e-5);
+        CHECK(largest_difference(ops::channel_wise_convolution<float, Cpu>(x, weight, options, {{}, relu}),
+                                 relu ? ops::relu(ops::channel_wise_convolution(x, weight, options))
+                                      : ops::channel_wise_convolution(x, weight, options)) == 0);
+      }
+  CHECK_THROWS_AS((ops::channel_wise_convolution<float, Cpu>(Tensor<float>({1, 4, 4, 3}, 0), Tensor<float>({3, 3, 1, 3}, 0), {},
+                                                             {Tensor<float>({2}, 0), false})),
+                  ShapeError);
+}
+
+TEST_CASE("a layer with bias and ReLU gives the same with gradients and without") {
+  nn::ChannelWiseConvolution<float> layer({.channels = 7, .bias = true, .relu = true});
+  layer.bias.value().copy_from(random<float>({7}, 11));
+  const auto x = random<float>({2, 5, 6, 7}, 12);
+  const auto recorded = layer(Variable<float>(x));
+  CHECK(recorded.requires_gradient());
+  const NoGradient not_recorded;
+  CHECK(largest_difference(layer(Variable<float>(x)).value(), recorded.value()) < 1e-6);
+  CHECK(layer.named_parameters().back().name == "bias");
 }
 
 TEST_CASE("the bits of channel-wise convolution do not depend on the number of threads") {

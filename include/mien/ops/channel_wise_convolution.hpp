@@ -35,12 +35,23 @@ inline backend::ConvolutionWindow channel_wise_window(const Shape& weight,
 
 }  // namespace detail
 
+/// What becomes of the results before they are stored: relu(y + bias), each part where it is given.
+template <class T, class Device = Cpu>
+struct ChannelWiseEpilogue {
+  Tensor<Accumulated<T>, Device> bias = {};  ///< [C]
+  bool relu = false;
+};
+
 template <class T, class Device>
 Tensor<T, Device> channel_wise_convolution(const Tensor<T, Device>& x, const Tensor<Accumulated<T>, Device>& weight,
-                                           const ChannelWiseConvolutionOptions& options = {}) {
+                                           const ChannelWiseConvolutionOptions& options = {},
+                                           const ChannelWiseEpilogue<T, Device>& epilogue = {}) {
   Tensor<T, Device> y(detail::channel_wise_output(x.shape(), weight.shape(), options));
+  if (epilogue.bias.defined())
+    require_equal_shapes("channel_wise_convolution: bias", {weight.size(3)}, epilogue.bias.shape());
   backend::channel_wise_convolution(x.contiguous(), weight.contiguous(),
-                                    detail::channel_wise_window(weight.shape(), options), y);
+                                    detail::channel_wise_window(weight.shape(), options), epilogue.bias.contiguous(),
+                                    epilogue.relu, y);
   return y;
 }
 

@@ -104,17 +104,20 @@ class ChannelWiseRows {
   Tensor<T> zeros_;
 };
 
-/// The output of weights [taps, C].
+/// The output of weights [taps, C] and a bias [C].
 template <class T>
 void convolve_channel_wise(const ImageGrid& input, const T* x, const T* weight, const ConvolutionWindow& window,
-                           const ImageGrid& output, T* y) {
+                           const ImageGrid& output, T* y, const ChannelWiseEpilogue<T>& epilogue = {}) {
   if (output.pixels() * output.channels == 0) return;
   const ChannelWiseKernels<T>& kernels = channel_wise_kernels<T>();
   const Index channels = input.channels;
   const Index padded = channels + kernels.lanes;
-  Tensor<T> weights({window.taps(), padded});
+  // The taps, and the bias after them.
+  Tensor<T> weights({window.taps() + 1, padded});
   for (Index tap = 0; tap < window.taps(); ++tap)
     for (Index c = 0; c < padded; ++c) weights.data()[tap * padded + c] = weight[tap * channels + c % channels];
+  T* const bias = weights.data() + window.taps() * padded;
+  for (Index c = 0; c < padded; ++c) bias[c] = epilogue.bias == nullptr ? T{0} : epilogue.bias[c % channels];
   const ChannelWiseRows<T> rows(input, x, window, output);
   const Index row_elements = output.width() * channels;
   parallel_for(0, rows.groups(), row_grain(channel_wise_rows * row_elements), [&](Index first, Index last) {
@@ -127,7 +130,7 @@ void convolve_channel_wise(const ImageGrid& input, const T* x, const T* weight, 
           to[static_cast<std::size_t>(r)] =
               r < rows.rows(group) ? y + output.offset(rows.image(group), rows.first_row(group) + r, columns.first)
                                    : outside.data();
-        kernels.convolve(span, weights.data() + columns.first_tap * padded, to.data());
+        kernels.convolve(span, weights.data() + columns.first_tap * padded, {bias, epilogue.relu}, to.data());
       });
   });
 }
@@ -135,8 +138,8 @@ void convolve_channel_wise(const ImageGrid& input, const T* x, const T* weight, 
 /// y [N, H', W', C], weight [taps, C]: every channel by a kernel of its own.
 template <class T>
 void channel_wise_convolution(const T* x, const T* weight, const ConvolutionWindow& window,
-                              const ChannelWiseShape& shape, T* y) {
-  convolve_channel_wise(shape.input(), x, weight, window, shape.output(), y);
+                              const ChannelWiseShape& shape, T* y, const ChannelWiseEpilogue<T>& epilogue = {}) {
+  convolve_channel_wise(shape.input(), x, weight, window, shape.output(), y, epilogue);
 }
 
 /// For each phase of the strides a convolution of the upstream gradient by the taps that lead there, in reverse.
@@ -224,11 +227,12 @@ void channel_wise_convolution_weight_gradient(const T* x, const T* upstream, con
   for (Index part = 0; part < parts; ++part) total += array(partial.data() + part * size, size);
 }
 
-/// The same of tensors.
+/// The same of tensors; the bias may be undefined.
 template <class T>
 void channel_wise_convolution(const Tensor<T, Cpu>& x, const Tensor<T, Cpu>& weight, const ConvolutionWindow& window,
-                              Tensor<T, Cpu>& y) {
-  channel_wise_convolution(x.data(), weight.data(), window, channel_wise_shape(x.shape(), y.shape()), y.data());
+                              const Tensor<T, Cpu>& bias, bool relu, Tensor<T, Cpu>& y) {
+  channel_wise_convolution(x.data(), weight.data(), window, channel_wise_shape(x.shape(), y.shape()), y.data(),
+                           {bias.data(), relu});
 }
 template <class T>
 void channel_wise_convolution_input_gradient(const Tensor<T, Cpu>& upstream, const Tensor<T, Cpu>& weight,

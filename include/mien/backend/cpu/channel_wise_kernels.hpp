@@ -18,11 +18,19 @@ struct ChannelWiseSpan {
   Index length;  ///< pixels times channels
 };
 
+/// What happens to sums before they are stored: relu(sum + bias[channel]), each part where it is asked for. Kernels
+/// always have a bias, which is laid out as the weights of a tap are.
+template <class T>
+struct ChannelWiseEpilogue {
+  const T* bias = nullptr;
+  bool relu = false;
+};
+
 template <class T>
 struct ChannelWiseKernels {
   Index lanes;
   /// For channel_wise_rows rows; weight [taps, channels + lanes], whose channels begin anew after the last.
-  void (*convolve)(const ChannelWiseSpan<T>& span, const T* weight, T* const* y);
+  void (*convolve)(const ChannelWiseSpan<T>& span, const T* weight, const ChannelWiseEpilogue<T>& epilogue, T* const* y);
   void (*correlate)(const ChannelWiseSpan<T>& span, Index rows, const T* const* upstream, Index period, Index taps,
                     T* sums);
 };

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "mien/backend/cuda/activation.hpp"
+#include "mien/backend/cuda/arithmetic.hpp"
 #include "mien/backend/cuda/kernels/channel_wise_convolution.hpp"
 #include "mien/backend/cuda/number.hpp"
 #include "mien/backend/cuda/window.hpp"
@@ -8,10 +10,13 @@ namespace mien::backend {
 
 template <cuda::MapNumber T>
 void channel_wise_convolution(const Tensor<T, Cuda>& x, const Tensor<Accumulated<T>, Cuda>& weight,
-                              const ConvolutionWindow& window, Tensor<T, Cuda>& y) {
+                              const ConvolutionWindow& window, const Tensor<Accumulated<T>, Cuda>& bias, bool relu,
+                              Tensor<T, Cuda>& y) {
   const Tensor<T, Cuda> kernel = cuda::parameter_for<T>(weight);
   kernels::channel_wise_convolution(cuda::data(x), cuda::data(kernel), sliding_window(x.shape(), y.shape(), window),
                                     cuda::data(y), cuda::current_stream().get());
+  if (bias.defined()) add_bias(y, bias, y);
+  if (relu) backend::relu(y, y);
 }
 
 template <cuda::MapNumber T>
