@@ -6,14 +6,17 @@ usage() {
   cat <<'TEXT'
 usage: examples/demo.sh [--work-dir FOLDER] [--again] [--help]
 
-Installs what is missing (Debian 12 and Ubuntu 24.04, or newer), builds four programs in build/demo, and then
+Installs what is missing (Debian 12 and Ubuntu 24.04, or newer), builds three programs in build/demo, and then
 
-  1. trains ACCM on the joint recordings of examples/data/joints_social, and prints its accuracy on held-out recordings
+  1. reads the film examples/data/videos/WolfgangLanger_Pexels.mp4: finds the face, recognises its expression with the
+     networks that come with mien, prints the emotion over time, and writes the film with all of that drawn on it, and a
+     page about it;
+  2. trains ACCM on the joint recordings of examples/data/joints_social, and prints its accuracy on held-out recordings
      beside the nearest neighbour's;
-  2. trains SISTCM-ResNet18 on the faces of examples/data/faces_diffusionfer. They are single pictures: each is made a
-     clip by a moving crop, so the motion is ours;
-  3. runs it over the frames of examples/data/videos/WolfgangLanger_Pexels.mp4 and prints the emotion over time;
-  4. writes one HTML page with curves, mistakes, attention and the film's timeline.
+  3. trains SISTCM-ResNet18 on the faces of examples/data/faces_diffusionfer. They are single pictures: each is made a
+     clip by a moving crop, so the motion is ours.
+
+Each leaves a page to open in a browser.
 
 Takes minutes the first time, within ten on two cores. A second run shows what the first one made.
 
@@ -66,24 +69,38 @@ quietly() {
 }
 
 examples/install_packages.sh
-examples/install_packages.sh ffmpeg
+examples/install_packages.sh libavformat-dev libavcodec-dev libavdevice-dev libswscale-dev
 
 echo "==> building with $jobs jobs (minutes the first time, seconds later)"
-quietly cmake --preset release -B "$build" -D MIEN_BUILD_TESTS=OFF -D MIEN_BUILD_BENCHMARKS=OFF -D MIEN_BUILD_EXAMPLES=ON
-quietly cmake --build "$build" -j "$jobs" --target train_gesture train_face recognise report_demo
+quietly cmake --preset release -B "$build" -D MIEN_BUILD_TESTS=OFF -D MIEN_BUILD_BENCHMARKS=OFF -D MIEN_BUILD_EXAMPLES=ON \
+  -D MIEN_VIDEO=ON
+quietly cmake --build "$build" -j "$jobs" --target recognise train_gesture train_face
 programs=$build/examples
 
 # What is finished is not done again; what was cut off goes on where it stopped.
 finished() { [ -z "$again" ] && [ -f "$1" ]; }
 resume() { if [ -z "$again" ] && [ -f "$1/last.safetensors" ]; then echo --resume; fi; }
 
+film=$work/film
 gesture=$work/gesture
 face=$work/face
-frames=$work/frames
-mkdir -p "$gesture" "$face"
+mkdir -p "$film" "$gesture" "$face"
 
 echo
-echo "==> 1. gestures from body joints (joints_social, ACCM)"
+echo "==> 1. emotion over time in a film (WolfgangLanger_Pexels.mp4)"
+if ! finished "$film/recognised.csv"; then
+  "$programs/recognise" examples/data/videos/WolfgangLanger_Pexels.mp4 --rows clips --frames 24 \
+    --video "$film/seen.mp4" --html "$film/report.html" >"$film/recognised.part"
+  mv "$film/recognised.part" "$film/recognised.csv"
+fi
+awk -F, 'NR == 1 { for (i = 1; i <= NF; ++i) { if ($i == "emotion") emotion = i; name[i] = $i } next }
+  { best = emotion + 1; for (i = best + 1; i <= NF; ++i) if ($i > $best) best = i
+    printf "%6.1f s  %-10s %3d %%  ", ($3 + $4) / 2, $emotion, 100 * $best
+    for (i = 0; i < 40 * $best; ++i) printf "#"
+    print "" }' "$film/recognised.csv"
+
+echo
+echo "==> 2. gestures from body joints (joints_social, ACCM)"
 if ! finished "$gesture/result.txt"; then
   # shellcheck disable=SC2046  # no word, or one
   "$programs/train_gesture" --recordings examples/data/joints_social --test-share 0.2 --epochs 60 --baseline \
@@ -93,7 +110,7 @@ fi
 cat "$gesture/result.txt"
 
 echo
-echo "==> 2. emotions from faces (faces_diffusionfer, SISTCM-ResNet18; clips by a moving crop, the motion is ours)"
+echo "==> 3. emotions from faces (faces_diffusionfer, SISTCM-ResNet18; clips by a moving crop, the motion is ours)"
 if ! finished "$face/result.txt"; then
   # shellcheck disable=SC2046
   "$programs/train_face" --sheet examples/data/faces_diffusionfer/dataset_sheet.csv \
@@ -107,27 +124,6 @@ fi
 cat "$face/result.txt"
 
 echo
-echo "==> 3. emotion over time in a film (WolfgangLanger_Pexels.mp4, the face's crop set by hand)"
-crop=300,40,300,300
-if ! finished "$work/recognised.csv"; then
-  if ! finished "$frames/complete"; then
-    mkdir -p "$frames"
-    ffmpeg -nostdin -v error -y -i examples/data/videos/WolfgangLanger_Pexels.mp4 -q:v 3 "$frames/%05d.jpg"
-    : >"$frames/complete"
-  fi
-  "$programs/recognise" "$frames" --model "$face/model.safetensors" --crop "$crop" --frames 24 --step 12 \
-    >"$work/recognised.part"
-  mv "$work/recognised.part" "$work/recognised.csv"
-fi
-awk -F, 'NR == 1 { for (i = 5; i <= NF; ++i) { name[i] = $i; sub(/^probability_/, "", name[i]) } next }
-  { best = 5; for (i = 6; i <= NF; ++i) if ($i > $best) best = i
-    printf "%6.1f s  %-10s %3d %%  ", ($2 + $3) / 2 / 23.976, $4, 100 * $best
-    for (i = 0; i < 40 * $best; ++i) printf "#"
-    print "" }' "$work/recognised.csv"
-
-echo
-echo "==> 4. the report"
-"$programs/report_demo" --gesture "$gesture" --face "$face" --recognised "$work/recognised.csv" \
-  --film-frames "$frames" --crop "$crop" --frame-rate 23.976 --command "examples/demo.sh" --output "$work/report.html" \
-  >/dev/null
-echo "open $work/report.html in a browser"
+echo "the film with everything drawn on it: $film/seen.mp4"
+echo "pages to open in a browser:"
+find "$work" -name report.html | sort

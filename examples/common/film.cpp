@@ -256,9 +256,13 @@ class BodyReader {
     joints_ = io::read_openpose_folder(options.joints, {.layout = layout_}).joints.contiguous();
     if (options.joint_model.empty()) return;
     model_.emplace(load_gesture_model<Device>(options.joint_model));
-    if (model_->class_names != class_names)
-      throw FileError(options.joint_model, "__metadata__: class_names", join(model_->class_names),
-                      "those of the faces' model, " + join(class_names));
+    for (const std::string& name : class_names) {
+      const auto place = std::find(model_->class_names.begin(), model_->class_names.end(), name);
+      if (place == model_->class_names.end() || class_names.size() != model_->class_names.size())
+        throw FileError(options.joint_model, "__metadata__: class_names", join(model_->class_names),
+                        "those of the faces' model, in any order: " + join(class_names));
+      places_.push_back(static_cast<std::size_t>(place - model_->class_names.begin()));
+    }
   }
 
   bool recognises() const { return model_.has_value(); }
@@ -278,7 +282,10 @@ class BodyReader {
     for (std::size_t i = 2; i < numbers.size(); i += 3) anybody = anybody || numbers[i] > 0;
     if (!anybody) return {};
     const Tensor<float> map = gesture::represent(part, model_->options.representation);
-    return shown_in(model_->answer(map.view({1, map.size(0), map.size(1), map.size(2)})));
+    const Shown in_own_order = shown_in(model_->answer(map.view({1, map.size(0), map.size(1), map.size(2)})));
+    Shown out;
+    for (const std::size_t place : places_) out.probabilities.push_back(in_own_order.probabilities[place]);
+    return out;
   }
 
  private:
@@ -291,6 +298,7 @@ class BodyReader {
   gesture::JointLayout layout_ = gesture::JointLayout::body_25;
   Tensor<float> joints_;
   std::optional<GestureModel<Device>> model_;
+  std::vector<std::size_t> places_;  ///< of the faces' classes among the model's
 };
 
 // --- clips
@@ -738,7 +746,7 @@ class FilmRun {
     ++counts_.frames;
     if (found.faces.empty()) ++counts_.without_face;
     const auto followed = selector_.select(found.faces);
-    for (const face::TrackedFace& face : selector_.tracked()) {
+    for (const face::TrackedFace& face : selector_.faces()) {
       if (followed && face.id == followed->id) out.followed = out.faces.size();
       out.faces.push_back({face, face_.read(found.frame.image, face)});
     }

@@ -87,7 +87,7 @@ double sum_of(const io::CsvTable& table, Index row, Index first) {
 
 TEST_CASE("every program says what it does with --help, and what is wrong with its command line") {
   const TemporaryFolder folder;
-  for (const std::string program : {"train_gesture", "train_face", "train_fusion", "recognise", "report_demo"}) {
+  for (const std::string program : {"train_gesture", "train_face", "train_fusion", "recognise"}) {
     CAPTURE(program);
     const auto help = run(folder.path(), program, {"--help"});
     CHECK(help.code == 0);
@@ -110,7 +110,6 @@ TEST_CASE("programs with networks have the choice of a device, and an unknown on
     CHECK(contains(unknown.err, "--device: tpu not in {cpu,cuda}"));
     CHECK(unknown.out.empty());
   }
-  CHECK_FALSE(contains(run(folder.path(), "report_demo", {"--help"}).out, "--device"));
 }
 
 TEST_CASE("a program computes on the device that was asked for, or not at all") {

@@ -61,10 +61,10 @@ class FaceSelector {
   /// The face that the next frame is about, of those that were found in it; nothing if there is none, or if all are
   /// others than the one that is tracked.
   std::optional<TrackedFace> select(std::span<const Face> faces) {
-    const std::vector<TrackedFace> tracked = tracker_(faces);
+    faces_ = tracker_(faces);
     ++counts_.frames;
     if (faces.size() > 1) ++counts_.with_several;
-    const std::optional<TrackedFace> chosen = chosen_of(tracked);
+    const std::optional<TrackedFace> chosen = chosen_of(faces_);
     if (!chosen) ++counts_.without_face;
     return chosen;
   }
@@ -83,6 +83,9 @@ class FaceSelector {
     }
     return std::nullopt;
   }
+
+  /// All faces of the frame that was seen last, with their ids, in the order in which they were given.
+  const std::vector<TrackedFace>& faces() const { return faces_; }
 
   /// Since the selector was made.
   const FaceCounts& counts() const { return counts_; }
@@ -122,6 +125,7 @@ class FaceSelector {
 
   FaceSelectorOptions options_;
   FaceTracker tracker_;
+  std::vector<TrackedFace> faces_;
   std::optional<std::uint64_t> id_;
   FaceCounts counts_;
 };
