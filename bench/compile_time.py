@@ -28,9 +28,20 @@ BODY = ("mien::models::Accm<float> model(mien::models::AccmOptions{});",
 READ = ("mien::models::TwoStreamLstm<float> model{mien::models::TwoStreamLstmOptions{}};",
         "model(mien::Variable<float>(mien::Tensor<float>({1, 4, 512})),"
         " mien::Variable<float>(mien::Tensor<float>({1, 4, 7}))).e1.value()")
+IMAGE = "model(mien::Variable<float>(mien::Tensor<float>({1, 48, 48, 3}))).value()"
+JOINTS = ("mien::models::KeypointMlp<float> model(mien::models::KeypointMlpOptions{});",
+          "model(mien::Variable<float>(mien::Tensor<float>({1, 95, 3}))).value()")
 # A header of include/mien, and what is done with it.
-FILES = {"models/accm.hpp": BODY, "models/fusion.hpp": FUSE, "models/sistcm_resnet.hpp": FACE,
-         "models/two_stream_lstm.hpp": READ, "mien.hpp": FACE}
+FILES = {"models/accm.hpp": BODY,
+         "models/densenet.hpp": ("mien::models::DenseNet<float> model(mien::models::small_densenet(7));", IMAGE),
+         "models/fusion.hpp": FUSE,
+         "models/keypoint_mlp.hpp": JOINTS,
+         "models/resnet.hpp": ("mien::models::ResNet18<float> model(mien::models::small_resnet(7));", IMAGE),
+         "models/sistcm_resnet.hpp": FACE,
+         "models/two_stream_lstm.hpp": READ,
+         "models/vit.hpp": ("mien::models::VisionTransformer<float> model(mien::models::small_vit(7, 3));", IMAGE),
+         "mien.hpp": FACE}
+PARTS = {"models/stem.hpp", "models/valence_arousal.hpp"}  # of other models
 SOURCE = """#include <mien/{header}>
 
 int main() {{
@@ -59,7 +70,8 @@ def eigen_flags():
 def unlisted():
     """Models that were added, and not yet here."""
     folder = os.path.join(ROOT, "include", "mien", "models")
-    return [name for name in sorted(f"models/{file}" for file in os.listdir(folder)) if name not in FILES]
+    return [name for name in sorted(f"models/{file}" for file in os.listdir(folder))
+            if name not in FILES and name not in PARTS]
 
 
 def arguments():

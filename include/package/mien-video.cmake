@@ -1,7 +1,7 @@
 # The target mien::video. Asked for by MIEN_VIDEO=ON, so what is missing is an error, never a reason to go without.
-include("${CMAKE_CURRENT_LIST_DIR}/mien-ffmpeg.cmake")
-if(NOT mien_ffmpeg_missing STREQUAL "")
-  message(FATAL_ERROR "MIEN_VIDEO is ON, but this was not found: ${mien_ffmpeg_missing}. Without films other than folders "
+include("${CMAKE_CURRENT_LIST_DIR}/mien-video-needs.cmake")
+if(NOT mien_video_missing STREQUAL "")
+  message(FATAL_ERROR "MIEN_VIDEO is ON, but this was not found: ${mien_video_missing}. Without films other than folders "
     "of pictures and Y4M: -D MIEN_VIDEO=OFF.")
 endif()
 

@@ -53,7 +53,7 @@ inline void check_landmarks(const nlohmann::json& frame, const std::string& file
 
 }  // namespace detail
 
-/// AFEW-VA: one JSON file a scene, anywhere below `root` (as in `01/001/001.json`), with
+/// AFEW-VA: one JSON file a scene, anywhere below `root` (as in `01/001/001.json`). It has
 /// `frames.<id>.valence` and `.arousal` from -10 to 10, and the frames `<id>.png` beside it. A sample is one frame,
 /// named "001/00000", without a class (`no_label`); valence and arousal are divided by 10. Its subject is the scene's
 /// `actor`, or where the file tells none the scene.

@@ -121,7 +121,7 @@ inline void read_aff_wild2(const std::filesystem::path& annotations, const std::
 /// Aff-Wild2's valence and arousal: `annotations` is the folder VA_Estimation_Challenge, whose Train_Set and
 /// Validation_Set hold `<video>.txt` (a header `valence,arousal`, then a line a frame), and `crops` the folder of
 /// `<video>/00001.jpg`. A sample is one frame, named "<video>/00001"; it has no class (`no_label`). Its subject is the
-/// film, of which <video>_left and <video>_right are two faces, so that a film is never in two parts.
+/// film, of which `<video>_left` and `<video>_right` are two faces, so that a film is never in two parts.
 ///
 /// Frames of -5 are left out (`skipped.ignored`), and so are frames without a crop (`skipped.missing`: where no face
 /// was found, numbers are skipped) and crops behind the last line (`skipped.unlabelled`).

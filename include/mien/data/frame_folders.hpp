@@ -201,9 +201,9 @@ inline FrameSequences image_folder(const std::filesystem::path& root, const Fold
   });
 }
 
-/// CK+'s manner of naming: `root/<class>/<subject>_<sequence>_<frame>.<extension>`, as in "S005_001_00000011.png".
-/// Pictures of one subject and sequence are a video, named "<class>/<subject>_<sequence>", in the order of frame
-/// numbers; the subject is known. Everything else as in `frame_sequences`.
+/// CK+'s manner of naming. A file is `root/<class>/<subject>_<sequence>_<frame>.<extension>`, as in
+/// "S005_001_00000011.png". Pictures of one subject and sequence are a video, named "<class>/<subject>_<sequence>", in
+/// the order of frame numbers; the subject is known. Everything else as in `frame_sequences`.
 /// Throws FileError besides for a name of another form and for a frame number that comes twice.
 inline FrameSequences subject_sequences(const std::filesystem::path& root, const FolderOptions& options = {}) {
   return detail::read_classes(root, options, [&](const auto& folder, Index label, FrameSequences& out) {
@@ -230,9 +230,9 @@ inline FrameSequences subject_sequences(const std::filesystem::path& root, const
   });
 }
 
-/// Videos that are files: `root/<class>/<video>.<extension>`. Samples are named "<class>/<video>", name their `video`
-/// and have no frames. Everything else as in `frame_sequences`; unless others are named, files with the extensions
-/// .mp4, .avi, .mov, .mkv, .webm and .mpg count.
+/// Videos that are files. They are `root/<class>/<video>.<extension>`; samples are named "<class>/<video>", name their
+/// `video` and have no frames. Everything else as in `frame_sequences`; unless others are named, files with the
+/// extensions .mp4, .avi, .mov, .mkv, .webm and .mpg count.
 inline FrameSequences video_files(const std::filesystem::path& root, FolderOptions options = {}) {
   if (options.extensions == FolderOptions{}.extensions)
     options.extensions = {".mp4", ".avi", ".mov", ".mkv", ".webm", ".mpg"};

@@ -1,5 +1,9 @@
 // What somebody who uses the library writes. Built in several ways by the tests of this folder.
+#ifdef CLIENT_HAS_THE_SINGLE_HEADER
+#include <mien_single.hpp>
+#else
 #include <mien/mien.hpp>
+#endif
 
 #include <cstdio>
 #include <string>

@@ -1,0 +1,28 @@
+# What mien::io needs. Both the build tree and the installed package look for it here, each on the machine where it is used:
+# no path of one machine is written into a file. What is not found lands in mien_io_missing.
+if(NOT TARGET ZLIB::ZLIB)
+  find_package(ZLIB QUIET)
+endif()
+if(NOT TARGET nlohmann_json::nlohmann_json)
+  find_package(nlohmann_json 3.10 QUIET CONFIG)
+endif()
+# stb brings no CMake package of its own.
+if(NOT TARGET mien::stb)
+  find_path(MIEN_STB_INCLUDE_DIR NAMES stb_image.h PATH_SUFFIXES stb)
+  mark_as_advanced(MIEN_STB_INCLUDE_DIR)
+  if(MIEN_STB_INCLUDE_DIR)
+    add_library(mien::stb INTERFACE IMPORTED GLOBAL)
+    target_include_directories(mien::stb INTERFACE "${MIEN_STB_INCLUDE_DIR}")
+  endif()
+endif()
+
+set(mien_io_missing "")
+if(NOT TARGET ZLIB::ZLIB)
+  list(APPEND mien_io_missing "zlib (Debian: zlib1g-dev)")
+endif()
+if(NOT TARGET nlohmann_json::nlohmann_json)
+  list(APPEND mien_io_missing "nlohmann_json (Debian: nlohmann-json3-dev)")
+endif()
+if(NOT TARGET mien::stb)
+  list(APPEND mien_io_missing "stb_image.h (Debian: libstb-dev)")
+endif()
