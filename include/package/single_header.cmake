@@ -112,7 +112,11 @@ function(expanded path result)
       if(included MATCHES "/backend/cuda/")
         message(FATAL_ERROR "${path} includes ${included} outside of #if defined(MIEN_WITH_CUDA)")
       endif()
+      set(own_part "${part}")
       if(path STREQUAL "mien/mien.hpp")
+        set_property(GLOBAL PROPERTY part "${condition}")
+      elseif(condition STREQUAL "MIEN_WITH_VIDEO" AND included MATCHES "/video/ffmpeg")
+        # For that part alone wherever it is included.
         set_property(GLOBAL PROPERTY part "${condition}")
       elseif(condition AND NOT condition STREQUAL part AND NOT included MATCHES "\\.inc$")
         message(FATAL_ERROR "${path} includes ${included} under a condition, ${condition}; in a single header others "
@@ -120,6 +124,9 @@ function(expanded path result)
       endif()
       expanded("${included}" inside)
       string(APPEND done "${inside}")
+      if(NOT path STREQUAL "mien/mien.hpp")
+        set_property(GLOBAL PROPERTY part "${own_part}")
+      endif()
     endif()
   endwhile()
   string(APPEND done "${text}")
@@ -142,7 +149,8 @@ file(WRITE "${OUTPUT}" "#pragma once
 
 // mien ${version} as one header, made from the headers under include/mien by include/package/single_header.cmake.
 // It needs a C++20 compiler, Eigen 3.4 and -pthread. With -D MIEN_WITH_IO it reads files too, and needs nlohmann-json,
-// stb_image and -lz besides. Tensors on GPUs need the headers as they were, and mien::cuda.
+// stb_image and -lz besides; with -D MIEN_WITH_VIDEO it reads films too, by FFmpeg's libraries. Tensors on GPUs need the
+// headers as they were, and mien::cuda.
 //
 ${licence}
 
