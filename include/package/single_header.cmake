@@ -2,7 +2,8 @@
 #   cmake -D OUTPUT=<file> -P include/package/single_header.cmake
 #
 # The order is that of mien/mien.hpp and of what each header includes. A header with #pragma once is put where it is
-# included first; a file without one (kernels for each instruction set, undefine_stb.hpp) wherever it is included.
+# included first; if that is under a condition, MIEN_WITH_..., it has a guard and is put again where it is included without.
+# A file that has no #pragma once (kernels for each instruction set, undefine_stb.hpp) is put wherever it is included.
 # #include <...> stays where it is: some of them stand inside a namespace or a condition.
 cmake_minimum_required(VERSION 3.25)
 
@@ -11,24 +12,42 @@ if(NOT OUTPUT)
 endif()
 get_filename_component(root "${CMAKE_CURRENT_LIST_DIR}/../.." ABSOLUTE)
 
-# The part of mien.hpp that is being put, by the macro that asks for it; empty for what everybody gets.
-set_property(GLOBAL PROPERTY part "")
+# The conditions that hold where something is being put, MIEN_WITH_...
+set_property(GLOBAL PROPERTY conditions "")
 # The file that stands for MIEN_KERNELS.
 set_property(GLOBAL PROPERTY kernels "")
 
-# Keeps `open`, the conditions that a text is under, up to date when `text` follows.
-function(follow_conditions text open)
-  string(REGEX MATCHALL "(^|\n)#[ ]*(if|ifdef|ifndef|endif)[^\n]*" lines "${text}")
-  set(conditions ${${open}})
+# Keeps a list of the conditions that hold up to date when `text` follows; those that are no plain #if of a macro
+# have a question mark.
+function(follow_conditions text variable)
+  string(REGEX MATCHALL "(^|\n)#[ ]*(if|el|endif)[^\n]*" lines "${text}")
+  set(now ${${variable}})
   foreach(line IN LISTS lines)
     if(line MATCHES "#[ ]*endif")
-      list(POP_BACK conditions)
+      list(POP_BACK now)
+    elseif(line MATCHES "#[ ]*if(def +| +defined *\\(? *)([A-Za-z0-9_]+)\\)?$")
+      list(APPEND now "${CMAKE_MATCH_2}")
     else()
-      string(REGEX REPLACE "^\n?#[ ]*[a-z]+ *(defined)?[ (]*([A-Za-z0-9_]*).*" "\\2" name "${line}")
-      list(APPEND conditions "${name}")
+      if(line MATCHES "#[ ]*el")
+        list(POP_BACK now)
+      endif()
+      list(APPEND now "?")
     endif()
   endforeach()
-  set(${open} "${conditions}" PARENT_SCOPE)
+  set(${variable} "${now}" PARENT_SCOPE)
+endfunction()
+
+# Whether a header is there wherever `conditions` hold: it was put where no others do.
+function(is_put path conditions result)
+  set(${result} FALSE PARENT_SCOPE)
+  get_property(places GLOBAL PROPERTY "places_of_${path}")
+  foreach(place IN LISTS places)
+    string(REPLACE "&" ";" needed "${place}")
+    list(REMOVE_ITEM needed always ${conditions})
+    if(needed STREQUAL "")
+      set(${result} TRUE PARENT_SCOPE)
+    endif()
+  endforeach()
 endfunction()
 
 # There is no GPU here, as kernels are files of their own, and a library: takes out what is for MIEN_WITH_CUDA alone.
@@ -57,30 +76,36 @@ endfunction()
 # What to put where `path` is included.
 function(expanded path result)
   file(READ "${root}/include/${path}" text)
-  get_property(part GLOBAL PROPERTY part)
+  get_property(inherited GLOBAL PROPERTY conditions)
 
+  set(guard "")
   string(REGEX REPLACE "(^|\n)#pragma once\n+" "\\1" unguarded "${text}")
   if(NOT unguarded STREQUAL text)
-    get_property(is_there GLOBAL PROPERTY "part_of_${path}" SET)
-    if(is_there)
-      get_property(part_there GLOBAL PROPERTY "part_of_${path}")
+    is_put("${path}" "${inherited}" there)
+    if(there)
       set(${result} "" PARENT_SCOPE)
-      if(part_there AND NOT part_there STREQUAL part)
-        set(${result} "#ifndef ${part_there}\n#error \"${part} needs ${part_there} too\"\n#endif\n" PARENT_SCOPE)
-      endif()
       return()
     endif()
-    set_property(GLOBAL PROPERTY "part_of_${path}" "${part}")
+    get_property(is_put_elsewhere GLOBAL PROPERTY "places_of_${path}" SET)
+    list(JOIN inherited "&" place)
+    set_property(GLOBAL APPEND PROPERTY "places_of_${path}" "always&${place}")
     set(text "${unguarded}")
+    if(inherited OR is_put_elsewhere)
+      string(MAKE_C_IDENTIFIER "${path}" guard)
+      string(TOUPPER "MIEN_SINGLE_HEADER_${guard}" guard)
+    endif()
   endif()
 
   without_cuda("${path}" text)
 
   set(done "")
-  if(NOT path MATCHES "\\.inc$")
-    set(done "// ---- ${path}\n\n")
+  if(guard)
+    set(done "#ifndef ${guard}\n#define ${guard}\n")
   endif()
-  set(conditions "")
+  if(NOT path MATCHES "\\.inc$")
+    string(APPEND done "// ---- ${path}\n\n")
+  endif()
+  set(open "")
   set(directive "(^|\n)#(include \"mien/[^\n]*|include MIEN_KERNELS|define MIEN_KERNELS [^\n]*|undef MIEN_KERNELS)\n")
   while(text MATCHES "${directive}")
     set(found "${CMAKE_MATCH_0}")
@@ -95,11 +120,7 @@ function(expanded path result)
       string(APPEND before "\n")
     endif()
     string(APPEND done "${before}")
-    follow_conditions("${before}" conditions)
-    set(condition "")
-    if(conditions)
-      list(GET conditions -1 condition)
-    endif()
+    follow_conditions("${before}" open)
 
     if(line MATCHES "^define MIEN_KERNELS \"(.*)\"")
       set_property(GLOBAL PROPERTY kernels "${CMAKE_MATCH_1}")
@@ -112,26 +133,25 @@ function(expanded path result)
       if(included MATCHES "/backend/cuda/")
         message(FATAL_ERROR "${path} includes ${included} outside of #if defined(MIEN_WITH_CUDA)")
       endif()
-      set(own_part "${part}")
-      if(path STREQUAL "mien/mien.hpp")
-        set_property(GLOBAL PROPERTY part "${condition}")
-      elseif(condition STREQUAL "MIEN_WITH_VIDEO" AND included MATCHES "/video/ffmpeg")
-        # For that part alone wherever it is included.
-        set_property(GLOBAL PROPERTY part "${condition}")
-      elseif(condition AND NOT condition STREQUAL part AND NOT included MATCHES "\\.inc$")
-        message(FATAL_ERROR "${path} includes ${included} under a condition, ${condition}; in a single header others "
-          "that include it too would miss it")
+      set(here ${inherited} ${open})
+      set(others ${open})
+      list(FILTER others EXCLUDE REGEX "^MIEN_WITH_")
+      if(others AND NOT included MATCHES "\\.inc$")
+        message(FATAL_ERROR "${path} includes ${included} under a condition that is no plain #if of a MIEN_WITH_...")
       endif()
+      list(REMOVE_DUPLICATES here)
+      set_property(GLOBAL PROPERTY conditions "${here}")
       expanded("${included}" inside)
+      set_property(GLOBAL PROPERTY conditions "${inherited}")
       string(APPEND done "${inside}")
-      if(NOT path STREQUAL "mien/mien.hpp")
-        set_property(GLOBAL PROPERTY part "${own_part}")
-      endif()
     endif()
   endwhile()
   string(APPEND done "${text}")
   if(NOT done MATCHES "\n$")
     string(APPEND done "\n")
+  endif()
+  if(guard)
+    string(APPEND done "#endif\n")
   endif()
   set(${result} "${done}" PARENT_SCOPE)
 endfunction()
@@ -149,8 +169,7 @@ file(WRITE "${OUTPUT}" "#pragma once
 
 // mien ${version} as one header, made from the headers under include/mien by include/package/single_header.cmake.
 // It needs a C++20 compiler, Eigen 3.4 and -pthread. With -D MIEN_WITH_IO it reads files too, and needs nlohmann-json,
-// stb_image and -lz besides; with -D MIEN_WITH_VIDEO it reads films too, by FFmpeg's libraries. Tensors on GPUs need the
-// headers as they were, and mien::cuda.
+// stb_image and -lz besides. Tensors on GPUs need the headers as they were, and mien::cuda.
 //
 ${licence}
 
