@@ -240,6 +240,7 @@
 #include "mien/train/trainer.hpp"
 #include "mien/video/frame_reader.hpp"
 #include "mien/video/frame_writer.hpp"
+#include "mien/video/overlay.hpp"
 #include "mien/video/picture_folder.hpp"
 #include "mien/video/raw_frames.hpp"
 #include "mien/video/read_ahead.hpp"

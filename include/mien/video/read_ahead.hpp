@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <stop_token>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -26,10 +27,14 @@ namespace mien::video {
 /// frame that is being decoded, but for no pipe and no camera.
 class ReadAhead final : public FrameReader {
  public:
-  /// Throws ValueError: no film, no frame ahead.
+  /// Throws ValueError: no film, no frame ahead; Error if the system refuses a thread.
   explicit ReadAhead(std::unique_ptr<FrameReader> film, Index frames_ahead = 4)
       : film_(std::move(film)), spare_(static_cast<std::size_t>(checked(film_.get(), frames_ahead))) {
-    thread_ = std::jthread([this](const std::stop_token& stop) { read_all(stop); });
+    try {
+      thread_ = std::jthread([this](const std::stop_token& stop) { read_all(stop); });
+    } catch (const std::system_error& error) {
+      throw Error(detail::text("ReadAhead: the system gave no thread: ", error.what()));
+    }
   }
 
   ~ReadAhead() override {
