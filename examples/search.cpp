@@ -42,6 +42,24 @@ namespace fs = std::filesystem;
 using Words = std::vector<std::string>;
 using Clock = std::chrono::steady_clock;
 
+/// As a shell reads it.
+std::string quoted(const Words& words) {
+  std::string out;
+  for (const std::string& word : words) {
+    const bool plain = !word.empty() && word.find_first_not_of(
+                                            "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                            "0123456789-_=+.,:/@%") == std::string::npos;
+    std::string shown = word;
+    if (!plain) {
+      for (std::size_t i = shown.find('\''); i != std::string::npos; i = shown.find('\'', i + 4))
+        shown.replace(i, 1, "'\\''");
+      shown = "'" + shown + "'";
+    }
+    out += (out.empty() ? "" : " ") + shown;
+  }
+  return out;
+}
+
 struct Options {
   fs::path space;
   std::string method = "bayes";
@@ -57,13 +75,12 @@ struct Options {
   Words command = {};  ///< behind `--`
 
   search::Goal goal() const {
-    return minimise || metric.ends_with("_loss") ? search::Goal::minimise : search::Goal::maximise;
+    const bool is_error = metric.ends_with("_loss") || metric.ends_with("_mse");
+    return minimise || is_error ? search::Goal::minimise : search::Goal::maximise;
   }
 
   /// What a search has to have in common with the one that it resumes.
   search::Journal::Settings settings(std::uint64_t seed) const {
-    std::string line;
-    for (const std::string& word : command) line += (line.empty() ? "" : " ") + word;
     return {{"method", method},
             {"metric", metric},
             {"goal", goal() == search::Goal::minimise ? "minimise" : "maximise"},
@@ -71,7 +88,7 @@ struct Options {
             {"levels", std::to_string(levels)},
             {"initial", std::to_string(initial)},
             {"stop", stop == "none" ? stop : text(stop, " after ", stop_trials, " trials, ", stop_steps, " steps")},
-            {"program", line}};
+            {"program", quoted(command)}};
   }
 };
 
@@ -85,7 +102,7 @@ void add_options(CLI::App& app, Options& options) {
       ->check(CLI::PositiveNumber);
   app.add_option("--jobs", options.jobs, "trials at the same time")->check(CLI::Range(1, 1024));
   app.add_option("--metric", options.metric, "the column of history.csv whose best epoch is a trial's value");
-  app.add_flag("--minimise", options.minimise, "less is better, as it is for every metric that ends in _loss");
+  app.add_flag("--minimise", options.minimise, "less is better, as it is for every metric that ends in _loss or _mse");
   app.add_option("--levels", options.levels, "of a grid, where the space does not say how many")
       ->check(CLI::PositiveNumber);
   app.add_option("--initial", options.initial,
@@ -152,32 +169,24 @@ Words command_of(const Words& command, const search::Point& point) {
   return out;
 }
 
-/// As a shell reads it.
-std::string quoted(const Words& words) {
-  std::string out;
-  for (const std::string& word : words) {
-    const bool plain = !word.empty() && word.find_first_not_of(
-                                            "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                            "0123456789-_=+.,:/@%") == std::string::npos;
-    std::string shown = word;
-    if (!plain) {
-      for (std::size_t i = shown.find('\''); i != std::string::npos; i = shown.find('\'', i + 4))
-        shown.replace(i, 1, "'\\''");
-      shown = "'" + shown + "'";
-    }
-    out += (out.empty() ? "" : " ") + shown;
-  }
-  return out;
+/// Whether somebody may be writing what is read.
+enum class Writer { at_work, done };
+
+/// A history.csv. Of one that is being written the last line counts once it has its end: half a number is another one.
+train::History read_history(const std::string& path, Writer writer) {
+  std::string csv = io::read_text(path);
+  if (writer == Writer::at_work) csv.resize(csv.rfind('\n') + 1);
+  return train::History::from_csv(csv, path);
 }
 
 /// The metric in every history.csv of a work folder, one after the other as they were written: by seed, then by fold.
-std::vector<std::vector<double>> read_values(const fs::path& folder, const std::string& metric) {
+std::vector<std::vector<double>> read_values(const fs::path& folder, const std::string& metric, Writer writer) {
   std::vector<std::string> files;
   for (const auto& entry : fs::recursive_directory_iterator(folder))
     if (entry.path().filename() == "history.csv") files.push_back(entry.path().string());
   std::sort(files.begin(), files.end(), data::natural_less);
   std::vector<std::vector<double>> out;
-  for (const std::string& file : files) out.push_back(train::History::load(file).column(metric));
+  for (const std::string& file : files) out.push_back(read_history(file, writer).column(metric));
   return out;
 }
 
@@ -265,7 +274,7 @@ class Search {
       if (running_.empty()) return;
       std::this_thread::sleep_for(std::chrono::milliseconds(50));
       if (examples::stop_requested()) {
-        for (const Running& trial : running_) trial.child->end(SIGTERM, patience);
+        end_all();
         throw examples::Interrupted{};
       }
       std::erase_if(running_, [this](Running& trial) { return is_over(trial); });
@@ -277,6 +286,14 @@ class Search {
 
  private:
   static constexpr std::chrono::seconds patience{10};
+
+  /// All trials at work, in the time that one is given.
+  void end_all() const {
+    const auto latest = Clock::now() + patience;
+    for (const Running& trial : running_) trial.child->signal(SIGTERM);
+    for (const Running& trial : running_)
+      trial.child->wait(std::chrono::duration_cast<std::chrono::milliseconds>(latest - Clock::now()));
+  }
 
   /// A trial of the search that is resumed.
   void repeat(const search::Trial& trial) {
@@ -291,6 +308,7 @@ class Search {
 
   /// Tells strategy and stopping rule of a trial that is over.
   void settle(const search::Trial& trial) {
+    used_up_ = false;
     if (trial.state == search::TrialState::finished) stopping_.finished(trial.number);
     if (trial.value) {
       strategy_->tell(trial.point, *trial.value);
@@ -308,9 +326,10 @@ class Search {
       start(number);
       return true;
     }
-    if (static_cast<Index>(trials().size()) >= options_.trials) return false;
+    if (static_cast<Index>(trials().size()) >= options_.trials || used_up_) return false;
     const auto point = strategy_->ask();
     if (!point) {
+      used_up_ = true;
       if (running_.empty()) std::cerr << "there are no more points to try\n";
       return false;
     }
@@ -324,6 +343,9 @@ class Search {
     const auto& point = trial_of(number).point;
     std::cerr << "trial " << number << " of " << options_.trials << ": " << point.to_string() << "\n";
     const fs::path folder = folder_ / text("trial_", number);
+    if (fs::exists(folder) && !fs::is_empty(folder) && !fs::exists(folder / "log.txt"))
+      throw Error(
+          text("`", folder.string(), "` is in the way: without a log.txt it is no earlier trial's, and is kept"));
     fs::remove_all(folder);
     fs::create_directories(folder);
     Words words = command_of(options_.command, point);
@@ -337,7 +359,7 @@ class Search {
   bool is_over(Running& trial) {
     // Asked first, so that whatever an ended program wrote is seen.
     const auto ending = trial.child->poll();
-    const bool stop = take_steps(trial);
+    const bool stop = take_steps(trial, ending && ending->success() ? Writer::done : Writer::at_work);
     if (stop) {
       trial.child->end(SIGTERM, patience);
     } else if (!ending) {
@@ -357,9 +379,9 @@ class Search {
 
   /// Whether the trial is to be stopped; its histories then end with the step that says so. What it did since counts
   /// for nothing, even if it came to its end: else values would depend on how soon somebody looked.
-  bool take_steps(Running& trial) {
+  bool take_steps(Running& trial, Writer writer) {
     try {
-      trial.histories = read_values(trial.folder, options_.metric);
+      trial.histories = read_values(trial.folder, options_.metric, writer);
     } catch (const std::exception&) {
       // It may be half written, or folders may come and go; if it stays so, the end of the trial tells.
       return false;
@@ -386,7 +408,8 @@ class Search {
     double value = 0;
     try {
       if (!stopped) check_validation(trial.folder / "result.json");
-      value = best_value(stopped ? trial.histories : read_values(trial.folder, options_.metric), options_.goal());
+      value = best_value(stopped ? trial.histories : read_values(trial.folder, options_.metric, Writer::done),
+                         options_.goal());
     } catch (const std::exception& error) {
       journal_.fail_trial(trial.number, error.what(), trial.seconds());
       return;
@@ -424,6 +447,7 @@ class Search {
   search::Journal journal_;
   std::vector<Index> interrupted_;
   std::vector<Running> running_;
+  bool used_up_ = false;  ///< no point was left when the strategy was last asked, and it was told of nothing since
 };
 
 // --- what is told ---------------------------------------------------------------------------------------------------
@@ -503,6 +527,7 @@ int main(int count, char** arguments) {
     check_metric(options.metric);
     const search::Space space = search::read_space(options.space);
     check_command(options, space);
+    examples::require_program(options.command.front());
     if (common.dry_run) {
       describe(space, options, common.seed);
       return;

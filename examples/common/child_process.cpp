@@ -2,6 +2,8 @@
 
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
+#include <sstream>
 #include <system_error>
 #include <thread>
 
@@ -20,36 +22,54 @@ namespace {
 
 using mien::detail::text;
 
-/// What `posix_spawn` is told about files and groups, given back on every way out.
-class SpawnSettings {
+void check(int problem) {
+  if (problem != 0) throw std::system_error(problem, std::generic_category(), "posix_spawn");
+}
+
+/// What `posix_spawn` is told about files: no input, and all words into the log.
+class SpawnFiles {
  public:
-  explicit SpawnSettings(const std::filesystem::path& log) {
-    check(::posix_spawn_file_actions_init(&files_));
-    check(::posix_spawnattr_init(&attributes_));
-    check(::posix_spawn_file_actions_addopen(&files_, STDIN_FILENO, "/dev/null", O_RDONLY, 0));
-    check(::posix_spawn_file_actions_addopen(&files_, STDOUT_FILENO, log.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0666));
-    check(::posix_spawn_file_actions_adddup2(&files_, STDOUT_FILENO, STDERR_FILENO));
+  SpawnFiles() { check(::posix_spawn_file_actions_init(&actions_)); }
+  SpawnFiles(const SpawnFiles&) = delete;
+  SpawnFiles& operator=(const SpawnFiles&) = delete;
+  ~SpawnFiles() { ::posix_spawn_file_actions_destroy(&actions_); }
+
+  void write_to(const std::filesystem::path& log) {
+    check(::posix_spawn_file_actions_addopen(&actions_, STDIN_FILENO, "/dev/null", O_RDONLY, 0));
+    check(
+        ::posix_spawn_file_actions_addopen(&actions_, STDOUT_FILENO, log.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0666));
+    check(::posix_spawn_file_actions_adddup2(&actions_, STDOUT_FILENO, STDERR_FILENO));
+  }
+
+  const posix_spawn_file_actions_t* get() const { return &actions_; }
+
+ private:
+  posix_spawn_file_actions_t actions_{};
+};
+
+/// That the program gets a process group of its own.
+class SpawnAttributes {
+ public:
+  SpawnAttributes() { check(::posix_spawnattr_init(&attributes_)); }
+  SpawnAttributes(const SpawnAttributes&) = delete;
+  SpawnAttributes& operator=(const SpawnAttributes&) = delete;
+  ~SpawnAttributes() { ::posix_spawnattr_destroy(&attributes_); }
+
+  void make_group() {
     check(::posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETPGROUP));
     check(::posix_spawnattr_setpgroup(&attributes_, 0));
   }
-  SpawnSettings(const SpawnSettings&) = delete;
-  SpawnSettings& operator=(const SpawnSettings&) = delete;
-  ~SpawnSettings() {
-    ::posix_spawn_file_actions_destroy(&files_);
-    ::posix_spawnattr_destroy(&attributes_);
-  }
 
-  const posix_spawn_file_actions_t* files() const { return &files_; }
-  const posix_spawnattr_t* attributes() const { return &attributes_; }
+  const posix_spawnattr_t* get() const { return &attributes_; }
 
  private:
-  static void check(int problem) {
-    if (problem != 0) throw std::system_error(problem, std::generic_category(), "posix_spawn");
-  }
-
-  posix_spawn_file_actions_t files_{};
   posix_spawnattr_t attributes_{};
 };
+
+bool is_program(const std::filesystem::path& path) {
+  std::error_code unknown;
+  return std::filesystem::is_regular_file(path, unknown) && ::access(path.c_str(), X_OK) == 0;
+}
 
 }  // namespace
 
@@ -57,13 +77,26 @@ std::string Ending::to_string() const {
   return signal != 0 ? text("killed by signal ", signal) : text("exit code ", code);
 }
 
+void require_program(const std::string& program) {
+  const bool is_path = program.find('/') != std::string::npos;
+  const char* const folders = std::getenv("PATH");
+  std::stringstream places(is_path ? "" : folders != nullptr ? folders : "/bin:/usr/bin");
+  bool found = is_path && is_program(program);
+  // An empty place is the working folder.
+  for (std::string place; !found && std::getline(places, place, ':');)
+    found = is_program(std::filesystem::path(place.empty() ? "." : place) / program);
+  if (!found) throw Error(text("cannot start `", program, "`: there is no such program"));
+}
+
 ChildProcess::ChildProcess(const std::vector<std::string>& words, const std::filesystem::path& log) {
   std::vector<char*> arguments;
   for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
-  const SpawnSettings settings(log);
-  const int problem =
-      ::posix_spawnp(&id_, arguments.front(), settings.files(), settings.attributes(), arguments.data(), environ);
+  SpawnFiles files;
+  files.write_to(log);
+  SpawnAttributes attributes;
+  attributes.make_group();
+  const int problem = ::posix_spawnp(&id_, arguments.front(), files.get(), attributes.get(), arguments.data(), environ);
   if (problem != 0)
     throw Error(text("cannot start `", words.front(), "` with its words in `", log.string(),
                      "`: ", std::generic_category().message(problem)));
@@ -88,11 +121,14 @@ std::optional<Ending> ChildProcess::poll() {
   return ending_;
 }
 
-Ending ChildProcess::end(int signal, std::chrono::milliseconds patience) {
+void ChildProcess::signal(int number) {
+  if (!poll()) ::kill(-id_, number);
+}
+
+Ending ChildProcess::wait(std::chrono::milliseconds patience) {
   using Clock = std::chrono::steady_clock;
   const auto latest = Clock::now() + patience;
-  bool killed = signal == SIGKILL;
-  if (!poll()) ::kill(-id_, signal);
+  bool killed = false;
   while (!poll()) {
     if (!killed && Clock::now() >= latest) {
       ::kill(-id_, SIGKILL);
@@ -101,6 +137,11 @@ Ending ChildProcess::end(int signal, std::chrono::milliseconds patience) {
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
   return *ending_;
+}
+
+Ending ChildProcess::end(int number, std::chrono::milliseconds patience) {
+  signal(number);
+  return wait(patience);
 }
 
 }  // namespace mien::examples

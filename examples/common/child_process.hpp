@@ -22,6 +22,9 @@ struct Ending {
   std::string to_string() const;
 };
 
+/// Throws Error unless there is such a program to start, found as a shell finds it.
+void require_program(const std::string& program);
+
 /// A program that runs beside this one, in a process group of its own: Ctrl-C reaches it only through us. It reads
 /// nothing, and its words go to a file. If it is still running when this object goes, it is killed.
 class ChildProcess {
@@ -36,8 +39,14 @@ class ChildProcess {
   /// How it ended, if it has; does not wait.
   std::optional<Ending> poll();
 
-  /// Sends it a signal, gives it this time to end, and kills it after that.
-  Ending end(int signal, std::chrono::milliseconds patience);
+  /// Sends a signal to it and to what it started, unless it has ended.
+  void signal(int number);
+
+  /// Gives it this time to end, and kills it after that.
+  Ending wait(std::chrono::milliseconds patience);
+
+  /// Both.
+  Ending end(int number, std::chrono::milliseconds patience);
 
  private:
   pid_t id_ = -1;

@@ -1,5 +1,7 @@
 #include "program.hpp"
 
+#include "mien/io/csv.hpp"
+
 namespace mien::examples {
 
 bool stop_requested() { return detail::stop_signal != 0; }
@@ -15,12 +17,7 @@ std::vector<std::string> split_list(const std::string& list) {
   return parts;
 }
 
-std::string csv_field(const std::string& field) {
-  if (field.find_first_of(",\"\r\n") == std::string::npos) return field;
-  std::string out = "\"";
-  for (const char letter : field) out += letter == '"' ? std::string("\"\"") : std::string(1, letter);
-  return out + "\"";
-}
+std::string csv_field(const std::string& field) { return io::CsvWriter::quoted(field); }
 
 std::string percent(double share) {
   char out[32];

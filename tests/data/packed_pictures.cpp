@@ -2,6 +2,11 @@
 
 #include <doctest/doctest.h>
 
+#include <cmath>
+#include <string>
+#include <string_view>
+#include <vector>
+
 #include "data/layout_files.hpp"
 #include "io/message.hpp"
 #include "mien/data/face_clips.hpp"
@@ -46,6 +51,36 @@ std::vector<std::uint8_t> bytes_of(const std::filesystem::path& path) {
 
 void write_bytes(const std::filesystem::path& path, const std::vector<std::uint8_t>& bytes) {
   io::write_file(path, std::as_bytes(std::span(bytes)));
+}
+
+/// A packed file of one picture of no bytes, which is all frames of one sample.
+std::vector<std::uint8_t> packed_by_hand(const std::string& name, std::size_t frames) {
+  data::detail::ByteWriter index;
+  index.u64(0);
+  index.u64(1);
+  index.string(name);
+  for (const std::uint64_t number : {8, 0}) index.u64(number);
+  for (int i = 0; i < 3; ++i) index.u32(0);
+  index.u64(data::detail::content_hash({}));
+  index.u64(1);
+  index.string("sample");
+  index.u64(static_cast<std::uint64_t>(data::no_label));
+  for (int i = 0; i < 3; ++i) index.string("");
+  index.u64(frames);
+  for (std::size_t i = 0; i < frames; ++i) index.u64(0);
+  index.u64(0);
+  index.u8(0);
+  data::detail::ByteWriter file;
+  const auto magic = std::as_bytes(std::span(data::detail::packed_magic));
+  file.append(magic);
+  file.append(index.bytes());
+  file.u64(8);
+  file.u64(index.bytes().size());
+  file.u64(data::detail::content_hash(index.bytes()));
+  file.u64(8 + index.bytes().size() + 40);
+  file.append(magic);
+  const auto* const first = reinterpret_cast<const std::uint8_t*>(file.bytes().data());
+  return {first, first + file.bytes().size()};
 }
 
 /// Puts the right hash of the index back behind a change, so that what follows is looked at.
@@ -106,6 +141,24 @@ TEST_CASE("what is packed comes back: pictures, samples, and all that is known o
   CHECK_FALSE(data::is_packed(root / "nowhere"));
 }
 
+TEST_CASE("pictures of one name in several folders are numbered") {
+  const TemporaryFolder root;
+  FrameSequences set{.class_names = {"glad"}};
+  set.samples.push_back({.name = "a"});
+  for (const std::string folder : {"x", "y", "z"}) {
+    put_picture(root, folder + "/1.png", static_cast<std::uint8_t>(10 * folder[0] - 1100), 7, 5);
+    set.samples[0].frames.push_back(root / folder / "1.png");
+  }
+  data::write_packed(root / "set.pack", set);
+  const auto again = data::read_packed(root / "set.pack");
+  std::vector<std::string> names;
+  for (const auto& frame : again.samples[0].frames)
+    names.push_back(frame.lexically_relative(root / "set.pack").generic_string());
+  CHECK(names == std::vector<std::string>{"a/1.png", "a/2-1.png", "a/3-1.png"});
+  for (Index frame = 0; frame < 3; ++frame)
+    CHECK(data::read_frame(again.samples[0], frame).pixels == data::read_frame(set.samples[0], frame).pixels);
+}
+
 TEST_CASE("FaceClips makes the same batches of packed pictures, bit by bit") {
   const TemporaryFolder root;
   FrameSequences set = example(root);
@@ -161,21 +214,44 @@ TEST_CASE("a packed file that is cut or changed anywhere is refused, and nothing
     CHECK_THROWS_AS(open_all(), FileError);
   }
   // The index says things that its hash agrees with: lengths and places are still never believed.
-  std::size_t refused = 0;
-  const std::size_t index_end = whole.size() - 40;
-  for (std::size_t at = 8; at < index_end; ++at)
-    for (const int value : {0x00, 0x7f, 0xff}) {
-      auto bytes = whole;
-      bytes[at] = static_cast<std::uint8_t>(value);
-      mend_hash(bytes);
-      write_bytes(root / "bad.pack", bytes);
-      try {
-        open_all();
-      } catch (const Error&) {
-        ++refused;
-      }
+  const auto is_refused = [&](std::size_t at, int value) {
+    auto bytes = whole;
+    bytes[at] = static_cast<std::uint8_t>(value);
+    mend_hash(bytes);
+    write_bytes(root / "bad.pack", bytes);
+    try {
+      open_all();
+    } catch (const Error&) {
+      return true;
     }
-  CHECK(refused > 100);
+    return false;
+  };
+  for (std::size_t at = 8; at < whole.size() - 40; ++at)
+    for (const int value : {0x00, 0x7f, 0xff}) is_refused(at, value);
+  // The highest bytes of the first picture's numbers: of its name's length, its place, its bytes, its channels.
+  const std::string_view text(reinterpret_cast<const char*>(whole.data()), whole.size());
+  const std::string picture = "glad/a/1.png";
+  const std::size_t name = text.find(picture);
+  REQUIRE(name != text.npos);
+  const std::size_t behind = name + picture.size();
+  CHECK_FALSE(is_refused(name - 1, 0));
+  for (const std::size_t at : {name - 1, behind + 7, behind + 15, behind + 27}) {
+    CAPTURE(at - name);
+    CHECK(is_refused(at, 0x7f));
+    CHECK(is_refused(at, 0xff));
+  }
+}
+
+TEST_CASE("a small packed file cannot ask for much memory") {
+  const TemporaryFolder root;
+  const auto message = [&](const std::string& name, std::size_t frames) {
+    write_bytes(root / "made.pack", packed_by_hand(name, frames));
+    return message_of<FileError>([&] { static_cast<void>(data::read_packed(root / "made.pack")); });
+  };
+  CHECK(message("a", 3) == "nothing thrown");
+  CHECK(message(std::string(1024, 'a'), 3) == "nothing thrown");
+  CHECK(contains(message(std::string(1025, 'a'), 3), "a picture's name of 1025 bytes, expected at most 1024"));
+  CHECK(contains(message(std::string(1024, 'a'), 100'000), "frames whose paths take more memory"));
 }
 
 TEST_CASE("what makes no packed file is told") {
@@ -186,6 +262,20 @@ TEST_CASE("what makes no packed file is told") {
   set = example(root);
   set.samples[0].label = 2;
   CHECK_THROWS_AS(data::write_packed(root / "set.pack", set), ValueError);
+  const auto refusal = [&] { return message_of<ValueError>([&] { data::write_packed(root / "set.pack", set); }); };
+  for (const double vote : {3.0, -0.5, double{NAN}}) {
+    set = example(root);
+    set.samples[0].votes[1] = vote;
+    CHECK(contains(refusal(), "`glad/a` has a vote of "));
+  }
+  for (const double number : {double{NAN}, double{INFINITY}}) {
+    set = example(root);
+    set.samples[2].affect->arousal = number;
+    CHECK(contains(refusal(), "`7` has valence -0.5 and arousal "));
+  }
+  set = example(root);
+  set.samples[1].name = std::string(1020, 'n');
+  CHECK(contains(refusal(), "a picture's name of 1031 bytes, of at most 1024"));
   set = example(root);
   set.samples[0].frames[1] = root / "gone.png";
   CHECK(contains(message_of<FileError>([&] { data::write_packed(root / "set.pack", set); }), "gone.png"));

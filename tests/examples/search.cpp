@@ -23,7 +23,8 @@ namespace {
 using namespace mien;
 
 /// Its accuracy is best at x = 0.3 and grows over four epochs. It says what an option is that it does not know; a
-/// trial `trial_<n>` waits in its second epoch where there is a file `hang_<n>` beside its folder.
+/// trial `trial_<n>` waits in its second epoch where there is a file `hang_<n>` beside its folder. When it is to end
+/// there, it first waits for another trial that is to end, where there is a file `end_together`.
 constexpr const char* trainer = R"sh(#!/bin/sh
 x=0; scale=1; crash=
 while [ $# -gt 0 ]; do
@@ -36,13 +37,23 @@ while [ $# -gt 0 ]; do
     *) echo "unknown option $1" >&2; exit 2 ;;
   esac
 done
+end() {
+  touch "$work/ending"
+  tries=0
+  while [ -e "$work/../end_together" ] && [ $tries -lt 80 ]; do
+    if [ $(ls "$work"/../*/ending | wc -l) = 2 ]; then echo "not alone"; break; fi
+    sleep 0.1; tries=$((tries + 1))
+  done
+  exit 1
+}
+trap end TERM
 echo $$ > "$work/id"
 if [ -n "$crash" ]; then echo "no data for $x" >&2; exit 3; fi
 echo "x is $x"
-rows="epoch,validation_accuracy,validation_loss,test_accuracy"
+rows="epoch,validation_accuracy,validation_loss,validation_mse,test_accuracy"
 for epoch in 1 2 3 4; do
   rows="$rows
-$(awk "BEGIN { d = $x - 0.3; print $epoch \",\" (1 - d * d) * $scale * $epoch / 4 \",\" d * d + 1 / $epoch \",0\" }")"
+$(awk "BEGIN { d = $x - 0.3; print $epoch \",\" (1 - d * d) * $scale * $epoch / 4 \",\" d * d + 1 / $epoch \",\" d * d \",0\" }")"
   echo "$rows" > "$work/history.new"
   mv "$work/history.new" "$work/history.csv"
   if [ $epoch = 2 ] && [ -e "$work/../hang${work##*trial}" ]; then sleep 60; fi
@@ -102,6 +113,7 @@ void wait_for_hanging(const fs::path& trial) {
   wait_for(trial / "history.csv");
   for (int i = 0; i < 3000 && !contains(io::read_text(trial / "history.csv"), "\n2,"); ++i)
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  REQUIRE(contains(io::read_text(trial / "history.csv"), "\n2,"));
 }
 
 bool is_running(const fs::path& trial) { return ::kill(std::stoi(io::read_text(trial / "id")), 0) == 0; }
@@ -148,6 +160,44 @@ TEST_CASE("losses are minimised, and --json is one object with what was found") 
   CHECK(json["importance"]["x"].get<double>() > 0.9);
 }
 
+TEST_CASE("squared errors are minimised as losses are") {
+  const Folder folder;
+  const auto outcome = folder.search({"--method", "random", "--trials", "3", "--metric", "validation_mse", "--json"});
+  CAPTURE(outcome.err);
+  REQUIRE(outcome.code == 0);
+  const auto json = nlohmann::json::parse(outcome.out);
+  CHECK(json["goal"] == "minimise");
+  for (const auto& trial : json["trials"]) CHECK(json["best"]["value"] <= trial["value"]);
+}
+
+TEST_CASE("half a row is no value while a program is at work, and the last row needs no end when it is done") {
+  const Folder folder;
+  io::write_file(folder / "train.sh", R"sh(#!/bin/sh
+while [ $# -gt 0 ]; do if [ "$1" = --work-dir ]; then work=$2; fi; shift; done
+printf 'epoch,validation_accuracy\n1,0.5\n2,0.' > "$work/history.csv"
+tries=0
+while ! grep -q '"step":1' "$work/../journal.jsonl" && [ $tries -lt 200 ]; do sleep 0.1; tries=$((tries + 1)); done
+sleep 0.3
+printf '7\n3,0.9' >> "$work/history.csv"
+)sh");
+  const auto outcome = folder.search({"--trials", "1"});
+  CAPTURE(outcome.err);
+  CHECK(outcome.code == 0);
+  CHECK(by_trial(folder.trials(), "steps") == Words{"3"});
+  CHECK(by_trial(folder.trials(), "validation_accuracy") == Words{"0.9"});
+  CHECK(contains(io::read_text(folder.work() / "journal.jsonl"), R"({"step":2,"trial":1,"value":0.7})"));
+}
+
+TEST_CASE("a folder that no search made is kept") {
+  const Folder folder;
+  fs::create_directories(folder.work() / "trial_1");
+  io::write_file(folder.work() / "trial_1" / "thesis.txt", "years of work");
+  const auto outcome = folder.search({"--trials", "1"});
+  CHECK(outcome.code == 1);
+  CHECK(contains(outcome.err, "trial_1` is in the way"));
+  CHECK(io::read_text(folder.work() / "trial_1" / "thesis.txt") == "years of work");
+}
+
 TEST_CASE("test samples choose nothing, and what trials cannot have is wrong usage") {
   const Folder folder;
   const auto refused = [&](const Outcome& outcome, const std::string& reason) {
@@ -175,6 +225,9 @@ TEST_CASE("a program that is not there, and one that always fails, end the searc
   const auto missing = run(folder.path(), "search", words);
   CHECK(missing.code == 1);
   CHECK(contains(missing.err, "cannot start `/no/such/program`"));
+  words.back() = "no-such-program";
+  CHECK(contains(run(folder.path(), "search", words).err, "cannot start `no-such-program`"));
+  CHECK_FALSE(fs::exists(folder.work() / "journal.jsonl"));
   fs::remove_all(folder.work());
   const auto failing = folder.search({}, {"--unknown"});
   CHECK(failing.code == 1);
@@ -255,6 +308,25 @@ TEST_CASE("Ctrl-C ends the trial and exits with 130, and what is resumed is what
   const auto other = folder.search(again);
   CHECK(other.code == 1);
   CHECK(contains(other.err, "`x`: real from -1 to 1; in the other space `x`: real from -1 to 2"));
+}
+
+TEST_CASE("Ctrl-C asks all trials to end before it waits for any") {
+  const Folder folder;
+  for (const char* const name : {"hang_1", "hang_2", "end_together"}) io::write_file(folder.work() / name, "");
+  const Process process(folder.path(), "search", folder.arguments({"--trials", "2", "--jobs", "2"}));
+  for (const char* const trial : {"trial_1", "trial_2"}) wait_for_hanging(folder.work() / trial);
+  process.signal(SIGINT);
+  CHECK(process.wait() == 130);
+  for (const char* const trial : {"trial_1", "trial_2"})
+    CHECK(contains(io::read_text(folder.work() / trial / "log.txt"), "not alone"));
+}
+
+TEST_CASE("a search is resumed with the same words alone, however they look when put together") {
+  const Folder folder;
+  CHECK(folder.search({"--trials", "1"}, {"--scale", "2 --crash"}).code == 0);
+  const auto other = folder.search({"--trials", "1", "--resume"}, {"--scale", "2", "--crash"});
+  CHECK(other.code == 1);
+  CHECK(contains(other.err, "--scale '2 --crash'`, and is"));
 }
 
 TEST_CASE("a search that was killed is resumed once its last training is over") {

@@ -7,6 +7,7 @@
 
 #include <doctest/doctest.h>
 
+#include <cmath>
 #include <string>
 #include <utility>
 #include <vector>
@@ -89,9 +90,67 @@ TEST_CASE("what has no form in ONNX is named") {
                    return Outputs{{"y", y}};
                  }),
                  "something else for another batch"));
+  CHECK(contains(refusal([](const Inputs&) { return Outputs{}; }), "needs an output"));
+  CHECK(contains(refusal([](const Inputs& x) { return Outputs{{"", relu(x[0])}}; }), "need names"));
+  CHECK(contains(refusal([](const Inputs& x) { return Outputs{{"x", relu(x[0])}}; }), "two are named `x`"));
   model.train();
   CHECK(contains(refusal([](const Inputs& x) { return Outputs{{"y", relu(x[0])}}; }), "training"));
   CHECK(!std::filesystem::exists(folder / "m.onnx"));
+}
+
+TEST_CASE("what depends on the inputs without being traced is never written as one example's") {
+  const TemporaryFolder folder;
+  Free model;
+  const auto refusal = [&](const Tensor<float>& example, const auto& run) {
+    const std::string message = message_of<ValueError>([&] {
+      io::save_onnx(model, folder / "m.onnx", {{"x", example}}, run);
+    });
+    CHECK(!std::filesystem::exists(folder / "m.onnx"));
+    return message;
+  };
+  const Tensor<float> random = testing::random<float>({2, 3}, 1);
+  CHECK(contains(refusal(random,
+                         [](const Inputs& x) {
+                           return Outputs{{"y", scale(x[0], 1.0F / static_cast<float>(x[0].size(0)))}};
+                         }),
+                 "the factor of scale depends on the inputs"));
+  CHECK(contains(refusal(random,
+                         [](const Inputs& x) {
+                           return Outputs{{"y", scale(x[0], x[0].value()(0, 1))}};
+                         }),
+                 "the factor of scale depends on the inputs"));
+  CHECK(contains(refusal(random,
+                         [](const Inputs& x) {
+                           const auto a = relu(x[0]);
+                           const auto b = tanh(x[0]);
+                           return x[0].size(0) == 2 ? Outputs{{"a", a}, {"b", b}} : Outputs{{"a", b}, {"b", a}};
+                         }),
+                 "for another batch: it has other outputs"));
+  // One that a usual way of making another example would have left as it is, and one of a single number.
+  for (const Index width : {1, 3, 5, 7})
+    for (const float number : {0.25F, 0.375F, 0.75F}) {
+      CAPTURE(width);
+      CHECK(contains(refusal(Tensor<float>({2, width}, number),
+                             [](const Inputs& x) {
+                               return Outputs{{"y", relu(Variable<float>(x[0].value().slice(1, 0, 1).clone()))}};
+                             }),
+                     "depends on the inputs, but nothing said how it was made"));
+    }
+}
+
+TEST_CASE("a weight that is not a number is one all the same, and extents of one name are equal") {
+  const TemporaryFolder folder;
+  Free model;
+  model.norm.running_mean(1) = NAN;
+  io::save_onnx(model, folder / "m.onnx", {{"x", testing::random<float>({2, 3}, 1)}}, [&](const Inputs& x) {
+    const Variable<float> y = model.norm(x[0]);
+    return Outputs{{"y", y}, {"flat", reshape(y, {-1})}};
+  });
+  const std::string file = io::read_text(folder / "m.onnx");
+  CHECK(contains(file, "norm.running_mean"));
+  CHECK(contains(file, "flat_extent"));
+  CHECK(contains(file, "batch"));
+  CHECK_FALSE(contains(file, "y_extent"));
 }
 
 TEST_CASE("an unused operation without a form does no harm, and a file is the same every time") {

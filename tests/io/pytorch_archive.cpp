@@ -170,6 +170,20 @@ TEST_CASE("tensors outside their storage, and storages that are not what they sa
   CHECK(contains(refusal(protocol + tensor(integer(2) + integer(2), far + integer(1)) + "."), "beyond its storage"));
 }
 
+TEST_CASE("tensors whose metadata change their numbers are refused") {
+  const auto with_metadata = [](const std::string& metadata) {
+    std::string pickle = tensor(integer(2), integer(1));
+    pickle.insert(pickle.size() - 2, metadata);
+    return refusal(protocol + pickle + ".");
+  };
+  CHECK(with_metadata("}") == "nothing thrown");
+  CHECK(with_metadata("N") == "nothing thrown");
+  CHECK(contains(with_metadata("}" + word("neg") + "\x88s"),
+                 "a tensor with metadata (a negative or conjugate view), expected plain numbers: save "
+                 "tensor.resolve_neg()"));
+  CHECK(contains(with_metadata("]"), "found a list, expected a tensor's metadata"));
+}
+
 TEST_CASE("little that asks for much is refused") {
   // One element seen 2^31 times in each of three axes, and 2^31 times in one.
   const std::string zero = integer(0);
@@ -184,6 +198,13 @@ TEST_CASE("little that asks for much is refused") {
   CHECK(contains(refusal(protocol + std::string(100'000, ']') + std::string(99'999, 'a') + "."),
                  "more containers in each other"));
   CHECK(contains(refusal(protocol + std::string(5'000'000, ')') + "."), "more values"));
+  // One long tuple as extents and strides of many tensors: five bytes each.
+  std::string shared = protocol + name("torch._utils", "_rebuild_tensor_v2") + "q\x01((" + word("storage") +
+                       name("torch", "FloatStorage") + word("0") + word("cpu") + integer(6) + "tQK\0("s;
+  for (int i = 0; i < 1000; ++i) shared += "K\x01";
+  shared += "tq\x02h\x02tq\x03](";
+  for (int i = 0; i < 1000; ++i) shared += "h\x01h\x03R";
+  CHECK(contains(refusal(shared + "e."), "a tuple of 1000 numbers, expected at most 8, one an axis"));
   // A long text under many names.
   std::string repeated = protocol + "](" + word(std::string(1'000'000, 'x')) + "q\x01";
   for (int i = 0; i < 200; ++i) repeated += "h\x01";
@@ -231,6 +252,45 @@ TEST_CASE("archives that lie about offsets and sizes are refused") {
   CHECK(contains(with(directory + 16, 0, 4), "does not match its checksum"));
   CHECK(contains(with(second + 28, 0xffff, 2), "an entry that leaves the directory"));
   CHECK(contains(with(end + 4, 1, 2), "one of several volumes"));
+}
+
+TEST_CASE("sizes and places in 64 bits are read, and are not believed either") {
+  const std::string pickle = protocol + tensor(integer(6), integer(1)) + ".";
+  const std::string good =
+      stored_zip({{"a/data.pkl", pickle}, {"a/data/0", std::string(24, 'x')}}, testing::ZipNumbers::wide);
+  CHECK(parse(good).shape("tensor") == Shape{6});
+  const std::size_t end = good.find("PK\6\6");
+  const std::size_t locator = good.find("PK\6\7");
+  const std::size_t second = good.find("PK\1\2", good.find("PK\1\2") + 1);
+  const std::size_t wide_size = second + 46 + std::string("a/data/0").size() + 4;
+  const auto with = [&](std::size_t at, std::uint64_t number) {
+    std::string changed = good;
+    changed.replace(at, 8, little_endian(number, 8));
+    return message_of<FileError>([&] { parse(changed); });
+  };
+  const std::uint64_t most = ~std::uint64_t{0};
+  CHECK(contains(with(locator + 8, most), "an end record at 18446744073709551615"));
+  CHECK(contains(with(end + 48, most - 3), "a directory of"));
+  CHECK(contains(with(end + 32, most), "18446744073709551615 records"));
+  CHECK(contains(with(wide_size, most), "24 stored bytes, expected 18446744073709551615, its size"));
+  CHECK(contains(with(wide_size + 8, most), "content that lies before the directory"));
+  CHECK(contains(with(wide_size + 16, most - 7), "a header at byte"));
+}
+
+TEST_CASE("a deflated record that unpacks to another size than it says is refused") {
+  const std::string good = io::read_text(folder + "deflated.pth");
+  const std::size_t entry = good.find("PK\1\2");
+  std::uint64_t size = 0;
+  for (std::size_t i = 4; i-- > 0;) size = size << 8 | static_cast<unsigned char>(good[entry + 24 + i]);
+  const auto with = [&](std::uint64_t other) {
+    std::string changed = good;
+    changed.replace(entry + 24, 4, little_endian(other, 4));
+    return message_of<FileError>([&] { parse(changed); });
+  };
+  CHECK(with(size) == "nothing thrown");
+  CHECK(contains(with(size - 1), "damaged data, expected " + std::to_string(size - 1) + " bytes when unpacked"));
+  CHECK(contains(with(size + 1), "damaged data, expected " + std::to_string(size + 1) + " bytes when unpacked"));
+  CHECK(contains(with(0xfffffff0), "data.pkl`: found 4294967280 bytes when unpacked, expected at most"));
 }
 
 TEST_CASE("no cut and no changed byte does anything but throw FileError") {

@@ -7,6 +7,7 @@
 
 #include <unistd.h>
 
+#include "io/message.hpp"
 #include "io/temporary_folder.hpp"
 #include "mien/io/file.hpp"
 #include "mien/search/journal.hpp"
@@ -29,18 +30,6 @@ Space some_space() {
 
 const Point first({{"rate", 0.000316228}, {"width", Index{4}}, {"optimiser", std::string("adamw")}});
 const Point second({{"rate", 0.1}, {"width", Index{9}}, {"optimiser", std::string("sgd")}, {"nesterov", true}});
-
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
-template <class Failure, class Action>
-std::string message_of(const Action& action) {
-  try {
-    action();
-  } catch (const Failure& error) {
-    return error.what();
-  }
-  return "nothing was thrown";
-}
 
 std::string space_refusal(const std::string& json) {
   return message_of<Error>([&] { search::space_from_json(io::parse_json(json, "space.json"), "space.json"); });
@@ -86,7 +75,7 @@ TEST_CASE("a space's file is read as it is meant, and written so that it is read
 TEST_CASE("a file that is no space is refused with the parameter and the key") {
   CHECK(contains(space_refusal("[]"), "space.json"));
   CHECK(contains(space_refusal(R"({"parameters": {}})"), "`parameters`"));
-  CHECK(contains(space_refusal(R"({"parameters": []})"), "no parameters"));
+  CHECK(contains(space_refusal(R"({"parameters": []})"), "space.json: found Space: no parameters"));
   CHECK(contains(space_refusal(R"({"parameters": [1]})"), "parameter 1"));
   CHECK(contains(space_refusal(R"({"parameters": [{"type": "real"}]})"), "no `name`"));
   CHECK(contains(space_refusal(R"({"parameters": [{"name": "x", "type": "float"}]})"), "parameter 1 `x`: found type"));
@@ -183,8 +172,38 @@ TEST_CASE("another space and other settings are refused, and the difference is n
                    Journal(path, some_space(), {{"metric", "validation_loss"}, {"seed", "2"}}, true);
                  }),
                  "seed was `1`, and is `2`"));
+  CHECK(contains(message_of<ValueError>([&] {
+                   Journal(path, some_space(), {{"metric", "validation_loss"}}, true);
+                 }),
+                 "seed was `1`, and is not known"));
+  CHECK(contains(message_of<ValueError>([&] {
+                   Journal(path, some_space(), {{"metric", "validation_loss"}, {"seed", "1"}, {"stop", "none"}}, true);
+                 }),
+                 "stop was not known, and is `none`"));
   CHECK(contains(message_of<FileError>([&] { Journal(path, some_space(), settings, false); }), "resume"));
   CHECK(Journal(path, some_space(), settings, true).trials().size() == 4);
+}
+
+TEST_CASE("choices that read alike are another space") {
+  const TemporaryFolder folder;
+  const auto path = folder / "journal.jsonl";
+  { const Journal journal(path, Space({search::choice("c", {"1, 2", "3"})}), settings, false); }
+  CHECK(contains(message_of<ValueError>([&] {
+                   Journal(path, Space({search::choice("c", {"1", "2", "3"})}), settings, true);
+                 }),
+                 "another space"));
+}
+
+TEST_CASE("a point that is not of the space begins no trial") {
+  const TemporaryFolder folder;
+  const auto path = folder / "journal.jsonl";
+  {
+    Journal journal(path, some_space(), settings, false);
+    CHECK_THROWS_AS(journal.begin(Point({{"rate", 7.0}})), ValueError);
+    CHECK(journal.trials().empty());
+    CHECK(journal.begin(first) == 1);
+  }
+  CHECK(Journal(path, some_space(), settings, true).trials().size() == 1);
 }
 
 TEST_CASE("two searches at once in one folder are refused") {
@@ -209,6 +228,12 @@ TEST_CASE("a damaged journal is refused with the line") {
   std::string other = head;
   other.replace(other.find("0.1"), 3, "0.2");
   CHECK(contains(refusal(other), "damaged"));
+  other = head;
+  other.replace(other.find("\"adamw\""), 7, "\"sgd\"");
+  CHECK(contains(refusal(other), path.string() + ": line 1: found Space: parameter `optimiser`"));
+  other = head;
+  other.replace(other.find("\"choice\""), 8, "\"word\"");
+  CHECK(contains(refusal(other), path.string() + ": line 1: parameter 3 `optimiser`: found type `word`"));
   const std::string begin = R"({"trial":1,"state":"running","point":{"rate":0.1,"width":4,"optimiser":"adamw"}})";
   CHECK(contains(refusal(head + "no JSON\n" + begin + "\n"), "line 2"));
   for (const std::string line :

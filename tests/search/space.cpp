@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "io/message.hpp"
 #include "mien/core/random.hpp"
 #include "mien/search/space.hpp"
 
@@ -25,16 +26,9 @@ Space mixed_space() {
                 search::real("decay", -1, 2).only_where("nesterov", {"true"})});
 }
 
-std::string refusal(std::vector<search::Parameter> parameters) {
-  try {
-    const Space space(std::move(parameters));
-  } catch (const ValueError& error) {
-    return error.what();
-  }
-  return "";
+std::string refusal(const std::vector<search::Parameter>& parameters) {
+  return message_of<ValueError>([&] { const Space space(parameters); });
 }
-
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 }  // namespace
 
@@ -92,16 +86,24 @@ TEST_CASE("a parameter holds only where its condition says, and conditions may h
   CHECK_THROWS_AS(static_cast<void>(without.at("decay")), ValueError);
 }
 
-TEST_CASE("real numbers have six digits, and stay within ends of more") {
-  const Space space({search::real("x", 0.12345678, 0.12345679), search::real("y", 1e-5, 1, Scale::logarithmic)});
-  for (const double coordinate : {0.0, 0.3, 1.0}) {
-    const auto point = space.point_at(std::vector{coordinate, coordinate});
-    const double x = std::get<double>(point.at("x"));
-    CHECK(x >= 0.12345678);
-    CHECK(x <= 0.12345679);
-    CHECK(to_text(point.at("y")).size() <= 11);
-  }
-  CHECK(to_text(space.point_at(std::vector{0.0, 0.3}).at("y")) == "0.000316228");
+TEST_CASE("real numbers have six digits, and as many more as a narrow range needs") {
+  const Space space({search::real("x", 0.12345678, 0.12345679), search::real("y", 1e-5, 1, Scale::logarithmic),
+                     search::real("z", 0.999999, 0.9999999)});
+  const auto number = [&](const char* name, double place) {
+    return std::get<double>(space.point_at(std::vector{place, place, place}).at(name));
+  };
+  CHECK(number("x", 0) == 0.12345678);
+  CHECK(number("x", 1) == 0.12345679);
+  CHECK(number("x", 0.3) == doctest::Approx(0.123456783).epsilon(1e-12));
+  CHECK(number("z", 0.3) == doctest::Approx(0.99999927).epsilon(1e-12));
+  for (const char* const name : {"x", "z"})
+    for (double place = 0; place < 0.99; place += 0.01) CHECK(number(name, place) < number(name, place + 0.01));
+  CHECK(to_text(number("y", 0.3)) == "0.000316228");
+  // Next to each other, there are the ends alone.
+  const double above = std::nextafter(1.5, 2);
+  const Space neighbours({search::real("x", 1.5, above)});
+  CHECK(std::get<double>(neighbours.point_at(std::vector{0.2}).at("x")) == 1.5);
+  CHECK(std::get<double>(neighbours.point_at(std::vector{0.8}).at("x")) == above);
 }
 
 TEST_CASE("a space that makes no sense is refused with the name of the parameter and the reason") {
@@ -124,7 +126,7 @@ TEST_CASE("a space that makes no sense is refused with the name of the parameter
   CHECK(contains(refusal({search::real("y", 0, 1), search::real("x", 0, 1).only_where("y", {"a"})}), "`y`"));
   CHECK(contains(refusal({search::choice("y", {"a"}), search::real("x", 0, 1).only_where("y", {"b"})}), "`b`"));
   CHECK(contains(refusal({search::choice("y", {"a"}), search::real("x", 0, 1).only_where("y", {})}), "no values"));
-  CHECK(refusal({search::choice("y", {"a"}), search::real("x", 0, 1).only_where("y", {"a"})}).empty());
+  CHECK(refusal({search::choice("y", {"a"}), search::real("x", 0, 1).only_where("y", {"a"})}) == "nothing thrown");
 }
 
 TEST_CASE("points and places that are not of the space are refused") {
@@ -151,9 +153,12 @@ TEST_CASE("two spaces' difference is told by the first parameter that differs") 
   CHECK(contains(space.difference(Space(parameters)), "`width`: integer from 3 to 17; in the other space `width`"));
   parameters = space.parameters();
   parameters[4] = parameters[4].only_where("optimiser", {"adam"});
-  CHECK(contains(space.difference(Space(parameters)), "where `optimiser` is sgd"));
+  CHECK(contains(space.difference(Space(parameters)), "where `optimiser` is \"sgd\""));
   parameters = space.parameters();
   parameters.pop_back();
   CHECK(contains(space.difference(Space(parameters)), "in the other space nothing"));
   CHECK(contains(Space(parameters).difference(space), "is nothing"));
+  const Space two({search::choice("c", {"1, 2", "3"})});
+  CHECK(contains(two.difference(Space({search::choice("c", {"1", "2", "3"})})),
+                 R"(`c`: choice of "1, 2" or "3"; in the other space `c`: choice of "1", "2" or "3")"));
 }

@@ -87,6 +87,16 @@ TEST_CASE("a grid has the levels that a parameter names, the middle for one, and
   CHECK(seen[4] == "optimiser sgd, momentum 0.9, x 0.5");
 }
 
+TEST_CASE("a grid of as many levels as there are integers has each of them") {
+  for (const Scale scale : {Scale::linear, Scale::logarithmic}) {
+    GridSearch grid(Space({integer("n", 1, 3, scale), integer("m", -2, 4).with_levels(9)}));
+    std::set<std::string> seen;
+    while (const auto point = grid.ask()) seen.insert(point->to_string());
+    CHECK(seen.size() == 21);
+    CHECK(seen.contains("n 2, m -1"));
+  }
+}
+
 TEST_CASE("a grid goes on behind the points that it is told to resume") {
   const Space space({integer("n", 1, 3), boolean("b")});
   GridSearch whole(space);
@@ -101,7 +111,12 @@ TEST_CASE("a grid goes on behind the points that it is told to resume") {
 
 TEST_CASE("grids that are empty or endless are refused") {
   CHECK_THROWS_AS(GridSearch(plane(), {.levels = 0}), ValueError);
-  CHECK_THROWS_AS(GridSearch(plane(), {.levels = 2000}), ValueError);
+  CHECK_THROWS_AS(GridSearch(plane(), {.levels = 1001}), ValueError);
+  CHECK(GridSearch(plane(), {.levels = 1000}).combinations() == 1'000'000);
+  // Counted before anything is made: this would be 8 GB.
+  std::vector<Parameter> many;
+  for (int i = 0; i < 1000; ++i) many.push_back(real("x" + std::to_string(i), 0, 1).with_levels(1'000'000));
+  CHECK_THROWS_AS(GridSearch(Space(many)), ValueError);
 }
 
 TEST_CASE("chance is the same for the same seed, another for another, and proposes nothing twice") {
@@ -167,6 +182,20 @@ TEST_CASE("Bayesian search finds Branin's minimum to 2 % in 30 evaluations, wher
   }
   CHECK(median(bayesian) < 1.02 * minimum);
   CHECK(median(random) > 1.5 * minimum);
+}
+
+TEST_CASE("an absurd value does not end Bayesian search") {
+  for (const double absurd : {-1e200, 1e200, 1.7e308}) {
+    BayesianSearch strategy(plane(), {.seed = 1, .goal = Goal::minimise, .initial = 4});
+    for (int i = 0; i < 12; ++i) {
+      const auto point = *strategy.ask();
+      strategy.tell(point, i == 2 ? absurd : branin(point));
+    }
+    // So does no value where most are the same.
+    BayesianSearch flat(plane(), {.seed = 1, .initial = 4});
+    for (int i = 0; i < 8; ++i) flat.tell(*flat.ask(), i == 5 ? absurd : 1);
+    CHECK(flat.ask().has_value());
+  }
 }
 
 TEST_CASE("choices, integers and conditions are searched too, upwards") {

@@ -21,6 +21,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -44,6 +45,7 @@ namespace detail {
 
 inline constexpr std::string_view packed_magic = "MIENPAK1";
 inline constexpr std::size_t packed_tail = 40;
+inline constexpr std::size_t max_packed_name_bytes = 1024;
 
 /// A picture's place in a packed file.
 struct PackedPicture {
@@ -73,9 +75,7 @@ class PackWriter {
   }
 
   void add(const FrameSequence& sample, Index classes) {
-    if (!sample.votes.empty() && static_cast<Index>(sample.votes.size()) != classes)
-      throw ValueError(
-          text("write_packed: `", sample.name, "` has ", sample.votes.size(), " votes for ", classes, " classes"));
+    check(sample, classes);
     samples_.string(sample.name);
     samples_.u64(static_cast<std::uint64_t>(sample.label));
     samples_.string(sample.subject);
@@ -122,6 +122,19 @@ class PackWriter {
   }
 
  private:
+  /// What `read_packed` would refuse.
+  static void check(const FrameSequence& sample, Index classes) {
+    const auto fail = [&](const auto&... problem) {
+      throw ValueError(text("write_packed: `", sample.name, "` has ", problem...));
+    };
+    if (!sample.votes.empty() && static_cast<Index>(sample.votes.size()) != classes)
+      fail(sample.votes.size(), " votes for ", classes, " classes");
+    for (const double vote : sample.votes)
+      if (!(vote >= 0 && vote <= 1)) fail("a vote of ", vote, ", which is no share from 0 to 1");
+    if (sample.affect && !(std::isfinite(sample.affect->valence) && std::isfinite(sample.affect->arousal)))
+      fail("valence ", sample.affect->valence, " and arousal ", sample.affect->arousal, ", which are not both finite");
+  }
+
   /// The number of a frame's picture, which is written the first time it is met.
   std::uint64_t picture(const FrameSequence& sample, const std::filesystem::path& frame) {
     const auto [known, is_new] = numbers_.try_emplace({sample.pictures.get(), frame.string()}, pictures_.size());
@@ -153,9 +166,13 @@ class PackWriter {
   /// The sample's name, with the file's if there are several frames, and a number if that is taken.
   std::string name_of(const FrameSequence& sample, const std::filesystem::path& frame) {
     const std::string file = frame.filename().string();
-    std::string name =
+    const std::string wanted =
         sample.frames.size() == 1 && sample.name.ends_with(file) ? sample.name : sample.name + "/" + file;
-    for (Index next = 2; !names_.emplace(name, true).second; ++next) name = text(sample.name, "/", next, "-", file);
+    std::string name = wanted;
+    while (!names_.insert(name).second) name = text(sample.name, "/", ++repeats_[wanted] + 1, "-", file);
+    if (name.size() > max_packed_name_bytes)
+      throw ValueError(text("write_packed: a picture's name of ", name.size(), " bytes, of at most ",
+                            max_packed_name_bytes, ": `", name.substr(0, 200), "...`"));
     return name;
   }
 
@@ -176,7 +193,8 @@ class PackWriter {
   std::uint64_t written_ = 0;
   std::vector<PackedPicture> pictures_;
   std::map<std::pair<const PictureSource*, std::string>, std::uint64_t> numbers_;
-  std::unordered_map<std::string, bool> names_;
+  std::unordered_set<std::string> names_;
+  std::unordered_map<std::string, Index> repeats_;  ///< how often a name that was taken was wanted
   ByteWriter samples_;
   std::uint64_t count_ = 0;
 };
@@ -242,6 +260,7 @@ class PackedPictures : public PictureSource {
     } catch (const ValueError& error) {
       fail("the index", error.what(), "every class once");
     }
+    path_bytes_left_ = (std::uint64_t{64} << 20) + 16 * static_cast<std::uint64_t>(file_.bytes().size());
     std::vector<std::filesystem::path> names;
     for (std::size_t left = reader.count(44); left > 0; --left) {
       pictures_.push_back(read_picture_entry(reader, place));
@@ -255,6 +274,9 @@ class PackedPictures : public PictureSource {
 
   static detail::PackedPicture read_picture_entry(detail::ByteReader& reader, std::uint64_t end) {
     detail::PackedPicture out{.name = reader.string()};
+    if (out.name.size() > detail::max_packed_name_bytes)
+      reader.fail(detail::text("a picture's name of ", out.name.size(), " bytes"),
+                  detail::text("at most ", detail::max_packed_name_bytes));
     out.place = reader.u64();
     out.bytes = reader.u64();
     out.width = static_cast<Index>(reader.u32());
@@ -275,7 +297,7 @@ class PackedPictures : public PictureSource {
     return out;
   }
 
-  FrameSequence read_sample(detail::ByteReader& reader, const std::vector<std::filesystem::path>& names) const {
+  FrameSequence read_sample(detail::ByteReader& reader, const std::vector<std::filesystem::path>& names) {
     FrameSequence out{.name = reader.string()};
     out.label = static_cast<Index>(reader.u64());
     if (out.label < no_label || out.label >= samples_.classes())
@@ -287,6 +309,7 @@ class PackedPictures : public PictureSource {
       const std::uint64_t number = reader.u64();
       if (number >= names.size()) reader.fail(detail::text("picture ", number), detail::text("one of ", names.size()));
       out.frames.push_back(names[static_cast<std::size_t>(number)]);
+      spend_path_bytes(out.frames.back().native().size(), reader);
     }
     for (std::size_t left = reader.count(8); left > 0; --left) {
       out.votes.push_back(reader.number());
@@ -302,6 +325,13 @@ class PackedPictures : public PictureSource {
     return out;
   }
 
+  /// A frame takes eight bytes in the file, and its path a hundred times as many in memory.
+  void spend_path_bytes(std::size_t count, const detail::ByteReader& reader) {
+    if (count > path_bytes_left_)
+      reader.fail("frames whose paths take more memory", "at most 64 MiB and 16 times the file's size");
+    path_bytes_left_ -= count;
+  }
+
   [[noreturn]] void fail(std::string_view place, std::string_view found, std::string_view expected) const {
     throw FileError(path_.string(), place, found, expected);
   }
@@ -311,12 +341,14 @@ class PackedPictures : public PictureSource {
   std::span<const std::byte> index_;
   std::vector<detail::PackedPicture> pictures_;
   std::unordered_map<std::string, std::size_t> numbers_;
+  std::uint64_t path_bytes_left_ = 0;
   FrameSequences samples_;
 };
 
 /// Writes a data set with all its pictures, labels, votes, affect, subjects, splits and class names into one file, as a
 /// whole or not at all. Pictures of a table keep their pixels; a picture that several samples use is written once.
-/// Throws FileError for a picture that cannot be read, ValueError for votes that don't fit the classes.
+/// Throws FileError for a picture that cannot be read, ValueError for votes that don't fit the classes or are no
+/// shares, valence or arousal that is not finite, and names of pictures that are longer than 1024 bytes.
 inline void write_packed(const std::filesystem::path& path, const FrameSequences& data,
                          const PackOptions& options = {}) {
   check_class_names(data.class_names);

@@ -53,14 +53,18 @@ namespace detail {
 /// Protobuf's own limit of a message.
 inline constexpr std::size_t max_onnx_bytes = std::size_t{2} << 30;
 
-/// Another example, of one sample more and of other numbers.
+/// Another example, of one sample more, and with another number in every place: what does not change with it does not
+/// depend on it.
 template <class T>
 Tensor<T> another_example(const Tensor<T>& example) {
   Tensor<T> out(example.shape().with(0, example.size(0) + 1));
   const Tensor<T> source = example.contiguous();
   const Index count = source.elements();
-  for (Index i = 0; i < out.elements(); ++i)
-    out.data()[i] = source.data()[(i * 7 + 3) % count] * static_cast<T>(0.75) + static_cast<T>(0.0625);
+  for (Index i = 0; i < out.elements(); ++i) {
+    const T number = source.data()[(i * 7 + 3) % count] * static_cast<T>(0.75) + static_cast<T>(0.0625) +
+                     static_cast<T>(0.03125) * static_cast<T>(i % 5);
+    out.data()[i] = number == source.data()[i % count] ? number + static_cast<T>(0.5) : number;
+  }
   return out;
 }
 
@@ -70,8 +74,9 @@ Tensor<T> another_example(const Tensor<T>& example) {
 /// for each input, in their order, to named outputs. It runs twice, with other numbers and another batch the second
 /// time, and has to do the same both times. Numbers are floats in the file, whatever T is.
 ///
-/// Throws ValueError for a network that is training, an example without a sample, and an operation that has no form in
-/// ONNX here, which is named; FileError if the file cannot be written.
+/// Throws ValueError for a network that is training, an example without a sample, no outputs, names that are empty or
+/// come twice, a network that does something else the second time, and an operation that has no form in ONNX here,
+/// which is named; FileError if the file cannot be written.
 template <class Module, class Run>
 void save_onnx(Module& module, const std::filesystem::path& path,
                const std::vector<OnnxInput<typename Module::Element>>& inputs, const Run& run,
@@ -82,7 +87,7 @@ void save_onnx(Module& module, const std::filesystem::path& path,
   const NoGradient not_recorded;
   std::array<detail::RecordedTrace, 2> traces;
   std::vector<std::size_t> input_values;
-  std::vector<std::pair<std::string, std::size_t>> outputs;
+  std::array<std::vector<std::pair<std::string, std::size_t>>, 2> outputs;
   for (std::size_t i = 0; i < traces.size(); ++i) {
     std::vector<Variable<T>> examples;
     input_values.clear();
@@ -92,16 +97,18 @@ void save_onnx(Module& module, const std::filesystem::path& path,
       examples.emplace_back(i == 0 ? example.clone() : detail::another_example(example));
       input_values.push_back(traces[i].number_of(examples.back().value()));
     }
-    outputs.clear();
     const trace::Listening listening(traces[i]);
-    for (const auto& [name, value] : run(examples)) outputs.emplace_back(name, traces[i].number_of(value.value()));
+    for (const auto& [name, value] : run(examples)) outputs[i].emplace_back(name, traces[i].number_of(value.value()));
   }
+  if (outputs[0].empty()) throw ValueError("io::save_onnx: a network needs an output");
+  if (outputs[0] != outputs[1])
+    throw ValueError("io::save_onnx: the network does something else for another batch: it has other outputs");
   std::map<const void*, std::string> names;
   for (const auto& parameter : module.named_parameters()) names[parameter.variable.value().data()] = parameter.name;
   for (const auto& buffer : module.named_buffers()) names[buffer.tensor.data()] = buffer.name;
   detail::OnnxTranslator translator(traces[0], traces[1], std::move(names));
   for (std::size_t i = 0; i < inputs.size(); ++i) translator.add_input(inputs[i].name, input_values[i]);
-  translator.translate(outputs);
+  translator.translate(outputs[0]);
   const std::string bytes = translator.serialize(options.graph_name, options.metadata);
   if (bytes.size() >= detail::max_onnx_bytes)
     throw ValueError(mien::detail::text("io::save_onnx: ", bytes.size(), " bytes are more than an ONNX file may have"));

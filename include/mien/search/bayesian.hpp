@@ -22,8 +22,7 @@ namespace mien::search {
 struct BayesianSearchOptions {
   std::uint64_t seed = 0;
   Goal goal = Goal::maximise;
-  /// Points of a Latin hypercube before the process is asked; 0: twice as many as
-  /// parameters, and two.
+  /// Points of a Latin hypercube before the process is asked; 0: twice as many as parameters, and two.
   Index initial = 0;
   Index candidates = 1000;  ///< by chance, for every point; the best of them are then refined
 };
@@ -77,23 +76,39 @@ class BayesianSearch : public Strategy {
                          [](const Try& one) { return one.state == TrialState::finished; });
   }
 
-  /// What is known, in values of which less is better.
-  GaussianProcess fitted() const {
-    const double sign = options_.goal == Goal::minimise ? 1 : -1;
-    double worst = -std::numeric_limits<double>::infinity();
-    double mean = 0;
+  static double median(std::vector<double> values) {
+    const auto middle = values.begin() + std::ssize(values) / 2;
+    std::nth_element(values.begin(), middle, values.end());
+    return *middle;
+  }
+
+  /// All values told, so that less is better: about their median, in units of how far they usually lie from it. One
+  /// absurd value would make the process's sums too large for numbers; beyond a million units none counts for more.
+  std::vector<double> standardised_values() const {
+    std::vector<double> values;
     for (const Try& one : tries())
-      if (one.state == TrialState::finished) {
-        worst = std::max(worst, sign * one.value);
-        mean += sign * one.value / static_cast<double>(told());
-      }
+      if (one.state == TrialState::finished) values.push_back(options_.goal == Goal::minimise ? one.value : -one.value);
+    const double middle = median(values);
+    std::vector<double> distances;
+    for (const double value : values) distances.push_back(std::abs(value - middle));
+    double unit = median(distances);
+    if (unit == 0) unit = std::max(std::abs(middle), 1.0);
+    for (double& value : values) value = std::clamp((value - middle) / unit, -1e6, 1e6);
+    return values;
+  }
+
+  /// What is known, in standardised values.
+  GaussianProcess fitted() const {
+    const std::vector<double> told_values = standardised_values();
+    const double worst = *std::max_element(told_values.begin(), told_values.end());
+    double mean = 0;
+    for (const double value : told_values) mean += value / static_cast<double>(told_values.size());
     GaussianProcess::Places places;
     std::vector<double> values;
+    auto next = told_values.begin();
     for (const Try& one : tries()) {
       places.push_back(one.place);
-      values.push_back(one.state == TrialState::finished ? sign * one.value
-                       : one.state == TrialState::failed ? worst
-                                                         : mean);
+      values.push_back(one.state == TrialState::finished ? *next++ : one.state == TrialState::failed ? worst : mean);
     }
     return GaussianProcess::fitted(std::move(places), std::move(values), {.unordered = space().unordered_axes()}, 4,
                                    options_.seed);

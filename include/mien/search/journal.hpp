@@ -71,7 +71,7 @@ class Journal {
   /// What the user should know of the file that was read.
   const std::vector<std::string>& notes() const { return notes_; }
 
-  /// A new trial; returns its number.
+  /// A new trial; returns its number. Throws ValueError for a point that is not of the space.
   Index begin(const Point& point) {
     const auto number = static_cast<Index>(trials_.size()) + 1;
     note({{"trial", number}, {"state", "running"}, {"point", to_json(point)}});
@@ -148,22 +148,32 @@ class Journal {
 
   void check_head(const Json& head) const {
     if (!head.is_object() || head.value("format", "") != "mien search 1") fail("line 1", "something else", "a search");
-    const std::string hash = hash_of(space_from_json(head.at("space")));
+    const std::string hash = hash_of(space_of(head));
     if (const auto stored = head.at("hash").get<std::string>(); stored != hash)
       fail("line 1", detail::text("hash ", stored), detail::text(hash, ", that of its space: the line is damaged"));
     static_cast<void>(head.at("settings").get<Settings>());
   }
 
+  Space space_of(const Json& head) const {
+    return space_from_json(head.at("space"), detail::text(path_.string(), ": line 1"));
+  }
+
   void check_same(const Json& head, const Settings& settings) const {
-    if (const auto difference = space_from_json(head.at("space")).difference(space_); !difference.empty())
+    if (const auto difference = space_of(head).difference(space_); !difference.empty())
       throw ValueError(detail::text(path_.string(), ": this search was of another space: ", difference));
     const auto old = head.at("settings").get<Settings>();
-    for (const auto& [name, value] : settings) {
-      const auto found = old.find(name);
-      const std::string there = found != old.end() ? found->second : "not known";
-      if (there != value)
-        throw ValueError(detail::text(path_.string(), ": this search had other settings: ", name, " was `", there,
-                                      "`, and is `", value, "`"));
+    Settings all = settings;
+    all.insert(old.begin(), old.end());
+    const auto text_in = [](const Settings& some, const std::string& name) {
+      const auto found = some.find(name);
+      return found != some.end() ? detail::text("`", found->second, "`") : std::string("not known");
+    };
+    for (const auto& [name, unused] : all) {
+      const std::string before = text_in(old, name);
+      const std::string now = text_in(settings, name);
+      if (before != now)
+        throw ValueError(detail::text(path_.string(), ": this search had other settings: ", name, " was ", before,
+                                      ", and is ", now));
     }
   }
 
@@ -180,8 +190,9 @@ class Journal {
     }
     const auto state = event.at("state").get<std::string>();
     if (state == "running") {
+      Trial begun{.number = number, .point = point_from_json(event.at("point"), space_)};
       if (number == static_cast<Index>(trials_.size()) + 1) trials_.push_back({.number = number});
-      running(number) = {.number = number, .point = point_from_json(event.at("point"), space_)};
+      running(number) = std::move(begun);
       return;
     }
     Trial& trial = running(number);

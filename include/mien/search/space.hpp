@@ -144,9 +144,9 @@ struct Parameter {
     return kind == Kind::boolean ? std::vector<std::string>{"false", "true"} : choices;
   }
 
-  /// The value at `place` of [0, 1]. Real numbers are rounded to six digits, so that a table shows all of them;
-  /// integers, words and bools have equal parts of the axis, integers on a logarithmic scale those of [k - 1/2, k +
-  /// 1/2].
+  /// The value at `place` of [0, 1]. Real numbers are rounded to six digits, so that a table shows all of them, and to
+  /// as many more as the ends of a narrow range have in common; integers, words and bools have equal parts of the axis,
+  /// integers on a logarithmic scale those of [k - 1/2, k + 1/2].
   Value value_at(double place) const {
     if (kind == Kind::real) return std::clamp(rounded(unscaled(place, low, high)), low, high);
     if (kind == Kind::integer && scale == Scale::logarithmic)
@@ -193,28 +193,32 @@ struct Parameter {
       out += detail::text(" from ", to_text(low), " to ", to_text(high),
                           scale == Scale::logarithmic ? ", logarithmic" : "");
     } else if (kind == Kind::choice) {
-      out += detail::text(" of ", joined(choices));
+      out += detail::text(" of ", quoted(choices));
     }
     if (levels > 0) out += detail::text(", ", levels, " levels");
     return out;
   }
 
-  /// ", where `optimiser` is sgd or adam"; empty if it always holds.
+  /// ", where `optimiser` is "sgd" or "adam""; empty if it always holds.
   std::string condition_text() const {
-    return condition.empty() ? "" : detail::text(", where `", condition, "` is ", joined(condition_values));
+    return condition.empty() ? "" : detail::text(", where `", condition, "` is ", quoted(condition_values));
   }
 
  private:
-  static std::string joined(const std::vector<std::string>& words) {
+  /// "adamw", "adam" or "sgd", each in its quotes: a word may hold commas.
+  static std::string quoted(const std::vector<std::string>& words) {
     std::string out;
     for (std::size_t i = 0; i < words.size(); ++i)
-      out += detail::text(i == 0 ? "" : i + 1 < words.size() ? ", " : " or ", words[i]);
+      out += detail::text(i == 0 ? "" : i + 1 < words.size() ? ", " : " or ", '"', words[i], '"');
     return out;
   }
 
-  static double rounded(double value) {
+  /// To digits that leave at least a hundred thousand numbers between the ends, unless double has fewer there.
+  double rounded(double value) const {
+    const double common = std::floor(std::log10(std::max(std::abs(low), std::abs(high)) / (high - low)));
+    const int count = 6 + static_cast<int>(std::clamp(common, 0.0, 11.0));
     char digits[32];
-    const int length = std::snprintf(digits, sizeof digits, "%.6g", value);
+    const int length = std::snprintf(digits, sizeof digits, "%.*g", count, value);
     std::from_chars(digits, digits + length, value);
     return value;
   }
@@ -309,12 +313,17 @@ class Space {
 
   /// How `other` differs, for people; empty if it does not.
   std::string difference(const Space& other) const {
-    for (std::size_t i = 0; i < std::max(dimensions(), other.dimensions()); ++i) {
-      const std::string here = i < dimensions() ? whole_text(parameters_[i]) : "nothing";
-      const std::string there = i < other.dimensions() ? whole_text(other.parameters_[i]) : "nothing";
-      if (here != there) return detail::text("parameter ", i + 1, " is ", here, "; in the other space ", there);
-    }
-    return "";
+    const std::size_t common = std::min(dimensions(), other.dimensions());
+    const auto first = static_cast<std::size_t>(std::mismatch(parameters_.begin(),
+                                                              parameters_.begin() + static_cast<std::ptrdiff_t>(common),
+                                                              other.parameters_.begin())
+                                                    .first -
+                                                parameters_.begin());
+    if (first == std::max(dimensions(), other.dimensions())) return "";
+    const auto text_in = [first](const Space& space) {
+      return first < space.dimensions() ? whole_text(space.parameters_[first]) : "nothing";
+    };
+    return detail::text("parameter ", first + 1, " is ", text_in(*this), "; in the other space ", text_in(other));
   }
 
  private:

@@ -124,7 +124,7 @@ class ParameterReader {
 
 }  // namespace detail
 
-/// `file` is only named in errors. Throws FileError for what is no space, and ValueError as `Space` does.
+/// `file` is only named in errors. Throws FileError for what is no space, with the reason that `Space` gives.
 inline Space space_from_json(const nlohmann::json& json, std::string_view file = "space") {
   const auto list = json.is_object() ? json.find("parameters") : json.end();
   if (!json.is_object() || json.size() != 1 || list == json.end() || !list->is_array())
@@ -132,7 +132,11 @@ inline Space space_from_json(const nlohmann::json& json, std::string_view file =
   std::vector<Parameter> parameters;
   for (const auto& object : *list)
     parameters.push_back(detail::ParameterReader(object, file, parameters.size() + 1).read());
-  return Space(std::move(parameters));
+  try {
+    return Space(std::move(parameters));
+  } catch (const ValueError& error) {
+    throw FileError(file, "", error.what(), "a space");
+  }
 }
 
 inline Space read_space(const std::filesystem::path& path) {

@@ -127,7 +127,8 @@ class RandomSearch : public Strategy {
 
 struct GridSearchOptions {
   /// Of real numbers and integers whose parameter does not say how many; equally far apart on its scale, both ends
-  /// included, or the middle for one alone. Choices and bools have all their values.
+  /// included, or the middle for one alone. Choices and bools have all their values, and so have integers that have no
+  /// more than there are levels.
   Index levels = 3;
 };
 
@@ -138,13 +139,14 @@ class GridSearch : public Strategy {
   /// Throws ValueError if `levels` is not positive, or if there are more than a million combinations.
   explicit GridSearch(Space space, const GridSearchOptions& options = {}) : Strategy(std::move(space)) {
     if (options.levels < 1) throw ValueError(detail::text("GridSearch: ", options.levels, " levels"));
-    double combinations = 1;
     for (const Parameter& parameter : this->space().parameters()) {
-      axes_.push_back(levels_of(parameter, options.levels));
-      combinations *= static_cast<double>(axes_.back().size());
+      const Index count = level_count(parameter, options.levels);
+      if (count > max_combinations / combinations_)
+        throw ValueError(detail::text("GridSearch: more than ", max_combinations, " combinations, with ", count,
+                                      " levels of parameter ", parameter));
+      combinations_ *= count;
+      axes_.push_back(levels_of(parameter, count));
     }
-    if (combinations > 1e6) throw ValueError(detail::text("GridSearch: ", combinations, " combinations of levels"));
-    combinations_ = static_cast<Index>(combinations);
   }
 
   /// All combinations of levels, those that are the same point included.
@@ -160,19 +162,27 @@ class GridSearch : public Strategy {
   }
 
  private:
-  static std::vector<double> levels_of(const Parameter& parameter, Index usual) {
+  static constexpr Index max_combinations = 1'000'000;
+
+  static Index level_count(const Parameter& parameter, Index usual) {
+    if (!parameter.is_ordered()) return parameter.count();
+    const Index wanted = parameter.levels > 0 ? parameter.levels : usual;
+    return parameter.count() > 0 ? std::min(wanted, parameter.count()) : wanted;
+  }
+
+  static std::vector<double> levels_of(const Parameter& parameter, Index count) {
+    std::vector<double> out;
     if (!parameter.is_ordered()) {
-      std::vector<double> out;
       for (const std::string& word : parameter.words())
         out.push_back(parameter.place_of(parameter.kind == Kind::boolean ? Value(word == "true") : Value(word)));
-      return out;
+    } else if (count == parameter.count()) {
+      // Places that are equally far apart on a logarithmic scale would miss some integers.
+      for (Index i = 0; i < count; ++i) out.push_back(parameter.place_of(static_cast<Index>(parameter.low) + i));
+    } else if (count == 1) {
+      out.push_back(0.5);
+    } else {
+      for (Index i = 0; i < count; ++i) out.push_back(static_cast<double>(i) / static_cast<double>(count - 1));
     }
-    Index count = parameter.levels > 0 ? parameter.levels : usual;
-    if (parameter.count() > 0) count = std::min(count, parameter.count());
-    if (count > 1'000'000) throw ValueError(detail::text("GridSearch: too many levels of ", parameter));
-    if (count == 1) return {0.5};
-    std::vector<double> out;
-    for (Index i = 0; i < count; ++i) out.push_back(static_cast<double>(i) / static_cast<double>(count - 1));
     return out;
   }
 
@@ -187,7 +197,7 @@ class GridSearch : public Strategy {
   }
 
   std::vector<std::vector<double>> axes_;
-  Index combinations_ = 0;
+  Index combinations_ = 1;
   Index next_ = 0;
 };
 

@@ -71,16 +71,18 @@ class OnnxGraph {
     return name;
   }
 
-  /// An extent of -1 is free, and called "batch".
-  void add_input(const std::string& name, const std::vector<Index>& extents) {
-    inputs_.add_message(11, value(name, extents));
+  /// An extent of -1 is free, and called `free_extent`.
+  void add_input(const std::string& name, const std::vector<Index>& extents, std::string_view free_extent) {
+    inputs_.add_message(11, value(name, extents, free_extent));
   }
-  void add_output(const std::string& name, const std::vector<Index>& extents) {
-    inputs_.add_message(12, value(name, extents));
+  void add_output(const std::string& name, const std::vector<Index>& extents, std::string_view free_extent) {
+    inputs_.add_message(12, value(name, extents, free_extent));
   }
 
-  /// Keeps a name from being given to something else. Throws ValueError if it was already.
+  /// Keeps a name from being given to something else. Throws ValueError if it was already, or if it is empty: that
+  /// stands for what is left out.
   void reserve(const std::string& name) {
+    if (name.empty()) throw ValueError("io::save_onnx: inputs and outputs need names");
     if (!names_.insert(name).second) throw ValueError(mien::detail::text("io::save_onnx: two are named `", name, "`"));
   }
 
@@ -166,12 +168,13 @@ class OnnxGraph {
     return name;
   }
 
-  static ProtobufMessage value(const std::string& name, const std::vector<Index>& extents) {
+  static ProtobufMessage value(const std::string& name, const std::vector<Index>& extents,
+                               std::string_view free_extent) {
     ProtobufMessage shape;
     for (const Index extent : extents) {
       ProtobufMessage axis;
       if (extent < 0) {
-        axis.add_bytes(2, "batch");
+        axis.add_bytes(2, free_extent);
       } else {
         axis.add_integer(1, extent);
       }

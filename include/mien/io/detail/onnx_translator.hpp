@@ -3,6 +3,7 @@
 /// From the trace of a network to a graph of ONNX: a function for each operation that says what it does.
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -46,10 +47,13 @@ class OnnxTranslator {
 
   void add_input(const std::string& name, std::size_t value) {
     graph_.reserve(name);
-    graph_.add_input(name, extents(value));
+    if (batch_source_.empty()) {
+      batch_source_ = name;
+      batch_ = shape(value)[0];
+    }
+    graph_.add_input(name, extents(value), free_extent(name, value));
     forms_[value].plain = name;
     inputs_.insert(value);
-    if (batch_source_.empty()) batch_source_ = name;
   }
 
   /// Translates all that the outputs depend on, in the order in which it was computed.
@@ -72,7 +76,7 @@ class OnnxTranslator {
       if (needed[i]) translate_step(i);
     for (const auto& [name, value] : outputs) {
       graph_.add_named(plain(value), name);
-      graph_.add_output(name, extents(value));
+      graph_.add_output(name, extents(value), free_extent(name, value));
     }
   }
 
@@ -105,15 +109,27 @@ class OnnxTranslator {
     return out;
   }
 
+  /// What the free extent of the value `name` is called: readers take those of one name to be equal.
+  std::string free_extent(const std::string& name, std::size_t value) const {
+    const std::vector<Index> all = extents(value);
+    const auto axis = std::find(all.begin(), all.end(), -1) - all.begin();
+    const bool is_batch = axis == std::ssize(all) || shape(value)[axis] == batch_;
+    return is_batch ? "batch" : name + "_extent";
+  }
+
   bool is_constant(std::size_t value) const {
     return trace_.values[value].step == TracedValue::none && !inputs_.contains(value);
   }
+
+  /// To the bit, so that NaN is the same as itself.
+  static bool are_same(float a, float b) { return std::bit_cast<std::uint32_t>(a) == std::bit_cast<std::uint32_t>(b); }
 
   /// A constant's numbers; they must not depend on what goes in.
   std::vector<float> numbers(std::size_t value) const {
     if (!is_constant(value)) throw ValueError("io::save_onnx: a weight that is computed has no form in ONNX yet");
     std::vector<float> here = trace_.values[value].numbers();
-    if (here != other_.values[value].numbers())
+    const std::vector<float> there = other_.values[value].numbers();
+    if (!std::equal(here.begin(), here.end(), there.begin(), there.end(), are_same))
       throw ValueError(mien::detail::text("io::save_onnx: a value ", shape(value),
                                           " depends on the inputs, but nothing said how it was made"));
     return here;
@@ -159,7 +175,7 @@ class OnnxTranslator {
     const std::vector<float> here = trace_.values[value].numbers();
     std::vector<float> all = other_.values[value].numbers();
     all.insert(all.end(), here.begin(), here.end());
-    if (wanted[0] != -1 || std::any_of(all.begin(), all.end(), [&](float one) { return one != all[0]; }))
+    if (wanted[0] != -1 || std::any_of(all.begin(), all.end(), [&](float one) { return !are_same(one, all[0]); }))
       throw ValueError(mien::detail::text("io::save_onnx: a value ", shape(value),
                                           " depends on the inputs, but nothing said how it was made"));
     std::vector<std::string> parts{
@@ -250,12 +266,23 @@ class OnnxTranslator {
         {"permute", &OnnxTranslator::permute},
         {"same", &OnnxTranslator::same}};
     Step step = trace_.steps[i];
-    if (step.name != other_.steps[i].name || step.inputs != other_.steps[i].inputs)
-      throw ValueError("io::save_onnx: the network does something else for another batch");
+    require_same(step, other_.steps[i]);
     const auto found = translations.find(step.name);
     if (found == translations.end())
       throw ValueError(mien::detail::text("io::save_onnx: ", step.name, " has no form in ONNX yet"));
     (this->*found->second)(step);
+  }
+
+  /// What depends on the inputs without being traced, as a factor that is computed from them, would be one batch's.
+  static void require_same(Step here, Step there) {
+    if (here.name != there.name || here.inputs != there.inputs || here.outputs != there.outputs)
+      throw ValueError("io::save_onnx: the network does something else for another batch");
+    for (const auto& [attribute, numbers] : here.attributes) {
+      const auto other = there.attributes.find(attribute);
+      if (other == there.attributes.end() || other->second != numbers)
+        throw ValueError(mien::detail::text("io::save_onnx: the network does something else for another batch: the ",
+                                            attribute, " of ", here.name, " depends on the inputs"));
+    }
   }
 
   [[noreturn]] static void refuse(Step step, std::string_view what) {
@@ -650,7 +677,8 @@ class OnnxTranslator {
   std::map<const void*, std::string> parameter_names_;
   std::vector<Forms> forms_;
   std::set<std::size_t> inputs_;
-  std::string batch_source_;
+  std::string batch_source_;  ///< the input whose first extent is the batch
+  Index batch_ = 0;           ///< in the trace
   OnnxGraph graph_;
 };
 

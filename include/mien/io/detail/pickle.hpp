@@ -41,6 +41,14 @@ struct PickledTensor {
 
 enum class PickleKind { none, boolean, integer, real, text, tuple, list, dictionary, name, storage, tensor };
 
+/// "a list": what messages call it.
+inline std::string_view kind_name(PickleKind kind) {
+  static constexpr std::array<std::string_view, 11> names = {
+      "None",   "a truth",      "an integer",          "a real number", "a text",  "a tuple",
+      "a list", "a dictionary", "a function or class", "a storage",     "a tensor"};
+  return names[static_cast<std::size_t>(kind)];
+}
+
 /// Small enough to copy; what is larger lies in the `Pickle` and is told by its number.
 struct PickleValue {
   PickleKind kind = PickleKind::none;
@@ -194,21 +202,25 @@ class PickleReader {
   PickleValue words(std::string_view characters) { return keep(PickleKind::text, out_.texts, characters); }
 
   Values& values_of(const PickleValue& value, PickleKind kind, const char* expected) {
-    if (value.kind != kind) fail("something else", expected);
+    if (value.kind != kind) fail(kind_name(value.kind), expected);
     return out_.containers[value.place()];
   }
   std::string_view text_of(const PickleValue& value) {
-    if (value.kind != PickleKind::text) fail("something else", "a text");
+    if (value.kind != PickleKind::text) fail(kind_name(value.kind), "a text");
     return out_.texts[value.place()];
   }
   Index index_of(const PickleValue& value) {
-    if (value.kind != PickleKind::integer || value.integer < 0) fail("something else", "a number from 0 on");
+    if (value.kind != PickleKind::integer) fail(kind_name(value.kind), "a number from 0 on");
+    if (value.integer < 0) fail(text(value.integer), "a number from 0 on");
     return value.integer;
   }
+  /// A number for each axis. Any number of tensors may share one tuple, so its length is looked at before it is copied.
   std::vector<Index> indices_of(const PickleValue& value) {
+    const Values& values = values_of(value, PickleKind::tuple, "a tuple of numbers");
+    if (values.size() > static_cast<std::size_t>(Shape::max_rank))
+      fail(text("a tuple of ", values.size(), " numbers"), text("at most ", Shape::max_rank, ", one an axis"));
     std::vector<Index> out;
-    for (const PickleValue& one : values_of(value, PickleKind::tuple, "a tuple of numbers"))
-      out.push_back(index_of(one));
+    for (const PickleValue& one : values) out.push_back(index_of(one));
     return out;
   }
 
@@ -241,13 +253,21 @@ class PickleReader {
     }
   }
 
-  /// (storage, offset, extents, strides, whether it wants a gradient, hooks)
+  /// (storage, offset, extents, strides, whether it wants a gradient, hooks, metadata)
   PickleValue tensor(const Values& arguments) {
     if (arguments.size() < 4 || arguments[0].kind != PickleKind::storage)
       fail("other arguments of a tensor", "a storage, an offset, extents and strides");
+    if (arguments.size() > 6) require_plain_numbers(arguments[6]);
     return keep(PickleKind::tensor, out_.tensors,
                 PickledTensor{arguments[0].place(), index_of(arguments[1]), indices_of(arguments[2]),
                               indices_of(arguments[3])});
+  }
+
+  /// Metadata say that the storage's numbers are not the tensor's: that these are negated, or conjugate.
+  void require_plain_numbers(const PickleValue& metadata) {
+    if (metadata.kind == PickleKind::none) return;
+    if (!values_of(metadata, PickleKind::dictionary, "a tensor's metadata, a dictionary").empty())
+      fail("a tensor with metadata (a negative or conjugate view)", "plain numbers: save tensor.resolve_neg()");
   }
 
   /// ("storage", its class, its key, the device it was on, how many elements)
@@ -293,95 +313,131 @@ class PickleReader {
   void push_integer(std::int64_t value) { push({PickleKind::integer, value, 0}); }
   void push_boolean(bool value) { push({PickleKind::boolean, value ? 1 : 0, 0}); }
 
+  // --- the instructions; each function says whether it knows one ---
+
   void step(std::uint8_t instruction) {
+    if (frame(instruction) || push_constant(instruction) || make_container(instruction) || use_memory(instruction) ||
+        use_name(instruction))
+      return;
+    fail(text("instruction ", static_cast<int>(instruction)),
+         "one that tensors in plain containers need; no other is known");
+  }
+
+  bool frame(std::uint8_t instruction) {
     switch (instruction) {
       case 0x80:  // PROTO
         if (const auto protocol = number<std::uint8_t>(); protocol < 2 || protocol > 5)
           fail(text("protocol ", static_cast<int>(protocol)), "2 to 5");
-        return;
+        return true;
       case 0x95:  // FRAME
         take(8);
-        return;
+        return true;
       case '.':  // STOP
         out_.root = pop();
         finished_ = true;
-        return;
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  bool push_constant(std::uint8_t instruction) {
+    switch (instruction) {
+      case 'N':  // NONE
+        return push({}), true;
+      case 0x88:  // NEWTRUE
+        return push_boolean(true), true;
+      case 0x89:  // NEWFALSE
+        return push_boolean(false), true;
+      case 'J':  // BININT
+        return push_integer(number<std::int32_t>()), true;
+      case 'K':  // BININT1
+        return push_integer(number<std::uint8_t>()), true;
+      case 'M':  // BININT2
+        return push_integer(number<std::uint16_t>()), true;
+      case 0x8a:  // LONG1
+        return push_integer(integer_of(take(number<std::uint8_t>()))), true;
+      case 'G':  // BINFLOAT
+        return push({PickleKind::real, 0, big_endian_real()}), true;
+      case 0x8c:  // SHORT_BINUNICODE
+        return push(words(take(number<std::uint8_t>()))), true;
+      case 'X':  // BINUNICODE
+        return push(words(take(number<std::uint32_t>()))), true;
+      default:
+        return false;
+    }
+  }
+
+  bool make_container(std::uint8_t instruction) {
+    switch (instruction) {
       case '(':  // MARK
         if (marks_.size() == max_values) fail("more marks", text("at most ", max_values));
-        marks_.push_back(stack_.size());
-        return;
-      case 'N':  // NONE
-        return push({});
-      case 0x88:  // NEWTRUE
-        return push_boolean(true);
-      case 0x89:  // NEWFALSE
-        return push_boolean(false);
-      case 'J':  // BININT
-        return push_integer(number<std::int32_t>());
-      case 'K':  // BININT1
-        return push_integer(number<std::uint8_t>());
-      case 'M':  // BININT2
-        return push_integer(number<std::uint16_t>());
-      case 0x8a:  // LONG1
-        return push_integer(integer_of(take(number<std::uint8_t>())));
-      case 'G':  // BINFLOAT
-        return push({PickleKind::real, 0, big_endian_real()});
-      case 0x8c:  // SHORT_BINUNICODE
-        return push(words(take(number<std::uint8_t>())));
-      case 'X':  // BINUNICODE
-        return push(words(take(number<std::uint32_t>())));
+        return marks_.push_back(stack_.size()), true;
       case '}':  // EMPTY_DICT
-        return push(container(PickleKind::dictionary));
+        return push(container(PickleKind::dictionary)), true;
       case ']':  // EMPTY_LIST
-        return push(container(PickleKind::list));
+        return push(container(PickleKind::list)), true;
       case ')':  // EMPTY_TUPLE
-        return push(container(PickleKind::tuple));
+        return push(container(PickleKind::tuple)), true;
       case 't':  // TUPLE
-        return push(container(PickleKind::tuple, pop_to_mark()));
+        return push(container(PickleKind::tuple, pop_to_mark())), true;
       case 0x85:  // TUPLE1
-        return push_tuple(1);
+        return push_tuple(1), true;
       case 0x86:  // TUPLE2
-        return push_tuple(2);
+        return push_tuple(2), true;
       case 0x87:  // TUPLE3
-        return push_tuple(3);
+        return push_tuple(3), true;
       case 'a':  // APPEND
-        return append({pop()});
+        return append({pop()}), true;
       case 'e':  // APPENDS
-        return append(pop_to_mark());
+        return append(pop_to_mark()), true;
       case 's':  // SETITEM
-        return set_items(last_two());
+        return set_items(last_two()), true;
       case 'u':  // SETITEMS
-        return set_items(pop_to_mark());
+        return set_items(pop_to_mark()), true;
+      default:
+        return false;
+    }
+  }
+
+  bool use_memory(std::uint8_t instruction) {
+    switch (instruction) {
       case 'q':  // BINPUT
-        return remember(number<std::uint8_t>());
+        return remember(number<std::uint8_t>()), true;
       case 'r':  // LONG_BINPUT
-        return remember(number<std::uint32_t>());
+        return remember(number<std::uint32_t>()), true;
       case 0x94:  // MEMOIZE
-        return remember(memory_.size());
+        return remember(memory_.size()), true;
       case 'h':  // BINGET
-        return recall(number<std::uint8_t>());
+        return recall(number<std::uint8_t>()), true;
       case 'j':  // LONG_BINGET
-        return recall(number<std::uint32_t>());
+        return recall(number<std::uint32_t>()), true;
+      default:
+        return false;
+    }
+  }
+
+  bool use_name(std::uint8_t instruction) {
+    switch (instruction) {
       case 'c': {  // GLOBAL
         const std::string_view module = line();
-        return push_name(module, line());
+        return push_name(module, line()), true;
       }
       case 0x93: {  // STACK_GLOBAL
         const PickleValue name = pop();
         const PickleValue module = pop();
-        return push_name(text_of(module), text_of(name));
+        return push_name(text_of(module), text_of(name)), true;
       }
       case 'R':  // REDUCE
-        return reduce();
+        return reduce(), true;
       case 'Q':  // BINPERSID
-        return push_persistent();
+        return push_persistent(), true;
       case 'b':  // BUILD: attributes of a container say nothing about its tensors
         pop();
         static_cast<void>(values_of(top(), PickleKind::dictionary, "attributes of a dictionary"));
-        return;
+        return true;
       default:
-        fail(text("instruction ", static_cast<int>(instruction)),
-             "one that tensors in plain containers need; no other is known");
+        return false;
     }
   }
 

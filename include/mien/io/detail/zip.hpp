@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <cstring>
 #include <functional>
+#include <initializer_list>
 #include <map>
 #include <memory>
 #include <string>
@@ -229,7 +230,8 @@ class ZipArchive {
     std::uint64_t left = max_unpacked;
     for (const auto& [name, record] : records_) {
       if (record.size > left)
-        fail("", "more data than allowed when unpacked", text("at most ", max_unpacked, " bytes"));
+        fail(text("record `", name.substr(0, 200), "`"), text(record.size, " bytes when unpacked"),
+             text("at most ", left, ", what is left of the ", max_unpacked, " of all records"));
       left -= record.size;
     }
   }
