@@ -381,7 +381,7 @@ class ClipMaker {
     };
     const auto both =
         models::fuse_decisions<double, Cpu>({row(face.probabilities), row(body.probabilities)}, {.rule = rule_});
-    const auto values = both.probabilities.span();
+    const auto values = both.scores.span();
     return {.probabilities = {values.begin(), values.end()}, .affect = face.affect};
   }
 
@@ -670,10 +670,11 @@ struct FilmCounts {
   }
 
   void print() const {
-    std::cerr << mien::detail::text(frames, " frames, ", without_face, " without a face, in ", std::setprecision(3),
-                                    seconds(), " s: ", static_cast<double>(frames) / std::max(1e-9, seconds()),
-                                    " a second; from decoded frame to row ", latency(0.5), " ms, of 95 % within ",
-                                    latency(0.95), " ms\n");
+    std::cerr << mien::detail::text(frames, " frames, ", without_face, " without a face, in ",
+                                    report::number(seconds(), 1),
+                                    " s: ", report::number(static_cast<double>(frames) / std::max(1e-9, seconds()), 1),
+                                    " a second; from decoded frame to row ", report::number(latency(0.5), 1),
+                                    " ms, of 95 % within ", report::number(latency(0.95), 1), " ms\n");
   }
 
   std::vector<report::Fact> facts() const {
