@@ -10,7 +10,7 @@ Installs what is missing (Debian 12 and Ubuntu 24.04, or newer), builds everythi
 and runs the tests. What it is given goes on to ctest:
 
   tests/run.sh                 all tests
-  tests/run.sh -L unit         by label: unit, reference, consumer, slow, or a folder of tests/
+  tests/run.sh -L unit         by label: unit, reference, consumer, docs, slow, or a folder of tests/
   tests/run.sh -LE slow        all but the slow ones
   tests/run.sh -R ops.matmul   by name, a regular expression
   tests/run.sh -N              only list them
