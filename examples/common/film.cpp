@@ -513,10 +513,14 @@ class Annotator {
     if (joints.defined()) video::draw_body(image, joints, {}, layout);
     for (const auto& [face, of_face] : frame.faces) draw_face(image, face, of_face);
     if (timeline_) {
-      timeline_->add(frame.time, std::span<const double>(shown.probabilities));
+      const std::span<const double> probabilities(shown.probabilities);
+      if (probabilities.empty()) {
+        timeline_->add(frame.time);
+      } else {
+        timeline_->add(frame.time, probabilities);
+      }
       timeline_->draw(image);
-      if (!shown.probabilities.empty())
-        video::draw_probabilities(image, class_names_, std::span<const double>(shown.probabilities));
+      if (!probabilities.empty()) video::draw_probabilities(image, class_names_, probabilities);
     }
     writer_->write(image, frame.time);
   }
@@ -560,7 +564,7 @@ class EvenlyChosen {
   void add(Thing thing) {
     things_.push_back(std::move(thing));
     if (things_.size() <= most_) return;
-    for (std::size_t i = 0; 2 * i < things_.size(); ++i) things_[i] = std::move(things_[2 * i]);
+    for (std::size_t i = 1; 2 * i < things_.size(); ++i) things_[i] = std::move(things_[2 * i]);
     things_.resize((things_.size() + 1) / 2);
     every_ *= 2;
   }

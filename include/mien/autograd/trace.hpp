@@ -12,7 +12,6 @@
 
 #include <concepts>
 #include <map>
-#include <source_location>
 #include <string_view>
 #include <utility>
 #include <variant>
@@ -64,8 +63,8 @@ class Listener {
  public:
   virtual ~Listener() = default;
   virtual void heard(const Operation& operation) = 0;
-  /// A function of variables, known by its place in the source, has made `result`, and may have noted how.
-  virtual void recorded(const Value& result, const std::source_location& where) = 0;
+  /// A function of variables, by its name, has made `result`, and may have noted how.
+  virtual void recorded(const Value& result, const char* function) = 0;
 };
 
 namespace detail {

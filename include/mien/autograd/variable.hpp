@@ -13,7 +13,6 @@
 #include <functional>
 #include <initializer_list>
 #include <memory>
-#include <source_location>
 #include <span>
 #include <unordered_set>
 #include <utility>
@@ -239,11 +238,11 @@ struct GraphInput {
 }  // namespace detail
 
 /// The result of a function, with the closure that turns the gradient of `value` into those of `inputs`, which may be
-/// of several types: `backward(const Tensor& upstream, Gradients& inputs)`. `where` names the function to a listener.
+/// of several types: `backward(const Tensor& upstream, Gradients& inputs)`. `function` is named to a listener.
 template <class T, class Device, class Backward>
 Variable<T, Device> record(Tensor<T, Device> value, std::span<const detail::GraphInput> inputs, Backward&& backward,
-                           const std::source_location& where = std::source_location::current()) {
-  if (trace::is_listening()) trace::detail::listener()->recorded(trace::Operation::value_of(value), where);
+                           const char* function = __builtin_FUNCTION()) {
+  if (trace::is_listening()) trace::detail::listener()->recorded(trace::Operation::value_of(value), function);
   bool wanted = false;
   for (const auto& input : inputs) wanted = wanted || input.node != nullptr;
   if (!wanted || !detail::recording()) return Variable<T, Device>(std::move(value));
@@ -255,9 +254,9 @@ Variable<T, Device> record(Tensor<T, Device> value, std::span<const detail::Grap
 }
 template <class T, class Device, class Backward>
 Variable<T, Device> record(Tensor<T, Device> value, std::initializer_list<detail::GraphInput> inputs,
-                           Backward&& backward, const std::source_location& where = std::source_location::current()) {
+                           Backward&& backward, const char* function = __builtin_FUNCTION()) {
   return record(std::move(value), std::span<const detail::GraphInput>(inputs.begin(), inputs.size()),
-                std::forward<Backward>(backward), where);
+                std::forward<Backward>(backward), function);
 }
 
 struct BackwardOptions {

@@ -314,8 +314,9 @@ LoadReport load_from(Module& module, const StoredTensors& file, const std::strin
     const auto found = stored.find(name);
     if (found == stored.end()) {
       report.missing.push_back(name);
-      const bool may_be_missing = std::any_of(options.allow_missing.begin(), options.allow_missing.end(),
-                                              [&](const auto& pattern) { return name_fits(name, pattern); });
+      const bool may_be_missing =
+          std::any_of(options.allow_missing.begin(), options.allow_missing.end(),
+                      [&, &wanted_name = name](const auto& pattern) { return name_fits(wanted_name, pattern); });
       fits = fits && (may_differ || may_be_missing || !options.strict);
       if (may_differ) detail::note_head(name, heads, report);
       continue;

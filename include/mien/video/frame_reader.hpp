@@ -32,7 +32,7 @@ struct VideoFacts {
 class BrokenVideo : public FileError {
  public:
   BrokenVideo(std::string_view file, Index frames, double time, std::string_view found, std::string_view expected)
-      : FileError(file, detail::text("after ", frames, frames == 1 ? " frame" : " frames", ", at ", time, " s"), found,
+      : FileError(file, mien::detail::text("after ", frames, frames == 1 ? " frame" : " frames", ", at ", time, " s"), found,
                   expected),
         frames_(frames),
         time_(time) {}

@@ -4,7 +4,6 @@
 
 #include <cstddef>
 #include <map>
-#include <source_location>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -68,10 +67,10 @@ class RecordedTrace final : public trace::Listener {
     steps.push_back(std::move(step));
   }
 
-  void recorded(const trace::Value& result, const std::source_location& where) override {
+  void recorded(const trace::Value& result, const char* function) override {
     if (numbers_.contains(key(result))) return;
     numbers_[key(result)] = values.size();
-    values.push_back({result, TracedValue::none, function_name(where)});
+    values.push_back({result, TracedValue::none, function});
   }
 
   /// The number of a value; of one that nobody has spoken of yet, a new one.
@@ -101,14 +100,6 @@ class RecordedTrace final : public trace::Listener {
     if (const auto* const single = std::get_if<Tensor<float>>(&value)) fill(*single);
     if (const auto* const wide = std::get_if<Tensor<double>>(&value)) fill(*wide);
     return out;
-  }
-
-  /// "mien::relu" of what compilers call the function, with its result and arguments.
-  static std::string function_name(const std::source_location& where) {
-    std::string_view name = where.function_name();
-    name = name.substr(0, name.find('('));
-    if (const std::size_t space = name.rfind(' '); space != name.npos) name.remove_prefix(space + 1);
-    return std::string(name);
   }
 
   std::map<Key, std::size_t> numbers_;
