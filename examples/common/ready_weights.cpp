@@ -125,8 +125,7 @@ class WeightManifest {
 
   void read_tensor(const nlohmann::json& weight, const std::vector<std::byte>& bytes, std::size_t& reached) {
     const auto name = weight.at("name").get<std::string>();
-    Shape shape;
-    for (const auto& extent : weight.at("shape")) shape.append(extent.get<Index>());
+    const Shape shape = shape_of(weight.at("shape"), name);
     const bool quantised = weight.contains("quantization");
     const std::string type = (quantised ? weight.at("quantization") : weight).at("dtype").get<std::string>();
     if (type != (quantised ? "uint8" : "float32"))
@@ -147,6 +146,16 @@ class WeightManifest {
     reached += size;
     if (!tensors_.emplace(name, std::move(values)).second)
       throw FileError(path_, text("tensor `", name, "`"), "a second one", "one");
+  }
+
+  Shape shape_of(const nlohmann::json& extents, const std::string& name) const {
+    try {
+      Shape shape;
+      for (const auto& extent : extents) shape.append(extent.get<Index>());
+      return shape;
+    } catch (const ShapeError& error) {
+      throw FileError(path_, text("tensor `", name, "`"), error.what(), "a shape");
+    }
   }
 
   std::string path_;
