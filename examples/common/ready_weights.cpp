@@ -38,8 +38,7 @@ void save_network(Network& network, const NamedTensors& tensors, const std::stri
   const NoGradient not_recorded;
   Tensor<float> input(input_shape);
   Generator(1).fill_uniform(input, low, high);
-  io::save(network, out,
-           {.metadata = std::move(metadata), .check_input = input, .check_output = run(input)});
+  io::save(network, out, {.metadata = std::move(metadata), .check_input = input, .check_output = run(input)});
 }
 
 // --- YuNet -----------------------------------------------------------------------------------------------------------
@@ -70,7 +69,8 @@ Tensor<float> yunet_parameter(const io::OnnxFile& file, const std::string& path,
   return file.tensor<float>(stored);
 }
 
-// --- the expression network -------------------------------------------------------------------------------------------
+// --- the expression network
+// -------------------------------------------------------------------------------------------
 
 /// The classes of face-api.js as ours.
 constexpr std::array face_api_classes{data::Emotion::neutral, data::Emotion::happiness, data::Emotion::sadness,
@@ -103,7 +103,8 @@ class WeightManifest {
 
   void require_all_taken() const {
     if (!tensors_.empty())
-      throw FileError(path_, text("tensor `", tensors_.begin()->first, "`"), "one more", "the expression network's alone");
+      throw FileError(path_, text("tensor `", tensors_.begin()->first, "`"), "one more",
+                      "the expression network's alone");
   }
 
  private:

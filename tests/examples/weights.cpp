@@ -115,8 +115,8 @@ TEST_CASE("mien-weights makes the weights that are shipped of their sources") {
   CHECK(contains(difference.out, "self_check.output:"));
   CHECK(contains(difference.out, "49 tensors are equal, 2 differ"));
   const auto bias = io::read_safetensors(out).tensor<float>("fc.bias");
-  CHECK(bias(2) == -3);             // neutral, their first
-  CHECK(bias(4) == 6 * 0.5F - 3);   // surprise, their last
+  CHECK(bias(2) == -3);            // neutral, their first
+  CHECK(bias(4) == 6 * 0.5F - 3);  // surprise, their last
 }
 
 TEST_CASE("mien-weights imports nothing else") {

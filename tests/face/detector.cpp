@@ -219,7 +219,8 @@ TEST_CASE("the expression network computes what face-api's does") {
       image.at(x, y)[2] = static_cast<std::uint8_t>(x * y / 48);
     }
   // By its formula in double precision, in the order of data::Emotion.
-  const std::vector<double> expected{0.05276473, 0.04973800, 0.82860096, 0.03577087, 0.01511050, 0.00860739, 0.00940756};
+  const std::vector<double> expected{0.05276473, 0.04973800, 0.82860096, 0.03577087,
+                                     0.01511050, 0.00860739, 0.00940756};
   const auto found = face::ExpressionRecogniser()(image);
   for (std::size_t i = 0; i < expected.size(); ++i) CHECK(std::abs(static_cast<double>(found[i]) - expected[i]) < 1e-4);
 }
