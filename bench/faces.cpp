@@ -1,4 +1,5 @@
-/// Faces in pictures as cameras take them, found and read with the weights that come with the library; see docs/faces.md.
+/// Faces in pictures as cameras take them, found and read with the weights that come with the library; see
+/// docs/faces.md.
 
 #include <mien/face/detector.hpp>
 #include <mien/face/expression.hpp>

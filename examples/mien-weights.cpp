@@ -433,8 +433,8 @@ int main(int count, char** arguments) {
   CLI::App& exporting = *app.add_subcommand("onnx", "writes a model of our training programs for ONNX Runtime");
   add_files(exporting);
 
-  CLI::App& importing_yunet =
-      *app.add_subcommand("import-yunet", "writes the face detector's weights, from the ONNX file of OpenCV's model zoo");
+  CLI::App& importing_yunet = *app.add_subcommand(
+      "import-yunet", "writes the face detector's weights, from the ONNX file of OpenCV's model zoo");
   add_files(importing_yunet);
 
   CLI::App& importing_expression =

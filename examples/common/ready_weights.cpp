@@ -38,8 +38,7 @@ void save_network(Network& network, const NamedTensors& tensors, const std::stri
   const NoGradient not_recorded;
   Tensor<float> input(input_shape);
   Generator(1).fill_uniform(input, low, high);
-  io::save(network, out,
-           {.metadata = std::move(metadata), .check_input = input, .check_output = run(input)});
+  io::save(network, out, {.metadata = std::move(metadata), .check_input = input, .check_output = run(input)});
 }
 
 // --- YuNet -----------------------------------------------------------------------------------------------------------
@@ -70,7 +69,8 @@ Tensor<float> yunet_parameter(const io::OnnxFile& file, const std::string& path,
   return file.tensor<float>(stored);
 }
 
-// --- the expression network -------------------------------------------------------------------------------------------
+// --- the expression network
+// -------------------------------------------------------------------------------------------
 
 /// The classes of face-api.js as ours.
 constexpr std::array face_api_classes{data::Emotion::neutral, data::Emotion::happiness, data::Emotion::sadness,
@@ -103,7 +103,8 @@ class WeightManifest {
 
   void require_all_taken() const {
     if (!tensors_.empty())
-      throw FileError(path_, text("tensor `", tensors_.begin()->first, "`"), "one more", "the expression network's alone");
+      throw FileError(path_, text("tensor `", tensors_.begin()->first, "`"), "one more",
+                      "the expression network's alone");
   }
 
  private:
@@ -125,8 +126,7 @@ class WeightManifest {
 
   void read_tensor(const nlohmann::json& weight, const std::vector<std::byte>& bytes, std::size_t& reached) {
     const auto name = weight.at("name").get<std::string>();
-    Shape shape;
-    for (const auto& extent : weight.at("shape")) shape.append(extent.get<Index>());
+    const Shape shape = shape_of(weight.at("shape"), name);
     const bool quantised = weight.contains("quantization");
     const std::string type = (quantised ? weight.at("quantization") : weight).at("dtype").get<std::string>();
     if (type != (quantised ? "uint8" : "float32"))
@@ -147,6 +147,16 @@ class WeightManifest {
     reached += size;
     if (!tensors_.emplace(name, std::move(values)).second)
       throw FileError(path_, text("tensor `", name, "`"), "a second one", "one");
+  }
+
+  Shape shape_of(const nlohmann::json& extents, const std::string& name) const {
+    try {
+      Shape shape;
+      for (const auto& extent : extents) shape.append(extent.get<Index>());
+      return shape;
+    } catch (const ShapeError& error) {
+      throw FileError(path_, text("tensor `", name, "`"), error.what(), "a shape");
+    }
   }
 
   std::string path_;

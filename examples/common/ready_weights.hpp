@@ -6,8 +6,8 @@
 
 namespace mien::examples {
 
-/// YuNet, from the ONNX file of OpenCV's model zoo (face_detection_yunet_2023mar.onnx). Throws FileError for a file that
-/// holds anything else.
+/// YuNet, from the ONNX file of OpenCV's model zoo (face_detection_yunet_2023mar.onnx). Throws FileError for a file
+/// that holds anything else.
 void import_yunet(const std::string& onnx, const std::string& out);
 
 /// The expression network, from the manifest of face-api.js (face_expression_model-weights_manifest.json) and the file

@@ -29,6 +29,8 @@ endfunction()
 function(mien_install_package)
   install(DIRECTORY include/mien DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" FILES_MATCHING PATTERN "*.hpp" PATTERN "*.inc")
   install(FILES LICENSE DESTINATION "${CMAKE_INSTALL_DATADIR}/licenses/mien")
+  # Where face/weights.hpp looks for them.
+  install(DIRECTORY examples/data/weights DESTINATION "${CMAKE_INSTALL_DATADIR}/mien")
   install(TARGETS mien EXPORT mien-targets INCLUDES DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
   install(EXPORT mien-targets NAMESPACE mien:: DESTINATION "${package_dir}")
 

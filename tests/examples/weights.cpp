@@ -50,7 +50,112 @@ std::string write_pair(const std::string& path, float factor) {
   return path;
 }
 
+const std::string shipped = MIEN_SOURCE_DIR "/examples/data/weights/";
+
+/// The expression network as face-api.js stores it: axes [height, width, in, out], classes in its own order, and one
+/// tensor in bytes.
+std::string write_manifest(const TemporaryFolder& folder) {
+  const auto file = io::read_safetensors(shipped + "face_expression.safetensors");
+  nlohmann::json weights = nlohmann::json::array();
+  std::vector<std::byte> data;
+  const auto add = [&](const std::string& name, const Tensor<float>& tensor) {
+    const Tensor<float> tight = tensor.contiguous();
+    weights.push_back({{"name", name}, {"dtype", "float32"}, {"shape", nlohmann::json::array()}});
+    for (const Index extent : tight.shape()) weights.back()["shape"].push_back(extent);
+    const auto* const first = reinterpret_cast<const std::byte*>(tight.data());
+    data.insert(data.end(), first, first + static_cast<std::size_t>(tight.elements()) * sizeof(float));
+  };
+  for (const std::string block : {"0", "1", "2", "3"})
+    for (const std::string i : {"0", "1", "2", "3"}) {
+      const std::string from = "dense" + block + ".conv" + i + ".";
+      const std::string to = "dense" + block + "/conv" + i + "/";
+      if (block == "0" && i == "0") {
+        add(to + "filters", file.tensor<float>(from + "weight").permute({2, 3, 1, 0}));
+        add(to + "bias", file.tensor<float>(from + "bias"));
+        continue;
+      }
+      add(to + "depthwise_filter", file.tensor<float>(from + "depthwise.weight").permute({2, 3, 0, 1}));
+      add(to + "pointwise_filter", file.tensor<float>(from + "pointwise.weight").permute({2, 3, 1, 0}));
+      add(to + "bias", file.tensor<float>(from + "pointwise.bias"));
+    }
+  // neutral, happy, sad, angry, fearful, disgusted, surprised by their places in data::Emotion.
+  Tensor<float> rows({7, 256});
+  Tensor<float> terms({7});
+  for (const Index row : {0, 1, 2, 3, 4, 5, 6}) {
+    const Index ours = std::vector<Index>{2, 0, 1, 3, 6, 5, 4}[static_cast<std::size_t>(row)];
+    rows.select(0, row).copy_from(file.tensor<float>("fc.weight").select(0, ours));
+    terms(row) = file.tensor<float>("fc.bias")(ours);
+  }
+  add("fc/weights", rows.permute({1, 0}));
+  weights.push_back({{"name", "fc/bias"},
+                     {"dtype", "float32"},
+                     {"shape", {7}},
+                     {"quantization", {{"dtype", "uint8"}, {"scale", 0.5}, {"min", -3.0}}}});
+  for (int i = 0; i < 7; ++i) data.push_back(static_cast<std::byte>(i));
+  io::write_file(folder / "shard.bin", data);
+  const std::string path = (folder / "manifest.json").string();
+  io::write_file(path, nlohmann::json::array({{{"weights", weights}, {"paths", {"shard.bin"}}}}).dump());
+  return path;
+}
+
 }  // namespace
+
+TEST_CASE("mien-weights makes the weights that are shipped of their sources") {
+  const TemporaryFolder folder;
+  const std::string out = (folder / "out.safetensors").string();
+  const std::string onnx = MIEN_TEST_DATA_DIR "/face/face_detection_yunet_2023mar.onnx";
+  CHECK(run(folder, {"import-yunet", onnx, out}).code == 0);
+  CHECK(run(folder, {"compare", out, shipped + "face_detector.safetensors", "--tolerance", "1e-4"}).code == 0);
+  CHECK(io::read_safetensors(out).metadata().at("licence").starts_with("MIT"));
+
+  const std::string manifest = write_manifest(folder);
+  CHECK(run(folder, {"import-expression", manifest, out}).code == 0);
+  const Outcome difference = run(folder, {"compare", out, shipped + "face_expression.safetensors"});
+  CHECK(contains(difference.out, "fc.bias:"));
+  CHECK(contains(difference.out, "self_check.output:"));
+  CHECK(contains(difference.out, "49 tensors are equal, 2 differ"));
+  const auto bias = io::read_safetensors(out).tensor<float>("fc.bias");
+  CHECK(bias(2) == -3);            // neutral, their first
+  CHECK(bias(4) == 6 * 0.5F - 3);  // surprise, their last
+}
+
+TEST_CASE("mien-weights imports nothing else") {
+  const TemporaryFolder folder;
+  const std::string out = (folder / "out.safetensors").string();
+  const std::string manifest = write_manifest(folder);
+  const Outcome swapped = run(folder, {"import-yunet", manifest, out});
+  CHECK(swapped.code == 1);
+  CHECK(contains(swapped.err, "manifest.json"));
+  auto document = nlohmann::json::parse(io::read_text(manifest));
+  const auto refused = [&](const nlohmann::json& changed, const std::string& words) {
+    io::write_file(manifest, changed.dump());
+    const Outcome outcome = run(folder, {"import-expression", manifest, out});
+    CHECK(outcome.code == 1);
+    CHECK_MESSAGE(contains(outcome.err, words), outcome.err);
+    CHECK_FALSE(std::filesystem::exists(out));
+  };
+  auto changed = document;
+  changed[0]["paths"] = {"../shard.bin"};
+  refused(changed, "the name of a file");
+  changed = document;
+  changed[0]["weights"].erase(3);
+  refused(changed, "expected all");
+  changed = document;
+  changed[0]["weights"][0]["name"] = "other";
+  refused(changed, "no tensor `dense0/conv0/filters`");
+  changed = document;
+  changed[0]["weights"][0]["shape"] = {3, 3, 32, 3};
+  refused(changed, "dense0.conv0.weight");
+  changed = document;
+  changed[0]["weights"][0]["shape"] = {3, 3, -3, -32};
+  refused(changed, "manifest.json");
+  changed = document;
+  changed[0]["weights"][0]["dtype"] = "int32";
+  refused(changed, "numbers of int32");
+  refused(nlohmann::json{{"weights", 3}}, "manifest.json");
+  io::write_file(manifest, std::string_view("[{"));
+  CHECK(run(folder, {"import-expression", manifest, out}).code == 1);
+}
 
 TEST_CASE("mien-weights inspect lists what a file holds") {
   const TemporaryFolder folder;
@@ -142,7 +247,8 @@ TEST_CASE("mien-weights never writes over what it reads, and wrong words end wit
   CHECK(run(folder, {"rename", in, (folder / "x").string(), "--map", "a*=b"}).code == 2);
   CHECK(run(folder, {"inspect", (folder / "absent.pt").string()}).code == 1);
   CHECK(run(folder, {"onnx", in, (folder / "x.onnx").string()}).code == 1);
-  for (const char* command : {"inspect", "compare", "convert", "rename", "average", "onnx"}) {
+  for (const char* command :
+       {"inspect", "compare", "convert", "rename", "average", "onnx", "import-yunet", "import-expression"}) {
     CAPTURE(command);
     const Outcome help = run(folder, {command, "--help"});
     CHECK(help.code == 0);

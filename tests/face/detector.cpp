@@ -24,6 +24,9 @@ const std::string source = MIEN_SOURCE_DIR "/";
 const std::string pictures = MIEN_TEST_DATA_DIR "/face/";
 const std::string weights_folder = source + "examples/data/weights";
 
+/// So that the tests run in any folder, as outside the source.
+[[maybe_unused]] const int weights_are_told = ::setenv("MIEN_WEIGHTS", weights_folder.c_str(), 1);
+
 io::Image picture(const std::string& name) { return io::read_image(pictures + name); }
 
 /// As the reference was made.
@@ -161,17 +164,26 @@ TEST_CASE("weights whose network computes something else do not pass") {
   CHECK_THROWS_WITH_AS(face::FaceDetector{folder / "other.safetensors"}, doctest::Contains("self-check"), FileError);
 }
 
-TEST_CASE("weights are found in the folder that MIEN_WEIGHTS names, or beside the program") {
+TEST_CASE("weights are found in the folder that MIEN_WEIGHTS names, or above the working folder") {
+  const TemporaryFolder folder;
+  const auto before = std::filesystem::current_path();
+  REQUIRE(::unsetenv("MIEN_WEIGHTS") == 0);
+  std::filesystem::current_path(source + "tests/data");
   CHECK(std::filesystem::equivalent(face::find_weights(face::detector_weights),
                                     weights_folder + "/face_detector.safetensors"));
   CHECK_THROWS_WITH_AS(face::find_weights("absent.safetensors"), doctest::Contains("MIEN_WEIGHTS"), FileError);
-  const TemporaryFolder folder;
+  std::filesystem::create_directories(folder / "share/mien/weights");
+  std::filesystem::create_directories(folder / "bin");
+  io::write_file(folder / "share/mien/weights/face_detector.safetensors", std::string_view("installed"));
+  std::filesystem::current_path(folder / "bin");
+  CHECK(io::read_text(face::find_weights(face::detector_weights)) == "installed");
+  std::filesystem::current_path(before);
   REQUIRE(::setenv("MIEN_WEIGHTS", folder.path().c_str(), 1) == 0);
   CHECK_THROWS_AS(face::find_weights(face::detector_weights), FileError);
   io::write_file(folder / "face_detector.safetensors", std::string_view("something"));
   CHECK(face::find_weights(face::detector_weights) == folder / "face_detector.safetensors");
   CHECK_THROWS_AS(face::FaceDetector(), FileError);
-  REQUIRE(::unsetenv("MIEN_WEIGHTS") == 0);
+  REQUIRE(::setenv("MIEN_WEIGHTS", weights_folder.c_str(), 1) == 0);
 }
 
 TEST_CASE("YuNet takes multiples of 32 alone, several pictures at a time, and learns") {
@@ -219,7 +231,8 @@ TEST_CASE("the expression network computes what face-api's does") {
       image.at(x, y)[2] = static_cast<std::uint8_t>(x * y / 48);
     }
   // By its formula in double precision, in the order of data::Emotion.
-  const std::vector<double> expected{0.05276473, 0.04973800, 0.82860096, 0.03577087, 0.01511050, 0.00860739, 0.00940756};
+  const std::vector<double> expected{0.05276473, 0.04973800, 0.82860096, 0.03577087,
+                                     0.01511050, 0.00860739, 0.00940756};
   const auto found = face::ExpressionRecogniser()(image);
   for (std::size_t i = 0; i < expected.size(); ++i) CHECK(std::abs(static_cast<double>(found[i]) - expected[i]) < 1e-4);
 }

@@ -114,7 +114,7 @@ TEST_CASE("warping by the identity changes nothing, and a shift by whole pixels 
 
 TEST_CASE("warping between pixels is bilinear, turns, and takes means where it shrinks") {
   const io::Image image = ramp(64, 64);
-  CHECK(face::warp(image, {1, 0, -0.5, -0.25}, 8, 8).at(3, 4)[0] == 7);  // 2 (3 + 0.5)
+  CHECK(face::warp(image, {1, 0, -0.5, -0.25}, 8, 8).at(3, 4)[0] == 7);            // 2 (3 + 0.5)
   CHECK(face::warp(image, {0, 1, 63, 0}, 64, 64).at(10, 20)[1] == 2 * (63 - 10));  // a quarter turn
   io::Image stripes(64, 64, 1);
   for (Index y = 0; y < 64; ++y)

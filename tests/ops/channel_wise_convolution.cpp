@@ -91,9 +91,9 @@ TEST_CASE("a bias and ReLU in the same pass are those of passes after it") {
                                  relu ? ops::relu(ops::channel_wise_convolution(x, weight, options))
                                       : ops::channel_wise_convolution(x, weight, options)) == 0);
       }
-  CHECK_THROWS_AS((ops::channel_wise_convolution<float, Cpu>(Tensor<float>({1, 4, 4, 3}, 0), Tensor<float>({3, 3, 1, 3}, 0), {},
-                                                             {Tensor<float>({2}, 0), false})),
-                  ShapeError);
+  const Tensor<float> x({1, 4, 4, 3}, 0);
+  const Tensor<float> weight({3, 3, 1, 3}, 0);
+  CHECK_THROWS_AS((ops::channel_wise_convolution<float, Cpu>(x, weight, {}, {Tensor<float>({2}, 0), false})), ShapeError);
 }
 
 TEST_CASE("a layer with bias and ReLU gives the same with gradients and without") {

@@ -48,8 +48,8 @@ struct SimilarityTransform {
 /// Throws ValueError unless there are as many points as points, two at least, that are not all one.
 inline SimilarityTransform similarity_transform(std::span<const Point> from, std::span<const Point> to) {
   if (from.size() != to.size() || from.size() < 2)
-    throw ValueError(
-        mien::detail::text("similarity_transform: ", from.size(), " and ", to.size(), " points, not two or more pairs"));
+    throw ValueError(mien::detail::text("similarity_transform: ", from.size(), " and ", to.size(),
+                                        " points, not two or more pairs"));
   const auto mean_of = [](std::span<const Point> points) {
     Point sum;
     for (const Point& p : points) sum = {sum.x + p.x, sum.y + p.y};
@@ -89,7 +89,8 @@ inline void add_bilinear(const io::Image& image, const Point& at, std::array<dou
       const Index x = static_cast<Index>(left) + right;
       const Index y = static_cast<Index>(top) + down;
       if (x < 0 || y < 0 || x >= image.width || y >= image.height) continue;
-      const double weight = (right == 1 ? at.x - left : 1 - (at.x - left)) * (down == 1 ? at.y - top : 1 - (at.y - top));
+      const double weight =
+          (right == 1 ? at.x - left : 1 - (at.x - left)) * (down == 1 ? at.y - top : 1 - (at.y - top));
       for (Index c = 0; c < image.channels; ++c)
         sums[static_cast<std::size_t>(c)] += weight * static_cast<double>(image.at(x, y)[c]);
     }
@@ -114,8 +115,8 @@ inline io::Image warp(const io::Image& image, const SimilarityTransform& transfo
       for (int i = 0; i < points; ++i)
         for (int j = 0; j < points; ++j) {
           const auto within = [points](int k) { return (k + 0.5) / points - 0.5; };
-          detail::add_bilinear(
-              image, back({static_cast<double>(x) + within(j), static_cast<double>(y) + within(i)}), sums);
+          detail::add_bilinear(image, back({static_cast<double>(x) + within(j), static_cast<double>(y) + within(i)}),
+                               sums);
         }
       for (Index c = 0; c < image.channels; ++c)
         out.at(x, y)[c] =
@@ -166,11 +167,11 @@ inline io::Image crop_face(const io::Image& image, const Box& box, const Alignme
   const Point centre = box.centre();
   constexpr double most = 1 << 20;
   if (!(side >= 1 && side <= most && std::abs(centre.x) <= most && std::abs(centre.y) <= most) || options.side < 0)
-    throw ValueError(mien::detail::text("crop_face: a square of ", side, " at ", centre.x, ", ", centre.y, ", side ",
-                                        options.side));
+    throw ValueError(
+        mien::detail::text("crop_face: a square of ", side, " at ", centre.x, ", ", centre.y, ", side ", options.side));
   const Index pixels = std::llround(side);
-  const io::Image square = io::crop(image, std::llround(centre.x - side / 2), std::llround(centre.y - side / 2),
-                                    pixels, pixels);
+  const io::Image square =
+      io::crop(image, std::llround(centre.x - side / 2), std::llround(centre.y - side / 2), pixels, pixels);
   return options.side == 0 ? square : io::resize(square, options.side, options.side);
 }
 

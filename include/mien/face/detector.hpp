@@ -30,8 +30,8 @@ struct FaceDetectorOptions {
   Index top_k = 5000;  ///< so many of the most confident boxes are compared with each other
   /// Larger pictures are reduced first, so that their longer side has so many pixels; 0: never.
   Index longest_side = 640;
-  /// Sizes at which a picture is looked at: in full, halved, and so on. Faces of more than half of a picture's height are
-  /// found better in a smaller one.
+  /// Sizes at which a picture is looked at: in full, halved, and so on. Faces of more than half of a picture's height
+  /// are found better in a smaller one.
   int scales = 1;
   double minimum_size = 0;  ///< of both sides of a box, in pixels of the picture
 };
@@ -46,14 +46,14 @@ inline std::vector<Face> without_overlaps(std::vector<Face> faces, double thresh
   if (static_cast<Index>(faces.size()) > top_k) faces.resize(static_cast<std::size_t>(top_k));
   std::vector<Face> kept;
   for (const Face& face : faces)
-    if (std::none_of(kept.begin(), kept.end(), [&](const Face& other) {
-          return intersection_over_union(face.box, other.box) > threshold;
-        }))
+    if (std::none_of(kept.begin(), kept.end(),
+                     [&](const Face& other) { return intersection_over_union(face.box, other.box) > threshold; }))
       kept.push_back(face);
   return kept;
 }
 
-/// A picture as YuNet takes it: blue, green, red from 0 to 255, and black below and on the right up to a multiple of 32.
+/// A picture as YuNet takes it: blue, green, red from 0 to 255, and black below and on the right up to a multiple
+/// of 32.
 inline Tensor<float> yunet_input(const io::Image& image) {
   constexpr Index multiple = models::YuNet<float>::strides.back();
   const auto padded = [](Index extent) { return (extent + multiple - 1) / multiple * multiple; };
@@ -138,9 +138,8 @@ class FaceDetector {
     const NoGradient not_recorded;
     std::vector<Face> faces;
     for (int scale = 0; scale < options_.scales; ++scale) append_faces_at(image, scale, faces);
-    std::erase_if(faces, [this](const Face& face) {
-      return std::min(face.box.width, face.box.height) < options_.minimum_size;
-    });
+    std::erase_if(
+        faces, [this](const Face& face) { return std::min(face.box.width, face.box.height) < options_.minimum_size; });
     return detail::without_overlaps(std::move(faces), options_.overlap_threshold, options_.top_k);
   }
 
@@ -152,11 +151,11 @@ class FaceDetector {
                           options_.overlap_threshold >= 0 && options_.overlap_threshold <= 1 && options_.top_k >= 1 &&
                           options_.longest_side >= 0 && options_.scales >= 1 && options_.minimum_size >= 0;
     if (!sensible)
-      throw ValueError(mien::detail::text(
-          "FaceDetector: score threshold ", options_.score_threshold, ", overlap threshold ",
-          options_.overlap_threshold, " (both 0 to 1), top k ", options_.top_k, ", scales ", options_.scales,
-          " (both 1 or more), longest side ", options_.longest_side, ", minimum size ", options_.minimum_size,
-          " (both 0 or more)"));
+      throw ValueError(mien::detail::text("FaceDetector: score threshold ", options_.score_threshold,
+                                          ", overlap threshold ", options_.overlap_threshold, " (both 0 to 1), top k ",
+                                          options_.top_k, ", scales ", options_.scales,
+                                          " (both 1 or more), longest side ", options_.longest_side, ", minimum size ",
+                                          options_.minimum_size, " (both 0 or more)"));
   }
 
   /// At the size that the options allow, halved `scale` times.

@@ -45,8 +45,7 @@ class ExpressionRecogniser {
     const PrecisionScope exact(Precision::highest);
     const NoGradient not_recorded;
     network_.evaluate();
-    io::load(network_, weights,
-             {.self_check = [this](const Tensor<float>& input) { return network_(input).value(); }});
+    io::load(network_, weights, {.self_check = [this](const Tensor<float>& input) { return network_(input).value(); }});
     network_.freeze();
   }
 

@@ -44,7 +44,7 @@ struct FaceSelectorOptions {
 /// Frames that were seen.
 struct FaceCounts {
   std::uint64_t frames = 0;
-  std::uint64_t without_face = 0;
+  std::uint64_t without_face = 0;  ///< or without the one that is tracked
   std::uint64_t with_several = 0;
 };
 

@@ -31,9 +31,9 @@ struct FaceTrackerOptions {
   Index lost_after = 12;
 };
 
-/// Of all pairs of a face that is known and one that was found, the one that overlaps most belongs together, then the one
-/// that overlaps most of what is left, and so on. Of equal pairs, those of the face that has been known longest come
-/// first, then those of the face that was found first: ids depend on the input alone.
+/// Of all pairs of a face that is known and one that was found, the one that overlaps most belongs together, then the
+/// one that overlaps most of what is left, and so on. Of equal pairs, those of the face that has been known longest
+/// come first, then those of the face that was found first: ids depend on the input alone.
 class FaceTracker {
  public:
   /// Throws ValueError for options without sense.

@@ -34,8 +34,9 @@ struct OnnxNode {
 
 /// A checked ONNX file in memory. Its initialisers are the tensors, under their own names, in the file's order; the
 /// producer's name and version are metadata. Refused are files without a graph, initialisers without a name or of one
-/// that is taken, those that lie in another file, those of strings and of complex numbers, and numbers other than floats
-/// that are not stored as plain bytes. Limits: a million tensors and a million nodes, names of 1024 bytes, rank 8.
+/// that is taken, those that lie in another file, those of strings and of complex numbers, and numbers other than
+/// floats that are not stored as plain bytes. Limits: a million tensors and a million nodes, names of 1024 bytes,
+/// rank 8.
 class OnnxFile : public StoredTensors {
  public:
   static constexpr std::size_t max_entries = 1'000'000;

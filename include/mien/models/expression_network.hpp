@@ -84,8 +84,9 @@ struct ExpressionBlock : nn::Module<ExpressionBlock<First, T, Device>, T, Device
   SeparableConvolution<T, Device> conv3;
 };
 
-/// Faces [N, H, W, 3], red, green and blue less `mean`, from 0 to 1, H and W multiples of 16 (112 in training) -> logits
-/// [N, classes]. Weights that "mien-weights import-expression" wrote have the classes in the order of data::Emotion.
+/// Faces [N, H, W, 3], red, green and blue less `mean`, from 0 to 1, H and W multiples of 16 (112 in training) ->
+/// logits [N, classes]. Weights that "mien-weights import-expression" wrote have the classes in the order of
+/// data::Emotion.
 template <class T, class Device = Cpu>
 class ExpressionNetwork : public nn::Module<ExpressionNetwork<T, Device>, T, Device> {
  public:
@@ -108,7 +109,7 @@ class ExpressionNetwork : public nn::Module<ExpressionNetwork<T, Device>, T, Dev
     constexpr Index multiple = 16;
     if (shape.rank() != 4 || shape[3] != 3 || shape[1] % multiple != 0 || shape[2] % multiple != 0)
       throw ShapeError(detail::text("ExpressionNetwork: input ", shape,
-                                          " is not [faces, height, width, 3] with multiples of ", multiple));
+                                    " is not [faces, height, width, 3] with multiples of ", multiple));
     return fc(mean_of_positions(dense3(dense2(dense1(dense0(x))))));
   }
   template <MapOf<T> Map>

@@ -155,9 +155,8 @@ struct YuNetHead : nn::Module<YuNetHead<T, Device>, T, Device> {
                                     -1);
     };
     using Unit = YuNetUnit<T, Device>;
-    const Variable<Map, Device> mixed =
-        add_bias(convolution(x, together([](Unit& unit) { return unit.conv1.weight; })),
-                 together([](Unit& unit) { return unit.conv1.bias; }));
+    const Variable<Map, Device> mixed = add_bias(convolution(x, together([](Unit& unit) { return unit.conv1.weight; })),
+                                                 together([](Unit& unit) { return unit.conv1.bias; }));
     return add_bias(channel_wise_convolution(mixed, together([](Unit& unit) { return unit.conv2.weight; })),
                     together([](Unit& unit) { return unit.conv2.bias; }));
   }

@@ -28,8 +28,8 @@ class ChannelWiseConvolution : public Module<ChannelWiseConvolution<T, Device>, 
         options_{options.stride, options.padding},
         relu_(options.relu) {
     if (options.bias)
-      bias = uniform_parameter<T, Device>({options.channels},
-                                          fan_in_bound(options.kernel.height * options.kernel.width));
+      bias =
+          uniform_parameter<T, Device>({options.channels}, fan_in_bound(options.kernel.height * options.kernel.width));
   }
 
   template <MapOf<T> Map>

@@ -30,7 +30,8 @@ template <class T>
 struct ChannelWiseKernels {
   Index lanes;
   /// For channel_wise_rows rows; weight [taps, channels + lanes], whose channels begin anew after the last.
-  void (*convolve)(const ChannelWiseSpan<T>& span, const T* weight, const ChannelWiseEpilogue<T>& epilogue, T* const* y);
+  void (*convolve)(const ChannelWiseSpan<T>& span, const T* weight, const ChannelWiseEpilogue<T>& epilogue,
+                   T* const* y);
   void (*correlate)(const ChannelWiseSpan<T>& span, Index rows, const T* const* upstream, Index period, Index taps,
                     T* sums);
 };

@@ -1,7 +1,7 @@
 #pragma once
 
-/// Messages in protobuf's wire format (https://protobuf.dev/programming-guides/encoding), written and read, as much of it
-/// as ONNX files need.
+/// Messages in protobuf's wire format (https://protobuf.dev/programming-guides/encoding), written and read, as much of
+/// it as ONNX files need.
 
 #include <cstddef>
 #include <cstdint>
@@ -63,7 +63,8 @@ class ProtobufReader {
     if (rest_.empty()) return false;
     const std::uint64_t key = take_varint();
     kind_ = static_cast<int>(key & 7);
-    if (key >> 3 == 0 || key >> 3 > max_field) fail(mien::detail::text("a field of number ", key >> 3), "1 to 2^29 - 1");
+    if (key >> 3 == 0 || key >> 3 > max_field)
+      fail(mien::detail::text("a field of number ", key >> 3), "1 to 2^29 - 1");
     field_ = static_cast<int>(key >> 3);
     switch (kind_) {
       case varint:
