@@ -213,6 +213,20 @@ TEST_CASE("variable frame rates keep their rhythm, and the first frame is the be
   }
 }
 
+TEST_CASE("a film without times has those of the frame rate that is stated") {
+  if (avcodec_find_encoder_by_name("libx264") == nullptr) return;
+  const TemporaryFolder folder;
+  write_film(folder / "a.h264", 4);  // nothing but what the encoder made
+  const auto film = video::open_video(folder / "a.h264", {.frame_rate = 10});
+  CHECK(film->facts().frame_rate == 0);
+  for (Index i = 0; i < 4; ++i) {
+    const auto frame = film->next();
+    REQUIRE(frame);
+    CHECK(frame->time == doctest::Approx(0.1 * static_cast<double>(i)));
+  }
+  CHECK_FALSE(film->next());
+}
+
 TEST_CASE("films that ask to be turned or mirrored are") {
   const TemporaryFolder folder;
   const auto film = video::create_video(folder / "a.mp4", {.quality = 5});

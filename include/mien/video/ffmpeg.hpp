@@ -3,17 +3,17 @@
 /// Films and cameras through FFmpeg's libraries: whatever they can decode. Needs mien::video in CMake.
 
 #include <algorithm>
-#include <array>
 #include <atomic>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
+#include <exception>
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 #include "mien/video/detail/announced_size.hpp"
@@ -86,14 +86,17 @@ struct FfmpegInput {
 /// A path is never taken for a protocol ("a:b.mp4" is a file), and films may not refer to other places than files. What
 /// begins as "rtsp://" is left to FFmpeg as it is.
 inline FfmpegInput ffmpeg_input(const std::string& path) {
-  if (path.starts_with("/dev/video")) {
+  std::error_code unknown;
+  const bool is_address = path.find("://") != std::string::npos;
+  // Cameras have names of their own, too, which are links.
+  if (!is_address && std::filesystem::weakly_canonical(path, unknown).string().starts_with("/dev/video")) {
     avdevice_register_all();
     const AVInputFormat* const format = av_find_input_format("video4linux2");
     if (format == nullptr)
       throw FileError(path, "", "an FFmpeg without v4l2", "one whose libavdevice reads cameras (Linux)");
     return {path, format, true};
   }
-  return {path.find("://") == std::string::npos ? "file:" + path : path};
+  return {is_address ? path : "file:" + path};
 }
 
 }  // namespace detail
@@ -160,9 +163,7 @@ class FfmpegReader final : public FrameReader {
     detail::FfmpegSettings settings;
     if (input.is_camera) ask_camera(settings);
     if (input.url.starts_with("file:")) look_into_file();
-    if (input.url.starts_with("file:") || source_) {
-      settings.set("protocol_whitelist", "file,pipe");
-    }
+    if (input.url.starts_with("file:") || source_) settings.set("protocol_whitelist", "file,pipe");
     AVFormatContext* opened = context.release();  // which FFmpeg frees itself if it cannot open
     const int code = avformat_open_input(&opened, input.url.c_str(), input.format, settings.get());
     if (code < 0) refuse(code);
@@ -171,10 +172,12 @@ class FfmpegReader final : public FrameReader {
     if (found < 0) refuse(found);
   }
 
-  /// Before FFmpeg reads the file itself.
+  /// Before FFmpeg reads the file itself. Pipes are left alone, whose first bytes would be lost.
   void look_into_file() {
+    std::error_code unknown;
+    if (!std::filesystem::is_regular_file(name_, unknown)) return;
     detail::ByteSource file(name_);
-    if (file.size()) announced_size_ = detail::announced_size(file.peek(detail::announced_size_bytes));
+    announced_size_ = detail::announced_size(file.peek(detail::announced_size_bytes));
   }
 
   void ask_camera(detail::FfmpegSettings& settings) const {
@@ -230,7 +233,7 @@ class FfmpegReader final : public FrameReader {
     facts_.width = orientation_.transposed ? parameters.height : parameters.width;
     facts_.height = orientation_.transposed ? parameters.width : parameters.height;
     for (const AVRational rate : {stream_->avg_frame_rate, stream_->r_frame_rate})
-      if (facts_.frame_rate == 0 && rate.num > 0 && rate.den > 0) facts_.frame_rate = av_q2d(rate);
+      if (facts_.frame_rate == 0 && is_frame_rate(rate)) facts_.frame_rate = av_q2d(rate);
     if (stream_->duration != AV_NOPTS_VALUE && stream_->duration > 0) {
       facts_.duration = detail::seconds(stream_->duration, stream_->time_base);
     } else if (format_->duration != AV_NOPTS_VALUE && format_->duration > 0) {
@@ -242,6 +245,9 @@ class FfmpegReader final : public FrameReader {
     if (format_->start_time != AV_NOPTS_VALUE)
       beginning_ = detail::seconds(format_->start_time, AVRational{1, AV_TIME_BASE});
   }
+
+  /// Films that know none may name the ticks of their clock instead.
+  static bool is_frame_rate(AVRational rate) { return rate.num > 0 && rate.den > 0 && av_q2d(rate) <= 1000; }
 
   detail::Orientation checked_orientation(const std::int32_t* matrix) const {
     const auto orientation = detail::orientation_of(matrix);
@@ -314,10 +320,10 @@ class FfmpegReader final : public FrameReader {
     const int entries = avformat_index_get_entries_count(stream_);
     if (is_mp4 && packets_ < entries)
       return detail::text("the end of the file with ", packets_, " of ", entries, " frames");
+    if (!announced_size_) return "";
     const std::int64_t size = avio_size(format_->pb);
-    if (announced_size_ && size > 0 && static_cast<std::uint64_t>(size) < *announced_size_)
-      return detail::text("the end of the file after ", size, " of ", *announced_size_, " bytes");
-    return "";
+    if (size < 0 || static_cast<std::uint64_t>(size) >= *announced_size_) return "";
+    return detail::text("the end of the file after ", size, " of ", *announced_size_, " bytes");
   }
 
   [[noreturn]] void fail(std::string_view found) {
