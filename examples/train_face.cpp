@@ -8,7 +8,7 @@
 ///                --drift 0.1
 ///
 /// The work folder gets, for each fold and seed, model.safetensors (which `recognise` reads), history.csv,
-/// predictions.csv and the checkpoints that --resume needs; and result.json over all of them.
+/// predictions.csv and the checkpoints that --resume needs; and result.json and report.html over all of them.
 
 #include <iostream>
 

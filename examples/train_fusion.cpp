@@ -23,6 +23,7 @@
 #include "mien/data/loader.hpp"
 #include "mien/models/fusion.hpp"
 #include "mien/optim/adam.hpp"
+#include "mien/report/html.hpp"
 
 namespace {
 
@@ -237,7 +238,7 @@ std::string spread(const Method& method, double (metrics::ConfusionMatrix::*figu
   return examples::percent(spread.mean) + (values.size() > 1 ? " +- " + examples::percent(spread.deviation) : "");
 }
 
-void report(const std::vector<Comparison>& seeds, const examples::CommonOptions& common) {
+void print_methods(const std::vector<Comparison>& seeds, const examples::CommonOptions& common) {
   if (common.json) {
     auto out = examples::Json::array();
     for (std::size_t i = 0; i < seeds.size(); ++i) {
@@ -265,6 +266,36 @@ void report(const std::vector<Comparison>& seeds, const examples::CommonOptions&
               << spread(method, &metrics::ConfusionMatrix::accuracy) << std::setw(16)
               << spread(method, &metrics::ConfusionMatrix::mean_recall) << std::setw(16)
               << spread(method, &metrics::ConfusionMatrix::macro_f1) << "\n";
+}
+
+/// report.html: all ways beside each other, and what each took for what.
+void write_page(const std::vector<Comparison>& seeds, const std::vector<std::string>& class_names,
+                const examples::Program& program) {
+  const std::vector<Method> methods = by_method(seeds);
+  std::vector<std::string> names;
+  std::vector<double> accuracies;
+  std::vector<std::vector<std::string>> rows;
+  for (const Method& method : methods) {
+    std::vector<double> values;
+    for (const auto& confusion : method.confusions) values.push_back(confusion.accuracy());
+    names.push_back(method.name);
+    accuracies.push_back(examples::Spread(values).mean);
+    rows.push_back({method.name, spread(method, &metrics::ConfusionMatrix::accuracy),
+                    spread(method, &metrics::ConfusionMatrix::mean_recall),
+                    spread(method, &metrics::ConfusionMatrix::macro_f1)});
+  }
+  mien::report::Page page(program.name(), {.subtitle = "Face and body, alone and together"});
+  page.section("Methods", "On test pairs of a face clip and a joint recording of the same label.")
+      .bars(names, accuracies, {.caption = "Accuracy"})
+      .table(std::vector<std::string>{"method", "accuracy", "mean recall", "macro F1"}, rows);
+  auto& classes = page.section("Classes", "Test pairs of all seeds together.");
+  for (const Method& method : methods) {
+    metrics::ConfusionMatrix sum(static_cast<Index>(class_names.size()));
+    for (const auto& confusion : method.confusions) sum.add(confusion);
+    classes.confusion_matrix(sum.counts(), class_names, method.name);
+  }
+  page.section("Settings").settings(program.settings());
+  page.save(program.common().work_dir / "report.html");
 }
 
 }  // namespace
@@ -359,6 +390,7 @@ int main(int count, char** arguments) {
     for (std::uint64_t seed = common.seed; seed < common.seed + static_cast<std::uint64_t>(training.seeds); ++seed)
       seeds.push_back(
           run_seed(seed, training.seeds == 1 ? common.work_dir : common.work_dir / ("seed_" + std::to_string(seed))));
-    report(seeds, common);
+    write_page(seeds, faces.class_names, program);
+    print_methods(seeds, common);
   });
 }

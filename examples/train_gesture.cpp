@@ -5,7 +5,7 @@
 ///     train_gesture --table joints.csv --split-column split --seeds 3 --json
 ///
 /// The work folder gets, for each fold and seed, model.safetensors (which `recognise` reads), history.csv,
-/// predictions.csv and the checkpoints that --resume needs; and result.json over all of them.
+/// predictions.csv and the checkpoints that --resume needs; and result.json and report.html over all of them.
 
 #include "common/gesture.hpp"
 
@@ -35,8 +35,10 @@ int main(int count, char** arguments) {
     const auto data = examples::read_gesture_data(data_options, split.split_column,
                                                   split.subject_column(data_options.subject_column));
     const auto fitted = examples::fitted(form, data);
-    const examples::Json facts = {
-        {"model", "accm"}, {"joints", fitted.representation.joints}, {"neighbours", neighbours}};
+    const examples::Json facts = {{"model", "accm"},
+                                  {"layout", data_options.layout},
+                                  {"joints", fitted.representation.joints},
+                                  {"neighbours", neighbours}};
     examples::run_experiment(program, examples::SampleFacts(data), split, training, facts,
                              [&](const examples::Parts& parts, const examples::RunPlace& place) {
                                auto trained = examples::train_gesture<Device>(data, parts, place, form, augmentation,

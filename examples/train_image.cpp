@@ -8,7 +8,7 @@
 ///                 --moving-average 0.999
 ///
 /// The work folder gets, for each fold and seed, model.safetensors, history.csv, predictions.csv and the checkpoints
-/// that --resume needs; and result.json over all of them.
+/// that --resume needs; and result.json and report.html over all of them.
 
 #include "common/image.hpp"
 

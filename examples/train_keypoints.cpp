@@ -6,7 +6,7 @@
 ///     train_keypoints --recordings folder --valence-arousal --valence-column valence --arousal-column arousal
 ///
 /// The work folder gets, for each fold and seed, model.safetensors, history.csv, predictions.csv and the checkpoints
-/// that --resume needs; and result.json over all of them.
+/// that --resume needs; and result.json and report.html over all of them.
 
 #include <algorithm>
 

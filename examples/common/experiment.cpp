@@ -9,6 +9,7 @@
 
 #include "mien/data/splits.hpp"
 #include "mien/io/file.hpp"
+#include "report.hpp"
 
 namespace mien::examples {
 
@@ -112,6 +113,9 @@ void add_training_options(CLI::App& app, TrainingOptions& options) {
       ->group(group);
   app.add_flag("--find-learning-rate", options.find_learning_rate,
                "trains a hundred steps at rising rates, prints the losses, and ends; learning_rates.html shows them")
+      ->group(group);
+  app.add_flag("--tensorboard", options.tensorboard,
+               "writes an event file for TensorBoard beside history.csv, epoch by epoch")
       ->group(group);
   app.add_option("--workers", options.workers, "threads that make batches ahead")
       ->check(CLI::Range(0, 64))
@@ -339,13 +343,15 @@ Json Results::to_json() const {
     out["overall"]["by_seed"][name] = {{"mean", spread.mean}, {"deviation", spread.deviation}, {"seeds", seeds.size()}};
   }
   if (folds_.front().baseline) out["baseline"] = examples::to_json(pooled(seeds.front(), true));
-  if (!folds_.front().attention.empty()) {
-    std::vector<double> mean(folds_.front().attention.size(), 0.0);
-    for (const FoldResult& fold : folds_)
-      for (std::size_t i = 0; i < mean.size(); ++i) mean[i] += fold.attention[i] / static_cast<double>(folds_.size());
-    out["attention"] = mean;
-  }
+  if (!folds_.front().attention.empty()) out["attention"] = attention();
   return out;
+}
+
+std::vector<double> Results::attention() const {
+  std::vector<double> mean(folds_.front().attention.size(), 0.0);
+  for (const FoldResult& fold : folds_)
+    for (std::size_t i = 0; i < mean.size(); ++i) mean[i] += fold.attention[i] / static_cast<double>(folds_.size());
+  return mean;
 }
 
 void Results::print() const {
@@ -488,6 +494,7 @@ void run_experiment(const Program& program, const SampleFacts& samples, const Sp
   all["device"] = common.device;
   all.update(facts);
   io::write_file(common.work_dir / "result.json", all.dump(2) + "\n");
+  write_report(program, samples, training, facts, results);
   if (common.json) {
     std::cout << all.dump(2) << "\n";
   } else {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -59,6 +60,7 @@ struct TrainingOptions {
   Index workers = 1;
   double moving_average = 0;  ///< decay; 0: no average
   bool find_learning_rate = false;
+  bool tensorboard = false;
 };
 
 void add_training_options(CLI::App& app, TrainingOptions& options);
@@ -100,7 +102,16 @@ struct Parts {
   std::vector<Index> test;
 };
 
-/// What is known of the samples of a data set besides what is in them.
+/// What a report shows of a sample: some of its frames as encoded pictures, or of its joints as SVG.
+struct SampleView {
+  std::vector<std::vector<std::byte>> frames = {};
+  std::vector<std::string> drawings = {};
+};
+
+SampleView view_of(const data::FrameSequence& sample);
+SampleView view_of(const data::GestureSequence& sample);
+
+/// What is known of the samples of a data set besides what is in them. The data set has to live as long.
 struct SampleFacts {
   std::vector<std::string> class_names;
   data::SkippedFiles skipped;
@@ -108,6 +119,7 @@ struct SampleFacts {
   std::vector<std::string> subjects;
   std::vector<std::string> splits;
   bool tells_classes = true;  ///< false if classes only help to divide the samples
+  std::function<SampleView(Index sample)> view;
 
   template <class Sample>
   explicit SampleFacts(const data::DataSet<Sample>& data)
@@ -115,7 +127,8 @@ struct SampleFacts {
         skipped(data.skipped),
         labels(data.labels()),
         subjects(data.subjects()),
-        splits(data.splits()) {
+        splits(data.splits()),
+        view([&data](Index sample) { return view_of(data.samples[static_cast<std::size_t>(sample)]); }) {
     data.check_labels();
   }
 
@@ -223,6 +236,16 @@ class Results {
   /// As tables, on standard output.
   void print() const;
 
+  const std::vector<std::string>& class_names() const { return class_names_; }
+  const std::vector<FoldResult>& folds() const { return folds_; }
+  std::size_t seeds() const { return seeds_seen().size(); }
+  /// All test samples in one matrix.
+  metrics::ConfusionMatrix confusion() const { return pooled(std::nullopt, false); }
+  /// Of a measure, by its name in result.json, over the seeds.
+  Spread spread(const std::string& measure) const { return Spread(by_seed(measure, false)); }
+  /// The mean over all folds; empty if the network has none.
+  std::vector<double> attention() const;
+
  private:
   std::vector<std::uint64_t> seeds_seen() const;
   /// All folds of one seed, or of all seeds, in one matrix.
@@ -242,7 +265,7 @@ void save_predictions(const std::filesystem::path& path, const Predictions& pred
                       const std::vector<std::string>& class_names);
 
 /// Runs all folds that are asked for with all seeds. `run(parts, place)` trains one of them and says how it did.
-/// Prints the results and keeps them as result.json in the work folder.
+/// Prints the results and keeps them as result.json and report.html in the work folder.
 void run_experiment(const Program& program, const SampleFacts& samples, const SplitOptions& split,
                     const TrainingOptions& training, const Json& facts,
                     const std::function<FoldResult(const Parts& parts, const RunPlace& place)>& run);

@@ -129,13 +129,17 @@ class Program {
   CLI::App& app() { return app_; }
   const CommonOptions& common() const { return common_; }
 
+  /// As it was called, without folders.
+  std::string name() const { return std::filesystem::path(app_.get_name()).filename().string(); }
+
   /// Whether an option was given on the command line.
   bool given(const std::string& option) const { return app_.count(option) > 0; }
 
   /// All options that decide about the result, by name, as text: a run may only be resumed with the same ones.
   std::map<std::string, std::string> settings() const {
-    static const std::vector<std::string> others{"help",    "version", "threads", "work-dir", "resume",  "json",
-                                                 "dry-run", "epochs",  "seeds",   "fold",     "baseline"};
+    static const std::vector<std::string> others{"help",   "version", "threads",  "work-dir",
+                                                 "resume", "json",    "dry-run",  "epochs",
+                                                 "seeds",  "fold",    "baseline", "tensorboard"};
     std::map<std::string, std::string> out;
     for (const CLI::Option* option : app_.get_options()) {
       const std::string name = option->get_single_name();

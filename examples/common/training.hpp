@@ -18,6 +18,7 @@
 #include "mien/optim/sgd.hpp"
 #include "mien/train/learning_rate_finder.hpp"
 #include "mien/train/trainer.hpp"
+#include "report.hpp"
 
 namespace mien::examples {
 
@@ -91,19 +92,21 @@ train::History train_network(Network& network, const data::Loader<Batch>& loader
   }
   auto settings = program.settings();
   if (options.schedule != "constant") settings["epochs"] = std::to_string(options.epochs);
-  train::Trainer<float, typename Network::Device> trainer(*optimiser,
-                                                          {.epochs = options.epochs,
-                                                           .seed = place.seed,
-                                                           .work_dir = place.folder,
-                                                           .resume = program.common().resume,
-                                                           .criterion = form.criterion,
-                                                           .early_stop_patience = choose_best ? options.patience : 0,
-                                                           .gradient_clip = options.gradient_clip,
-                                                           .restore_best = choose_best,
-                                                           .class_names = class_names,
-                                                           .settings = settings,
-                                                           .progress = {.stream = &std::cerr},
-                                                           .stop_requested = stop_requested});
+  EpochLog epoch_log(options.tensorboard, place.folder, settings);
+  train::Trainer<float, typename Network::Device> trainer(
+      *optimiser, {.epochs = options.epochs,
+                   .seed = place.seed,
+                   .work_dir = place.folder,
+                   .resume = program.common().resume,
+                   .criterion = form.criterion,
+                   .early_stop_patience = choose_best ? options.patience : 0,
+                   .gradient_clip = options.gradient_clip,
+                   .restore_best = choose_best,
+                   .class_names = class_names,
+                   .settings = settings,
+                   .progress = {.stream = &std::cerr},
+                   .stop_requested = stop_requested,
+                   .on_epoch = [&](const auto& state, const auto&) { epoch_log.add(state); }});
   trainer.add_model("model", network);
   std::optional<optim::MovingAverage<float, typename Network::Device>> average;
   if (options.moving_average > 0) {

@@ -211,6 +211,10 @@ TEST_CASE("train_gesture trains, saves, reports, and gives the same numbers agai
   CHECK(result["folds"][0]["history"]["train_loss"].size() == 3);
   for (const char* file : {"fold_1/model.safetensors", "fold_2/history.csv", "fold_2/predictions.csv", "result.json"})
     CHECK_MESSAGE(fs::exists(folder.path() / "work" / file), file);
+  const std::string page = io::read_text(folder.path() / "work" / "report.html");
+  for (const char* words : {"Means of 2 trainings", "<td class=\"word\">seed 1, fold 2</td>", "nearest neighbours",
+                            "Expected calibration error", "joint 2</dt>", "<td class=\"word\">learning-rate</td>"})
+    CHECK_MESSAGE(contains(page, words), words);
 
   const auto again = run(folder.path(), "train_gesture", gesture_arguments(folder.path(), more));
   CHECK(again.out == first.out);
@@ -250,6 +254,7 @@ TEST_CASE("train_face trains, and recognise gives a row a window with probabilit
                            face_arguments(folder.path(), {"--epochs", "2", "--lstm", "--feature-hidden", "4"}));
   REQUIRE_MESSAGE(trained.code == 0, trained.err);
   const std::string model = (folder.path() / "work" / "model.safetensors").string();
+  CHECK(contains(io::read_text(folder.path() / "work" / "report.html"), "stage 4, block 2"));
 
   const auto rows = run(folder.path(), "recognise",
                         {(folder.path() / "videos").string(), "--model", model, "--frames", "2", "--step", "1"});
@@ -369,6 +374,7 @@ TEST_CASE("train_fusion compares every way with either branch alone") {
                           "--work-dir",
                           (folder.path() / "work").string()});
   REQUIRE_MESSAGE(fused.code == 0, fused.err);
+  CHECK(contains(io::read_text(folder.path() / "work" / "report.html"), "<figcaption>weighted</figcaption>"));
   const auto result = nlohmann::json::parse(fused.out);
   CHECK(result["device"] == "cpu");
   REQUIRE(result["seeds"].size() == 2);

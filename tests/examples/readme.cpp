@@ -1,4 +1,4 @@
-/// What the README shows is what compiles.
+/// What the README and docs/report.md show is what compiles.
 
 #include <doctest/doctest.h>
 
@@ -10,24 +10,29 @@ namespace {
 
 using namespace mien;
 
-/// What stands in the C++ block between the markers `<!-- quickstart -->` and `<!-- /quickstart -->`; without the second
-/// one, in the first such block after the first.
-std::string quickstart_in(const std::string& readme) {
-  const std::string marker = "<!-- quickstart -->";
+/// What stands in the first C++ block after a marker.
+std::string code_after(const std::string& marker, const std::string& text) {
   const std::string opening = "```cpp\n";
-  const auto place = readme.find(marker);
-  REQUIRE_MESSAGE(place != std::string::npos, "README.md has no " << marker);
-  const auto begin = readme.find(opening, place);
-  REQUIRE_MESSAGE(begin != std::string::npos, "README.md has no C++ after " << marker);
+  const auto place = text.find(marker);
+  REQUIRE_MESSAGE(place != std::string::npos, "there is no " << marker);
+  const auto begin = text.find(opening, place);
+  REQUIRE_MESSAGE(begin != std::string::npos, "there is no C++ after " << marker);
   const auto first = begin + opening.size();
-  const auto end = readme.find("```", first);
+  const auto end = text.find("```", first);
   REQUIRE(end != std::string::npos);
-  return readme.substr(first, end - first);
+  return text.substr(first, end - first);
 }
 
 }  // namespace
 
 TEST_CASE("the README's first example is examples/quickstart.cpp, letter by letter") {
   const std::string root = MIEN_SOURCE_DIR;
-  CHECK(quickstart_in(io::read_text(root + "/README.md")) == io::read_text(root + "/examples/quickstart.cpp"));
+  CHECK(code_after("<!-- quickstart -->", io::read_text(root + "/README.md")) ==
+        io::read_text(root + "/examples/quickstart.cpp"));
+}
+
+TEST_CASE("the example in docs/report.md is examples/report_page.cpp, letter by letter") {
+  const std::string root = MIEN_SOURCE_DIR;
+  CHECK(code_after("<!-- report -->", io::read_text(root + "/docs/report.md")) ==
+        io::read_text(root + "/examples/report_page.cpp"));
 }

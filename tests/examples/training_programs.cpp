@@ -109,7 +109,12 @@ TEST_CASE("train_image learns from votes with everything on, and goes on with th
   CHECK(predictions.columns() == 10);
 
   result_of(with("cut", {"--epochs", "1"}));
-  result_of(with("cut", {"--epochs", "3", "--resume"}));
+  result_of(with("cut", {"--epochs", "3", "--resume", "--tensorboard"}));
+  const auto is_event_file = [](const auto& entry) { return contains(entry.path().filename().string(), "tfevents"); };
+  CHECK(std::ranges::count_if(fs::directory_iterator(folder.path() / "cut"), is_event_file) == 1);
+  CHECK(std::ranges::count_if(fs::directory_iterator(folder.path() / "whole"), is_event_file) == 0);
+  CHECK(
+      contains(io::read_text(folder.path() / "whole" / "report.html"), "<h3>Recall and F1 on validation samples</h3>"));
   for (const char* file : {"last.safetensors", "best.safetensors", "model.safetensors"})
     CHECK_MESSAGE(bytes_of(folder.path() / "cut" / file) == bytes_of(folder.path() / "whole" / file), file);
 }
@@ -192,6 +197,9 @@ TEST_CASE("train_valence_arousal tells agreement, alone and beside classes") {
   CHECK(predictions.names() ==
         std::vector<std::string>{"sample", "valence", "arousal", "recognised_valence", "recognised_arousal"});
   CHECK(io::read_csv(folder.path() / "work" / "history.csv").find_column("validation_ccc"));
+  const std::string page = io::read_text(folder.path() / "work" / "report.html");
+  CHECK(contains(page, "valence: unpleasant to pleasant"));
+  CHECK(!contains(page, "Worst mistakes"));
 
   const auto both = result_of(run(folder.path(), "train_valence_arousal", arguments({"--multi-task"})));
   CHECK(both["overall"].contains("accuracy"));

@@ -84,7 +84,7 @@ for (const width of [320, 390, 768, 1280]) {
 }</script>)html";
   mien::io::write_file(folder / "around.html", around);
   const std::string at = folder.string();
-  const std::string command = "HOME='" + at + "' timeout 120 " + browser() +
+  const std::string command = "HOME='" + at + "' timeout 250 " + browser() +
                               " --headless --no-sandbox --disable-gpu --no-first-run --hide-scrollbars"
                               " --user-data-dir='" +
                               at + "/profile' --blink-settings=preferredColorScheme=" + (dark ? "0" : "1") +

@@ -167,7 +167,7 @@ TEST_CASE("a page is saved as a whole, links to its sections, and an empty one i
   CHECK_THROWS_AS(page.save(folder / "a.html"), FileError);
 }
 
-TEST_CASE("the table of classes has precision, recall and F1, and means of the classes that occur") {
+TEST_CASE("the table of classes has precision, recall and F1, and their means") {
   metrics::ConfusionMatrix confusion(3);
   confusion.add(std::vector<Index>{0, 0, 0, 0, 1}, std::vector<Index>{0, 0, 0, 1, 1});
   const std::string html = report::Section("", "").per_class(confusion, three).to_html(0);

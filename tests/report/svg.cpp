@@ -132,6 +132,10 @@ TEST_CASE("points of a chart lie where the axes say") {
       report::line_chart(std::vector<report::Series>{{"y", {0, 1}, {0, 10}}}, {.y_low = 0.0, .y_high = 1.0});
   // The plot of a single series reaches from (58, 18) to (414, 231).
   CHECK(svg.find("d=\"M58 231L414 18\"") != std::string::npos);
+  // Whole numbers have whole ticks.
+  const std::string epochs = report::line_chart(std::vector<report::Series>{{"y", {0, 1, 2, 5}}});
+  CHECK(epochs.find(">4</text>") != std::string::npos);
+  CHECK(epochs.find(">1.5</text>") == std::string::npos);
 }
 
 TEST_CASE("charts of nothing, of one point and of a constant are charts") {

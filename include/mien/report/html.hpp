@@ -206,6 +206,33 @@ inline std::string spoken_joint_name(std::string_view name) {
   return out;
 }
 
+/// Columns of a history that are drawn in one chart, each with the name of its line.
+struct HistoryChart {
+  ChartOptions options = {};
+  std::vector<std::pair<std::string, std::string>> lines = {};
+};
+
+/// What the trainer writes, sorted by what it measures, and a chart for every other column but the epoch.
+inline std::vector<HistoryChart> history_charts(const std::vector<std::string>& columns) {
+  std::vector<HistoryChart> out{
+      {{.title = "Loss"}, {{"train_loss", "training"}, {"validation_loss", "validation"}}},
+      {{.title = "Accuracy", .y_low = 0, .y_high = 1, .percent = true},
+       {{"train_accuracy", "training"}, {"validation_accuracy", "validation"}}},
+      {{.title = "Recall and F1 on validation samples", .y_low = 0, .y_high = 1, .percent = true},
+       {{"validation_mean_recall", "mean recall"}, {"validation_macro_f1", "macro F1"}}},
+      {{.title = "Concordance (CCC) on validation samples"},
+       {{"validation_ccc", "mean"}, {"validation_ccc_valence", "valence"}, {"validation_ccc_arousal", "arousal"}}},
+      {{.title = "Squared error on validation samples"}, {{"validation_mse", "mean squared error"}}},
+      {{.title = "Learning rate", .y_low = 0}, {{"learning_rate", "learning rate"}}}};
+  std::vector<std::string> known{"epoch"};
+  for (const HistoryChart& chart : out)
+    for (const auto& [column, unused] : chart.lines) known.push_back(column);
+  for (const std::string& column : columns)
+    if (std::find(known.begin(), known.end(), column) == known.end())
+      out.push_back({{.title = column}, {{column, column}}});
+  return out;
+}
+
 }  // namespace detail
 
 /// One part of a page. Every function adds a card below or beside those before it, and returns the section for the
@@ -255,8 +282,8 @@ class Section {
   Section& confusion_matrix(const Tensor<std::int64_t>& counts, std::span<const std::string> class_names,
                             std::string_view caption = "");
 
-  /// Precision, recall, F1 and the number of samples of each class, and the means of classes that have any. Throws
-  /// ShapeError unless there is a name a class.
+  /// Precision, recall, F1 and the number of samples of each class, and under them the mean precision of classes that
+  /// have samples, the mean recall and the macro F1. Throws ShapeError unless there is a name a class.
   Section& per_class(const metrics::ConfusionMatrix& confusion, std::span<const std::string> class_names,
                      std::string_view caption = "");
 
@@ -426,37 +453,18 @@ inline Section& Section::confusion_matrix(const Tensor<std::int64_t>& counts, st
 
 inline Section& Section::learning_curves(const train::History& history, std::optional<Index> best_epoch) {
   if (history.empty()) return paragraph("No epoch was finished.");
-  struct Chart {
-    ChartOptions options;
-    std::vector<std::pair<std::string, std::string>> lines;  ///< column and name
-  };
-  std::vector<Chart> charts{
-      {{.title = "Loss"}, {{"train_loss", "training"}, {"validation_loss", "validation"}}},
-      {{.title = "Accuracy", .y_low = 0, .y_high = 1, .percent = true},
-       {{"train_accuracy", "training"}, {"validation_accuracy", "validation"}}},
-      {{.title = "Recall and F1 on validation samples", .y_low = 0, .y_high = 1, .percent = true},
-       {{"validation_mean_recall", "mean recall"}, {"validation_macro_f1", "macro F1"}}},
-      {{.title = "Concordance (CCC) on validation samples", .y_high = 1},
-       {{"validation_ccc", "mean"}, {"validation_ccc_valence", "valence"}, {"validation_ccc_arousal", "arousal"}}},
-      {{.title = "Squared error on validation samples"}, {{"validation_mse", "mean squared error"}}},
-      {{.title = "Learning rate", .y_low = 0}, {{"learning_rate", "learning rate"}}}};
-  const auto is_known = [&](const std::string& column) {
-    for (const Chart& chart : charts)
-      for (const auto& [known, unused] : chart.lines)
-        if (known == column) return true;
-    return false;
-  };
-  for (const std::string& column : history.columns())
-    if (column != "epoch" && !is_known(column)) charts.push_back({{.title = column}, {{column, column}}});
+  const std::vector<std::string>& columns = history.columns();
   const std::vector<double> epochs = history.column("epoch");
-  for (Chart& chart : charts) {
+  for (detail::HistoryChart chart : detail::history_charts(columns)) {
     std::vector<Series> series;
     for (const auto& [column, name] : chart.lines)
-      if (std::find(history.columns().begin(), history.columns().end(), column) != history.columns().end())
+      if (std::find(columns.begin(), columns.end(), column) != columns.end())
         series.push_back({name, history.column(column), epochs});
     if (series.empty()) continue;
-    if (best_epoch) chart.options.mark = static_cast<double>(*best_epoch);
-    if (best_epoch) chart.options.mark_label = detail::text("best: ", *best_epoch);
+    if (best_epoch) {
+      chart.options.mark = static_cast<double>(*best_epoch);
+      chart.options.mark_label = detail::text("best: ", *best_epoch);
+    }
     curves(series, chart.options);
   }
   return *this;

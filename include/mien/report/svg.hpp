@@ -322,6 +322,7 @@ inline std::string line_chart(std::span<const Series> series, const ChartOptions
     throw ValueError(text("line_chart: a y axis from ", low_end, " to ", high_end));
   Extent x;
   Extent y;
+  bool whole = true;
   for (const Series& line : series) {
     if (!line.x.empty() && line.x.size() != line.y.size())
       throw ShapeError(text("line_chart: series ", line.name, " has ", line.x.size(), " x for ", line.y.size(), " y"));
@@ -329,6 +330,7 @@ inline std::string line_chart(std::span<const Series> series, const ChartOptions
       if (!is_point(line, i)) continue;
       x.add(x_of(line, i));
       y.add(line.y[i]);
+      whole = whole && std::nearbyint(x_of(line, i)) == x_of(line, i);
     }
   }
   std::string description = options.title.empty() ? "Line chart" : options.title;
@@ -337,7 +339,9 @@ inline std::string line_chart(std::span<const Series> series, const ChartOptions
   if (x.empty()) return out + svg_text(width / 2, height / 2, "label middle", "no data") + "</svg>";
 
   const Ticks y_ticks = nice_ticks(options.y_low.value_or(y.low), options.y_high.value_or(y.high));
-  const Ticks x_ticks = nice_ticks(x.low, x.high, 6);
+  // Between two epochs there is none.
+  const double most_ticks = whole ? std::clamp(x.high - x.low, 1.0, 6.0) : 6;
+  const Ticks x_ticks = nice_ticks(x.low, x.high, static_cast<int>(most_ticks));
   const double y_low = options.y_low.value_or(y_ticks.values.front());
   const double y_high = std::max(options.y_high.value_or(y_ticks.values.back()), y_low + 1e-12);
   const bool one_place = x.high - x.low <= 0;
