@@ -18,7 +18,7 @@
 #include <iostream>
 #include <limits>
 #include <map>
-#include <set>
+#include <numeric>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -58,8 +58,7 @@ void require_other_file(const fs::path& out, const std::vector<std::string>& inp
   }
 }
 
-// --- inspect
-// ----------------------------------------------------------------------------------------------------------
+// --- inspect ---------------------------------------------------------------------------------------------------------
 
 void inspect(const std::string& path, bool json) {
   const io::StoredTensors file = io::read_weights(path);
@@ -96,91 +95,108 @@ void inspect(const std::string& path, bool json) {
   std::cout << "\n";
 }
 
-// --- compare
-// ----------------------------------------------------------------------------------------------------------
+// --- compare ---------------------------------------------------------------------------------------------------------
 
 struct Difference {
   double absolute = 0;
-  double relative = 0;  ///< of the greatest number
+  double relative = 0;  ///< of the greatest finite number
 };
 
-/// Numbers that are not the same, NaN included, differ by infinity where no difference can be taken.
+/// Numbers of which one is not finite, and that are not the same, differ by infinity.
 Difference difference_of(const Tensor<double>& a, const Tensor<double>& b) {
+  constexpr double infinity = std::numeric_limits<double>::infinity();
   Difference out;
   double greatest = 0;
   for (std::size_t i = 0; i < a.span().size(); ++i) {
     const double left = a.span()[i];
     const double right = b.span()[i];
-    greatest = std::max(greatest, std::abs(left));
+    if (std::isfinite(left)) greatest = std::max(greatest, std::abs(left));
     if (left == right || (std::isnan(left) && std::isnan(right))) continue;
-    const double distance = std::abs(left - right);
-    out.absolute = std::max(out.absolute, std::isnan(distance) ? std::numeric_limits<double>::infinity() : distance);
+    const bool finite = std::isfinite(left) && std::isfinite(right);
+    out.absolute = std::max(out.absolute, finite ? std::abs(left - right) : infinity);
   }
-  if (out.absolute > 0) out.relative = greatest > 0 ? out.absolute / greatest : std::numeric_limits<double>::infinity();
+  if (out.absolute > 0) out.relative = greatest > 0 ? out.absolute / greatest : infinity;
   return out;
+}
+
+/// What differs between two files.
+struct Comparison {
+  Json only_first = Json::array();
+  Json only_second = Json::array();
+  Json different = Json::array();
+  std::size_t equal = 0;
+
+  bool differs() const { return !only_first.empty() || !only_second.empty() || !different.empty(); }
+};
+
+/// What differs between two tensors of one name; no more than the name if nothing does.
+Json compared(const std::string& name, const io::StoredTensors& a, const io::StoredTensors& b, double tolerance) {
+  Json entry{{"name", name}};
+  if (a.shape(name) != b.shape(name)) {
+    entry["shapes"] = {a.shape(name).to_string(), b.shape(name).to_string()};
+    return entry;
+  }
+  const Difference found = difference_of(a.tensor<double>(name), b.tensor<double>(name));
+  if (a.type(name) != b.type(name)) entry["types"] = {io::element_name(a.type(name)), io::element_name(b.type(name))};
+  if (found.relative > tolerance) {
+    entry["absolute"] = found.absolute;
+    entry["relative"] = found.relative;
+  }
+  return entry;
+}
+
+Comparison compared(const io::StoredTensors& a, const io::StoredTensors& b, double tolerance) {
+  Comparison out;
+  for (const std::string& name : b.names())
+    if (!a.contains(name)) out.only_second.push_back(name);
+  for (const std::string& name : a.names()) {
+    if (!b.contains(name)) {
+      out.only_first.push_back(name);
+      continue;
+    }
+    const Json entry = compared(name, a, b, tolerance);
+    if (entry.size() == 1)
+      ++out.equal;
+    else
+      out.different.push_back(entry);
+  }
+  return out;
+}
+
+void print(const Comparison& found, const std::string& first, const std::string& second) {
+  for (const auto& name : found.only_first) std::cout << "only in " << first << ": " << name.get<std::string>() << "\n";
+  for (const auto& name : found.only_second)
+    std::cout << "only in " << second << ": " << name.get<std::string>() << "\n";
+  for (const auto& entry : found.different) {
+    std::cout << entry["name"].get<std::string>() << ":";
+    for (const char* const what : {"shapes", "types"})
+      if (entry.contains(what))
+        std::cout << " " << entry[what][0].get<std::string>() << " and " << entry[what][1].get<std::string>();
+    if (entry.contains("absolute"))
+      std::cout << " differs by " << text(entry["absolute"].get<double>()) << ", "
+                << text(entry["relative"].get<double>()) << " of the largest";
+    std::cout << "\n";
+  }
+  std::cout << found.equal << " tensors are equal"
+            << (found.different.empty() ? "" : text(", ", found.different.size(), " differ")) << "\n";
 }
 
 /// Prints what differs; returns whether anything does.
 bool compare(const std::string& first, const std::string& second, double tolerance, bool json) {
-  const io::StoredTensors a = io::read_weights(first);
-  const io::StoredTensors b = io::read_weights(second);
-  Json only_first = Json::array();
-  Json only_second = Json::array();
-  Json different = Json::array();
-  for (const std::string& name : b.names())
-    if (!a.contains(name)) only_second.push_back(name);
-  std::size_t equal = 0;
-  for (const std::string& name : a.names()) {
-    if (!b.contains(name)) {
-      only_first.push_back(name);
-      continue;
-    }
-    Json entry{{"name", name}};
-    if (a.shape(name) != b.shape(name)) {
-      entry["shapes"] = {a.shape(name).to_string(), b.shape(name).to_string()};
-      different.push_back(entry);
-      continue;
-    }
-    const Difference found = difference_of(a.tensor<double>(name), b.tensor<double>(name));
-    if (a.type(name) != b.type(name)) entry["types"] = {io::element_name(a.type(name)), io::element_name(b.type(name))};
-    if (found.relative > tolerance) {
-      entry["absolute"] = found.absolute;
-      entry["relative"] = found.relative;
-    }
-    if (entry.size() == 1) {
-      ++equal;
-    } else {
-      different.push_back(entry);
-    }
-  }
-  if (json) {
-    std::cout << Json{{"only_in_first", only_first},
-                      {"only_in_second", only_second},
-                      {"different", different},
-                      {"equal", equal}}
+  const Comparison found = compared(io::read_weights(first), io::read_weights(second), tolerance);
+  if (json)
+    std::cout << Json{{"only_in_first", found.only_first},
+                      {"only_in_second", found.only_second},
+                      {"different", found.different},
+                      {"equal", found.equal}}
                      .dump(2)
               << "\n";
-  } else {
-    for (const auto& name : only_first) std::cout << "only in " << first << ": " << name.get<std::string>() << "\n";
-    for (const auto& name : only_second) std::cout << "only in " << second << ": " << name.get<std::string>() << "\n";
-    for (const auto& entry : different) {
-      std::cout << entry["name"].get<std::string>() << ":";
-      for (const char* const what : {"shapes", "types"})
-        if (entry.contains(what))
-          std::cout << " " << entry[what][0].get<std::string>() << " and " << entry[what][1].get<std::string>();
-      if (entry.contains("absolute"))
-        std::cout << " differs by " << text(entry["absolute"].get<double>()) << ", "
-                  << text(entry["relative"].get<double>()) << " of the largest";
-      std::cout << "\n";
-    }
-    std::cout << equal << " tensors are equal" << (different.empty() ? "" : text(", ", different.size(), " differ"))
-              << "\n";
-  }
-  return !only_first.empty() || !only_second.empty() || !different.empty();
+  else
+    print(found, first, second);
+  return found.differs();
 }
 
-// --- convert and rename
-// -----------------------------------------------------------------------------------------------
+// --- convert and rename ----------------------------------------------------------------------------------------------
 
 template <class Number>
 std::vector<std::byte> as_bytes(const std::vector<Number>& numbers) {
@@ -189,22 +205,30 @@ std::vector<std::byte> as_bytes(const std::vector<Number>& numbers) {
   return out;
 }
 
+/// Throws FileError for a finite number that would become infinite.
 template <class Number>
-std::vector<std::byte> converted(const Tensor<float>& values) {
+std::vector<std::byte> converted(const Tensor<float>& values, const std::string& path, const std::string& name,
+                                 float largest) {
   std::vector<Number> out;
   out.reserve(values.span().size());
-  for (const float value : values.span()) out.push_back(static_cast<Number>(value));
+  for (const float value : values.span()) {
+    out.push_back(static_cast<Number>(value));
+    if (std::isfinite(value) && !std::isfinite(static_cast<float>(out.back())))
+      throw FileError(path, text("tensor `", name, "`, element ", out.size() - 1), text(value),
+                      text("at most ", largest));
+  }
   return as_bytes(out);
 }
 
-/// Adds a tensor, its numbers as `type` if they are floating-point numbers.
-void add_as(io::SafetensorsWriter& writer, const std::string& name, const Tensor<float>& values, io::ElementType type) {
+/// Adds a tensor, its numbers as `type` if they are floating-point numbers. `path` is where they are from, for errors.
+void add_as(io::SafetensorsWriter& writer, const std::string& name, const Tensor<float>& values, io::ElementType type,
+            const std::string& path) {
   switch (type) {
     case io::ElementType::float16:
-      writer.add(name, type, values.shape(), converted<float16>(values));
+      writer.add(name, type, values.shape(), converted<float16>(values, path, name, 65504));
       return;
     case io::ElementType::bfloat16:
-      writer.add(name, type, values.shape(), converted<bfloat16>(values));
+      writer.add(name, type, values.shape(), converted<bfloat16>(values, path, name, 0x1.fep127F));
       return;
     default:
       writer.add(name, values);
@@ -224,16 +248,30 @@ const std::map<std::string, io::ElementType>& convertible_types() {
   return types;
 }
 
+/// The tensors of a file, but those of its self-check where a model's numbers change: it would fail with others.
+std::vector<std::string> without_self_check(const io::StoredTensors& file) {
+  std::vector<std::string> names = file.names();
+  const auto is_check = [](const std::string& name) {
+    return name == io::detail::check_input_name || name == io::detail::check_output_name;
+  };
+  if (std::erase_if(names, is_check) > 0)
+    std::cerr << "the self-check is left out: it holds for the numbers that were read, not for those written\n";
+  return names;
+}
+
 void convert(const std::string& in, const std::string& out, const std::string& type) {
   const io::StoredTensors file = io::read_weights(in);
+  const auto changes = [&](const std::string& name) {
+    return !type.empty() && io::is_floating_point(file.type(name)) && file.type(name) != convertible_types().at(type);
+  };
+  const bool any_changes = std::any_of(file.names().begin(), file.names().end(), changes);
   io::SafetensorsWriter writer;
   writer.set_metadata(file.metadata());
-  for (const std::string& name : file.names()) {
-    if (type.empty() || !io::is_floating_point(file.type(name))) {
+  for (const std::string& name : any_changes ? without_self_check(file) : file.names()) {
+    if (changes(name))
+      add_as(writer, name, file.tensor<float>(name), convertible_types().at(type), in);
+    else
       add_copy(writer, name, file, name);
-    } else {
-      add_as(writer, name, file.tensor<float>(name), convertible_types().at(type));
-    }
   }
   writer.write(out);
 }
@@ -287,48 +325,61 @@ void rename_file(const std::string& in, const std::string& out, const RenameOpti
   std::cerr << changed << " of " << file.names().size() << " tensors were renamed\n";
 }
 
-// --- average
-// ----------------------------------------------------------------------------------------------------------
+// --- average ---------------------------------------------------------------------------------------------------------
 
-/// The weighted mean of all floating-point tensors; others, and metadata, are the first file's.
-void average(const std::string& out, const std::vector<std::string>& inputs, std::vector<double> weights) {
-  if (weights.empty()) weights.assign(inputs.size(), 1);
-  double total = 0;
-  for (const double weight : weights) total += weight;
-  if (weights.size() != inputs.size()) throw UsageError("--weights: one for each input");
+/// One for each input, in sum 1.
+std::vector<double> shares_of(std::vector<double> weights, std::size_t inputs) {
+  if (weights.empty()) weights.assign(inputs, 1);
+  if (weights.size() != inputs) throw UsageError("--weights: one for each input");
+  const double total = std::accumulate(weights.begin(), weights.end(), 0.0);
   if (!(total > 0) || !std::isfinite(total) || *std::min_element(weights.begin(), weights.end()) < 0)
     throw UsageError("--weights: numbers from 0 on, one of them positive");
-  std::vector<io::StoredTensors> files;
-  for (const std::string& input : inputs) files.push_back(io::read_weights(input));
+  for (double& weight : weights) weight /= total;
+  return weights;
+}
+
+/// Throws FileError unless the files have the same tensors.
+void require_same_tensors(const std::vector<io::StoredTensors>& files, const std::vector<std::string>& inputs) {
   const io::StoredTensors& first = files.front();
-  io::SafetensorsWriter writer;
-  for (const auto& [key, value] : first.metadata()) writer.set_metadata(key, value);
-  for (std::size_t i = 1; i < files.size(); ++i)
+  for (std::size_t i = 1; i < files.size(); ++i) {
     for (const std::string& name : files[i].names())
       if (!first.contains(name))
         throw FileError(inputs[i], "", text("tensor `", name, "`"), text("only those of ", inputs[0]));
-  for (const std::string& name : first.names()) {
-    Tensor<double> mean = Tensor<double>::zeros(first.shape(name));
-    for (std::size_t i = 0; i < files.size(); ++i) {
+    for (const std::string& name : first.names())
       if (files[i].shape(name) != first.shape(name))
         throw FileError(inputs[i], text("tensor `", name, "`"), files[i].shape(name).to_string(),
                         first.shape(name).to_string());
-      const Tensor<double> values = files[i].tensor<double>(name);
-      for (std::size_t k = 0; k < mean.span().size(); ++k) mean.span()[k] += weights[i] / total * values.span()[k];
-    }
-    if (!io::is_floating_point(first.type(name)) || name.starts_with("self_check.")) {
+  }
+}
+
+/// The weighted mean of all floating-point tensors; others, and metadata, are the first file's.
+void average(const std::string& out, const std::vector<std::string>& inputs, const std::vector<double>& weights) {
+  const std::vector<double> shares = shares_of(weights, inputs.size());
+  std::vector<io::StoredTensors> files;
+  for (const std::string& input : inputs) files.push_back(io::read_weights(input));
+  require_same_tensors(files, inputs);
+  const io::StoredTensors& first = files.front();
+  io::SafetensorsWriter writer;
+  writer.set_metadata(first.metadata());
+  for (const std::string& name : without_self_check(first)) {
+    if (!io::is_floating_point(first.type(name))) {
       add_copy(writer, name, first, name);
-    } else if (first.type(name) == io::ElementType::float64) {
-      writer.add(name, mean);
-    } else {
-      add_as(writer, name, mean.cast<float>(), first.type(name));
+      continue;
     }
+    Tensor<double> mean = Tensor<double>::zeros(first.shape(name));
+    for (std::size_t i = 0; i < files.size(); ++i) {
+      const Tensor<double> values = files[i].tensor<double>(name);
+      for (std::size_t k = 0; k < mean.span().size(); ++k) mean.span()[k] += shares[i] * values.span()[k];
+    }
+    if (first.type(name) == io::ElementType::float64)
+      writer.add(name, mean);
+    else
+      add_as(writer, name, mean.cast<float>(), first.type(name), "the mean");
   }
   writer.write(out);
 }
 
-// --- onnx
-// -------------------------------------------------------------------------------------------------------------
+// --- onnx ------------------------------------------------------------------------------------------------------------
 
 using Inputs = std::vector<Variable<float>>;
 using Outputs = io::OnnxOutputs<float>;
@@ -371,9 +422,81 @@ void export_onnx(const std::string& path, const std::string& out) {
                   "a model `accm` or `sistcm_resnet18` that one of the training programs saved");
 }
 
+// --- the command line ------------------------------------------------------------------------------------------------
+
+struct Arguments {
+  std::string in;
+  std::string second;
+  std::string out;
+  std::vector<std::string> inputs;
+  bool force = false;
+  double tolerance = 0;
+  std::string type;
+  RenameOptions renames;
+  std::vector<double> weights;
+};
+
+CLI::App& add_command(CLI::App& app, const char* name, const char* words, Arguments& arguments) {
+  CLI::App& command = *app.add_subcommand(name, words);
+  command.add_option("IN", arguments.in, "file that is read")->required();
+  command.add_option("OUT", arguments.out, "file that is written")->required();
+  command.add_flag("--force", arguments.force, "writes even over an input");
+  return command;
+}
+
+CLI::App& add_inspect(CLI::App& app, Arguments& arguments) {
+  CLI::App& command = *app.add_subcommand("inspect", "lists names, types, shapes, sizes and metadata");
+  command.add_option("FILE", arguments.in, "file that is read")->required();
+  return command;
+}
+
+CLI::App& add_compare(CLI::App& app, Arguments& arguments) {
+  CLI::App& command = *app.add_subcommand("compare", "tells where two files differ; ends with 1 if they do");
+  command.add_option("A", arguments.in, "one file")->required();
+  command.add_option("B", arguments.second, "the other")->required();
+  command.add_option("--tolerance", arguments.tolerance, "relative differences up to this one are none")
+      ->check(CLI::NonNegativeNumber);
+  return command;
+}
+
+CLI::App& add_convert(CLI::App& app, Arguments& arguments) {
+  CLI::App& command = add_command(app, "convert", "writes a .safetensors file, also of PyTorch's archives", arguments);
+  std::vector<std::string> types;
+  for (const auto& [word, unused] : convertible_types()) types.push_back(word);
+  command
+      .add_option("--type", arguments.type,
+                  "of all floating-point numbers; theirs unless given. Numbers that it cannot hold are an error")
+      ->check(CLI::IsMember(types));
+  return command;
+}
+
+CLI::App& add_rename(CLI::App& app, Arguments& arguments) {
+  CLI::App& command = add_command(app, "rename", "gives tensors other names", arguments);
+  RenameOptions& renames = arguments.renames;
+  std::vector<std::string> families;
+  for (const io::NameFamily& family : io::name_families) families.emplace_back(family.name);
+  command.add_option("--to", renames.to, "our names become this family's")->check(CLI::IsMember(families));
+  families.emplace_back("strip-prefix");
+  command
+      .add_option("--from", renames.from, "names of this family become ours; strip-prefix takes module. and so on away")
+      ->check(CLI::IsMember(families));
+  command.add_option("--map", renames.maps,
+                     "old=new; * stands for a part of a name, and a dot at the end for all that follows");
+  return command;
+}
+
+CLI::App& add_average(CLI::App& app, Arguments& arguments) {
+  CLI::App& command = *app.add_subcommand("average", "writes the mean of several files of one model");
+  command.add_option("OUT", arguments.out, "file that is written")->required();
+  command.add_option("IN", arguments.inputs, "files that are read")->required();
+  command.add_option("--weights", arguments.weights, "of the inputs, as in 1,2; equal unless given")->delimiter(',');
+  command.add_flag("--force", arguments.force, "writes even over an input");
+  return command;
+}
+
 }  // namespace
 
-int main(int count, char** arguments) {
+int main(int count, char** words) {
   Program program("Looks into files of weights (.safetensors, .pt, .pth), and makes others of them.", {});
   CLI::App& app = program.app();
   app.require_subcommand(1);
@@ -381,57 +504,14 @@ int main(int count, char** arguments) {
   for (const char* const unused : {"--seed", "--threads", "--precision", "--work-dir", "--resume", "--dry-run"})
     app.get_option(unused)->group("");
 
-  std::string in;
-  std::string second;
-  std::string out;
-  std::vector<std::string> inputs;
-  bool force = false;
-  const auto add_files = [&](CLI::App& command) {
-    command.add_option("IN", in, "file that is read")->required();
-    command.add_option("OUT", out, "file that is written")->required();
-    command.add_flag("--force", force, "writes even over an input");
-  };
-
-  CLI::App& inspecting = *app.add_subcommand("inspect", "lists names, types, shapes, sizes and metadata");
-  inspecting.add_option("FILE", in, "file that is read")->required();
-
-  CLI::App& comparing = *app.add_subcommand("compare", "tells where two files differ; ends with 1 if they do");
-  double tolerance = 0;
-  comparing.add_option("A", in, "one file")->required();
-  comparing.add_option("B", second, "the other")->required();
-  comparing.add_option("--tolerance", tolerance, "relative differences up to this one are none")
-      ->check(CLI::NonNegativeNumber);
-
-  CLI::App& converting = *app.add_subcommand("convert", "writes a .safetensors file, also of PyTorch's archives");
-  std::string type;
-  add_files(converting);
-  std::vector<std::string> types;
-  for (const auto& [word, unused] : convertible_types()) types.push_back(word);
-  converting.add_option("--type", type, "of all floating-point numbers; theirs unless given")
-      ->check(CLI::IsMember(types));
-
-  CLI::App& renaming = *app.add_subcommand("rename", "gives tensors other names");
-  RenameOptions renames;
-  add_files(renaming);
-  std::vector<std::string> families;
-  for (const io::NameFamily& family : io::name_families) families.emplace_back(family.name);
-  renaming.add_option("--to", renames.to, "our names become this family's")->check(CLI::IsMember(families));
-  families.emplace_back("strip-prefix");
-  renaming
-      .add_option("--from", renames.from, "names of this family become ours; strip-prefix takes module. and so on away")
-      ->check(CLI::IsMember(families));
-  renaming.add_option("--map", renames.maps,
-                      "old=new; * stands for a part of a name, and a dot at the end for all that follows");
-
-  CLI::App& averaging = *app.add_subcommand("average", "writes the mean of several files of one model");
-  std::vector<double> weights;
-  averaging.add_option("OUT", out, "file that is written")->required();
-  averaging.add_option("IN", inputs, "files that are read")->required();
-  averaging.add_option("--weights", weights, "of the inputs, as in 1,2; equal unless given")->delimiter(',');
-  averaging.add_flag("--force", force, "writes even over an input");
-
-  CLI::App& exporting = *app.add_subcommand("onnx", "writes a model of our training programs for ONNX Runtime");
-  add_files(exporting);
+  Arguments arguments;
+  const CLI::App& inspecting = add_inspect(app, arguments);
+  const CLI::App& comparing = add_compare(app, arguments);
+  const CLI::App& converting = add_convert(app, arguments);
+  const CLI::App& renaming = add_rename(app, arguments);
+  const CLI::App& averaging = add_average(app, arguments);
+  const CLI::App& exporting =
+      add_command(app, "onnx", "writes a model of our training programs for ONNX Runtime", arguments);
 
   CLI::App& importing_yunet = *app.add_subcommand(
       "import-yunet", "writes the face detector's weights, from the ONNX file of OpenCV's model zoo");
@@ -442,9 +522,10 @@ int main(int count, char** arguments) {
   add_files(importing_expression);
 
   bool differs = false;
-  const int code = program.run(count, arguments, [&] {
+  const int code = program.run(count, words, [&] {
+    const auto& [in, second, out, inputs, force, tolerance, type, renames, weights] = arguments;
     const bool json = program.common().json;
-    if (!averaging.parsed()) inputs = {in};
+    if (!averaging.parsed()) arguments.inputs = {in};
     if (!inspecting.parsed() && !comparing.parsed()) require_other_file(out, inputs, force);
     if (inspecting.parsed()) inspect(in, json);
     if (comparing.parsed()) differs = compare(in, second, tolerance, json);

@@ -82,11 +82,13 @@ void add_face_model_options(CLI::App& app, FaceFormOptions& options, const std::
   const auto name = [&](const char* option) { return "--" + prefix + option; };
   FaceModelOptions& model = options.model;
   app.add_option(name("clips"), model.clips, "K: parts of a video, with a clip each")
-      ->check(CLI::PositiveNumber)
+      ->check(CLI::Range(Index{1}, largest_count))
       ->group(group);
-  app.add_option(name("frames"), model.frames, "T: frames of a clip")->check(CLI::PositiveNumber)->group(group);
+  app.add_option(name("frames"), model.frames, "T: frames of a clip")
+      ->check(CLI::Range(Index{1}, largest_count))
+      ->group(group);
   app.add_option(name("side"), options.side, "rows and columns of a frame; 0: 112, or 48 with --small")
-      ->check(CLI::NonNegativeNumber)
+      ->check(CLI::Range(Index{0}, largest_count))
       ->group(group);
   app.add_option(name("channels"), model.frame.channels, "3 for colour, 1 for grey")
       ->check(CLI::IsMember({1, 3}))
@@ -109,6 +111,7 @@ void add_face_model_options(CLI::App& app, FaceFormOptions& options, const std::
   app.add_option(name("widths"), options.widths, "channels of the four stages, as in 16,32,64,128")
       ->delimiter(',')
       ->expected(4)
+      ->check(CLI::Range(Index{1}, largest_width))
       ->group(group);
   app.add_option(name("dropout"), model.network.dropout, "before the classifier")
       ->check(CLI::Range(0.0, 0.99))
@@ -116,10 +119,10 @@ void add_face_model_options(CLI::App& app, FaceFormOptions& options, const std::
   app.add_flag(name("lstm"), model.lstm, "two-stream LSTM over the clips, trained with multi-stage supervision")
       ->group(group);
   app.add_option(name("feature-hidden"), model.feature_hidden, "hidden units of the LSTM over features")
-      ->check(CLI::PositiveNumber)
+      ->check(CLI::Range(Index{1}, largest_count))
       ->group(group);
   app.add_option(name("emotion-hidden"), model.emotion_hidden, "hidden units of the LSTM over emotions")
-      ->check(CLI::PositiveNumber)
+      ->check(CLI::Range(Index{1}, largest_count))
       ->group(group);
   app.add_option(name("lambda"), model.lambda, "weight of the loss of E1")->check(CLI::NonNegativeNumber)->group(group);
   app.add_option(name("mu"), model.mu, "weight of the loss of E2")->check(CLI::NonNegativeNumber)->group(group);

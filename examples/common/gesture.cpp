@@ -6,11 +6,9 @@
 #include <utility>
 
 #include "mien/autograd/softmax.hpp"
+#include "mien/data/frame_folders.hpp"
 #include "mien/data/gesture_maps.hpp"
 #include "mien/data/gesture_sequences.hpp"
-#include "mien/data/natural_order.hpp"
-#include "mien/io/joint_table.hpp"
-#include "mien/io/openpose.hpp"
 #include "model_files.hpp"
 #include "training.hpp"
 
@@ -96,7 +94,7 @@ void add_gesture_model_options(CLI::App& app, GestureModelOptions& options, cons
   app.add_option(name("square-root"), options.representation.square_root, "of the maps' values: true or false")
       ->group(group);
   app.add_option(name("width"), options.network.width, "channels of the blocks")
-      ->check(CLI::PositiveNumber)
+      ->check(CLI::Range(Index{1}, largest_width))
       ->group(group);
   add_choice(app, name("aggregate"), options.network.aggregate, aggregates(), "the two branches")->group(group);
   app.add_option(name("dropout"), options.network.dropout, "before the classifier")
@@ -146,32 +144,22 @@ void add_joint_augmentation_options(CLI::App& app, gesture::JointAugmentation& o
   add("noise", options.noise, "deviation on x and y, as a part of the body");
 }
 
-namespace {
-
-std::vector<io::JointRecording> read_openpose_root(const std::filesystem::path& root, gesture::JointLayout layout) {
-  std::error_code problem;
+OpenposeRecordings read_openpose_recordings(const std::filesystem::path& root, const io::OpenposeOptions& options) {
+  OpenposeRecordings out;
   const auto folders_in = [&](const std::filesystem::path& folder) {
-    std::vector<std::string> names;
-    for (const auto& entry : std::filesystem::directory_iterator(folder, problem))
-      if (entry.is_directory()) names.push_back(entry.path().filename().string());
-    if (problem) throw FileError(folder.string(), "", problem.message(), "a folder that can be read");
-    std::sort(names.begin(), names.end(), data::natural_less);
-    return names;
+    const data::detail::Listing listing = data::detail::list_folder(folder, {}, out.skipped);
+    out.skipped.other += std::ssize(listing.pictures);
+    return listing.folders;
   };
-  std::vector<io::JointRecording> out;
   for (const std::string& label : folders_in(root))
-    for (const std::string& recording : folders_in(root / label)) {
-      io::JointRecording one;
-      one.sequence = io::read_openpose_folder(root / label / recording, {.layout = layout});
-      one.sequence.name = label + "/" + recording;
-      one.label = label;
-      out.push_back(std::move(one));
+    for (const std::string& name : folders_in(root / label)) {
+      out.recordings.push_back({.sequence = io::read_openpose_folder(root / label / name, options), .label = label});
+      out.recordings.back().sequence.name = label + "/" + name;
     }
-  if (out.empty()) throw FileError(root.string(), "", "no recordings", "<class>/<recording>/*_keypoints.json");
+  if (out.recordings.empty())
+    throw FileError(root.string(), "", "no recordings", "<class>/<recording>/<video>_<12 digits>_keypoints.json");
   return out;
 }
-
-}  // namespace
 
 data::GestureSequences read_gesture_data(const GestureDataOptions& options, const std::string& split_column,
                                          const std::string& subject_column) {
@@ -179,6 +167,7 @@ data::GestureSequences read_gesture_data(const GestureDataOptions& options, cons
   if (sources != 1) throw UsageError("joints come from one of --recordings, --table and --openpose");
   const gesture::JointLayout layout = parse_layout(options.layout);
   std::vector<io::JointRecording> recordings;
+  data::SkippedFiles skipped;
   if (!options.recordings.empty()) {
     io::JointRecordingsOptions read{.coordinate_scale = options.coordinate_scale,
                                     .confidence_scale = options.confidence_scale,
@@ -202,11 +191,14 @@ data::GestureSequences read_gesture_data(const GestureDataOptions& options, cons
       if (!column.empty()) read.columns.others.push_back(column);
     recordings = io::read_joint_table(table, read);
   } else {
-    recordings = read_openpose_root(options.openpose, layout);
+    OpenposeRecordings read = read_openpose_recordings(options.openpose, {.layout = layout});
+    recordings = std::move(read.recordings);
+    skipped = read.skipped;
   }
-  return only_classes(data::gesture_sequences(std::move(recordings),
-                                              {.valence = options.valence_column, .arousal = options.arousal_column}),
-                      split_list(options.classes));
+  auto data = data::gesture_sequences(std::move(recordings),
+                                      {.valence = options.valence_column, .arousal = options.arousal_column});
+  data.skipped = skipped;
+  return only_classes(std::move(data), split_list(options.classes));
 }
 
 template <class Device>

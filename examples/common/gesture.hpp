@@ -8,8 +8,11 @@
 #include <vector>
 
 #include "experiment.hpp"
+#include "mien/data/data_set.hpp"
 #include "mien/gesture/augmentation.hpp"
 #include "mien/gesture/representation.hpp"
+#include "mien/io/joint_table.hpp"
+#include "mien/io/openpose.hpp"
 #include "mien/models/accm.hpp"
 
 namespace mien::examples {
@@ -58,6 +61,15 @@ inline gesture::JointAugmentation usual_joint_augmentation() {
 void add_joint_augmentation_options(CLI::App& app, gesture::JointAugmentation& options, const std::string& prefix = "");
 
 // --- data -----------------------------------------------------------------------------------------------------------
+
+/// Recordings that lie as <class>/<recording>/*_keypoints.json, and how much else lies beside them.
+struct OpenposeRecordings {
+  std::vector<io::JointRecording> recordings = {};
+  data::SkippedFiles skipped = {};
+};
+
+/// Throws FileError for a folder that cannot be read, or that has no recordings.
+OpenposeRecordings read_openpose_recordings(const std::filesystem::path& root, const io::OpenposeOptions& options);
 
 /// Reads what the options name. Throws UsageError unless that is one thing.
 data::GestureSequences read_gesture_data(const GestureDataOptions& options, const std::string& split_column,

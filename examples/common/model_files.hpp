@@ -2,6 +2,7 @@
 
 /// Model files of any network: saved with all that is needed to use it on any device, and a self-check.
 
+#include <exception>
 #include <filesystem>
 #include <string>
 #include <utility>
@@ -34,8 +35,16 @@ Model load_model(const std::filesystem::path& path, const char* kind, const Form
   const io::Safetensors file = io::read_safetensors(path);
   const std::string name = path.string();
   const Json stored = model_options(file.metadata(), name, kind);
+  require_bounds(stored, name);
   const auto class_names = model_class_names(file.metadata(), name);
-  Model model(form_of(stored, name, static_cast<Index>(class_names.size())), class_names);
+  const auto form = form_of(stored, name, static_cast<Index>(class_names.size()));
+  Model model = [&] {
+    try {
+      return Model(form, class_names);
+    } catch (const std::exception& error) {
+      throw FileError(name, "__metadata__: options", error.what(), "a form that the network can have");
+    }
+  }();
   const PrecisionScope exact(Precision::highest);
   io::load_from(model.network, file, name,
                 {.self_check = [&](const Tensor<float>& input) { return check_output(model, input); }});

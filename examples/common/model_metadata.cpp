@@ -16,6 +16,24 @@ Json parse(const std::string& words, const std::string& path) {
 
 }  // namespace
 
+namespace {
+
+void require_bounds(const Json& value, const std::string& key, const std::string& path) {
+  for (const auto& part : value.is_array() ? value : Json::array()) require_bounds(part, key, path);
+  if (!value.is_number_integer()) return;
+  const Index most = key == "width" || key == "widths" ? largest_width : largest_count;
+  const bool fits = value.is_number_unsigned() ? value.get<std::uint64_t>() <= static_cast<std::uint64_t>(most)
+                                               : value.get<std::int64_t>() >= 0 && value.get<std::int64_t>() <= most;
+  if (!fits) throw FileError(path, "__metadata__: options", key + " " + value.dump(), detail::text("0 to ", most));
+}
+
+}  // namespace
+
+void require_bounds(const Json& form, const std::string& path) {
+  if (!form.is_object()) throw FileError(path, "__metadata__: options", form.type_name(), "an object");
+  for (const auto& [key, value] : form.items()) require_bounds(value, key, path);
+}
+
 Json model_options(const io::Metadata& metadata, const std::string& path, const char* model) {
   const auto kind = metadata.find("model");
   if (kind == metadata.end() || kind->second != model)

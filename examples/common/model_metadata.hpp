@@ -12,6 +12,14 @@
 
 namespace mien::examples {
 
+/// The most that a network may have, so that a damaged file cannot ask for all memory: channels or units of a layer,
+/// and anything else that is counted, as the rows of a frame.
+inline constexpr Index largest_width = 2048;
+inline constexpr Index largest_count = 4096;
+
+/// Throws FileError for a form with an integer that is negative or more than the largest.
+void require_bounds(const Json& form, const std::string& path);
+
 /// The form of a model of this kind, as its training program wrote it. Throws FileError for another kind, or none.
 Json model_options(const io::Metadata& metadata, const std::string& path, const char* model);
 

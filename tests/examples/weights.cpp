@@ -2,15 +2,15 @@
 
 #include <doctest/doctest.h>
 
-#include <cstdlib>
+#include <cmath>
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <vector>
 
-#include <sys/wait.h>
-
 #include <nlohmann/json.hpp>
 
+#include "examples/process.hpp"
 #include "io/temporary_folder.hpp"
 #include "mien/io/file.hpp"
 #include "mien/io/safetensors.hpp"
@@ -21,24 +21,10 @@ using namespace mien;
 
 const std::string archives = MIEN_TEST_DATA_DIR "/io/pytorch/";
 
-struct Outcome {
-  int code;
-  std::string out;
-  std::string err;
-};
-
 /// Runs the program, its words in two files of the folder.
-Outcome run(const TemporaryFolder& folder, const std::vector<std::string>& arguments) {
-  const std::string program = std::string(MIEN_EXAMPLES_DIR) + "/mien-weights";
-  REQUIRE_MESSAGE(std::filesystem::exists(program), program << " is not built");
-  std::string command = "'" + program + "'";
-  for (const std::string& argument : arguments) command += " '" + argument + "'";
-  command += " >'" + (folder / "out").string() + "' 2>'" + (folder / "err").string() + "'";
-  const int status = std::system(command.c_str());
-  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, io::read_text(folder / "out"), io::read_text(folder / "err")};
+Outcome run(const TemporaryFolder& folder, const Words& arguments) {
+  return ::run(folder.path(), "mien-weights", arguments);
 }
-
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 /// A file of two tensors, the numbers of one of them times a factor.
 std::string write_pair(const std::string& path, float factor) {
@@ -227,6 +213,128 @@ TEST_CASE("mien-weights averages files of one model") {
   const Outcome unlike = run(folder, {"average", out, a, archives + "checkpoint.pth"});
   CHECK(unlike.code == 1);
   CHECK(contains(unlike.err, "only those of"));
+}
+
+TEST_CASE("mien-weights compare takes infinity for nothing but itself") {
+  const TemporaryFolder folder;
+  const auto write = [&](const char* name, const std::vector<float>& numbers) {
+    io::SafetensorsWriter writer;
+    writer.add("x", Tensor<float>::from({3}, numbers));
+    writer.write(folder / name);
+    return (folder / name).string();
+  };
+  const std::string infinite = write("infinite", {INFINITY, -2, NAN});
+  CHECK(run(folder, {"compare", infinite, infinite}).code == 0);
+  for (const std::vector<float>& numbers :
+       {std::vector<float>{1, -2, NAN}, {-INFINITY, -2, NAN}, {NAN, -2, NAN}, {INFINITY, -2, 0}}) {
+    const std::string other = write("other", numbers);
+    for (const auto& [a, b] : {std::pair(infinite, other), std::pair(other, infinite)}) {
+      const Outcome found = run(folder, {"compare", a, b, "--tolerance", "1e6"});
+      CHECK(found.code == 1);
+      CHECK(contains(found.out, "x: differs by inf, inf of the largest"));
+    }
+  }
+  // Finite numbers beside it are measured by the finite ones.
+  const Outcome near = run(folder, {"compare", infinite, write("near", {INFINITY, -2.5, NAN})});
+  CHECK(contains(near.out, "x: differs by 0.5, 0.25 of the largest"));
+}
+
+TEST_CASE("mien-weights leaves a self-check out where numbers change, and says so") {
+  const TemporaryFolder folder;
+  const auto write = [&](const char* name, float weight) {
+    io::SafetensorsWriter writer;
+    writer.add("fc.weight", Tensor<float>::from({1}, {weight}));
+    writer.add("self_check.input", Tensor<float>::from({1}, {3}));
+    writer.add("self_check.output", Tensor<float>::from({1}, {3 * weight}));
+    writer.write(folder / name);
+    return (folder / name).string();
+  };
+  const std::string a = write("a.safetensors", 1);
+  const std::string b = write("b.safetensors", 2);
+  const std::string out = (folder / "out.safetensors").string();
+  const auto has_check = [&] {
+    const auto file = io::read_safetensors(out);
+    CHECK(file.contains("fc.weight"));
+    CHECK(file.contains("self_check.input") == file.contains("self_check.output"));
+    return file.contains("self_check.input");
+  };
+  for (const Words& words : {Words{"average", out, a, b}, {"convert", a, out, "--type", "bfloat16"}}) {
+    const Outcome changed = run(folder, words);
+    CHECK(changed.code == 0);
+    CHECK(contains(changed.err, "self-check is left out"));
+    CHECK_FALSE(has_check());
+  }
+  for (const Words& words : {Words{"convert", a, out}, {"convert", a, out, "--type", "float32"}, {"rename", a, out}}) {
+    const Outcome same = run(folder, words);
+    CHECK(same.code == 0);
+    CHECK_FALSE(contains(same.err, "self-check"));
+    CHECK(has_check());
+  }
+}
+
+TEST_CASE("mien-weights refuses numbers that a type cannot hold, and reads integers of any size") {
+  const TemporaryFolder folder;
+  constexpr std::int64_t large = (std::int64_t{1} << 53) + 1;
+  const auto write = [&](const char* name, const std::vector<float>& numbers) {
+    io::SafetensorsWriter writer;
+    writer.add("x", Tensor<float>::from({3}, numbers));
+    writer.add("count", Tensor<std::int64_t>({1}, large));
+    writer.write(folder / name);
+    return (folder / name).string();
+  };
+  const std::string out = (folder / "out.safetensors").string();
+  const std::string wide = write("wide.safetensors", {1, -70000, 2});
+  const Outcome refused = run(folder, {"convert", wide, out, "--type", "float16"});
+  CHECK(refused.code == 1);
+  CHECK(contains(refused.err, wide + ": tensor `x`, element 1: found -70000, expected at most 65504"));
+  CHECK_FALSE(fs::exists(out));
+  const std::string widest = write("widest.safetensors", {3.4e38F, 0, 0});
+  CHECK(contains(run(folder, {"convert", widest, out, "--type", "bfloat16"}).err, "at most 3.38953e+38"));
+  const std::string infinite = write("infinite.safetensors", {INFINITY, NAN, 65504});
+  CHECK(run(folder, {"convert", infinite, out, "--type", "float16"}).code == 0);
+  CHECK(std::isinf(io::read_safetensors(out).tensor<float>("x")(0)));
+  CHECK(io::read_safetensors(out).tensor<float>("x")(2) == 65504);
+
+  CHECK(run(folder, {"average", out, wide, wide}).code == 0);
+  CHECK(io::read_safetensors(out).tensor<std::int64_t>("count")(0) == large);
+  const std::string narrow = (folder / "narrow.safetensors").string();
+  CHECK(run(folder, {"convert", write("ones.safetensors", {1, 1, 1}), narrow, "--type", "float16"}).code == 0);
+  const Outcome beyond = run(folder, {"average", out, narrow, write("far.safetensors", {1, 1, 1e6F})});
+  CHECK(beyond.code == 1);
+  CHECK(contains(beyond.err, "tensor `x`, element 2: found 500000, expected at most 65504"));
+}
+
+TEST_CASE("a model file cannot ask for a network that no memory holds") {
+  const TemporaryFolder folder;
+  const auto refusal = [&](const std::string& model, const std::string& form) {
+    io::SafetensorsWriter writer;
+    writer.set_metadata("model", model);
+    writer.set_metadata("class_names", R"(["a","b"])");
+    writer.set_metadata("options", form);
+    writer.write(folder / "model.safetensors");
+    const Outcome outcome =
+        run(folder, {"onnx", (folder / "model.safetensors").string(), (folder / "out.onnx").string()});
+    CHECK(outcome.code == 1);
+    return outcome.err;
+  };
+  const auto accm = [](const std::string& joints, const std::string& width) {
+    return R"({"joints":)" + joints + R"(,"drawn_joints":[],"width":)" + width +
+           R"(,"aggregate":"sum","size":8,"sigma":0.0,"time_weight":"linear","scale":"none","square_root":false,)"
+           R"("box":"sequence","margin":0.1})";
+  };
+  CHECK(contains(refusal("accm", accm("3", "100000")),
+                 "model.safetensors: __metadata__: options: found width 100000, expected 0 to 2048"));
+  CHECK(contains(refusal("accm", accm("-3", "8")), "found joints -3, expected 0 to 4096"));
+  CHECK(contains(refusal("accm", accm("18446744073709551615", "8")), "found joints 18446744073709551615"));
+  CHECK(contains(refusal("accm", "[]"), "__metadata__: options: found array, expected an object"));
+  CHECK(contains(refusal("sistcm_resnet18", R"({"widths":[64,128,256,200000]})"), "found widths 200000"));
+  CHECK(contains(refusal("sistcm_resnet18", R"({"side":1000000})"), "found side 1000000, expected 0 to 4096"));
+  // Within bounds, and yet no network.
+  CHECK(contains(refusal("sistcm_resnet18",
+                         R"({"clips":1,"frames":3,"side":48,"channels":1,"fit":"crop","zoom":1.0,"mean":[0,0,0],)"
+                         R"("deviation":[1,1,1],"layout":"stacked","fusion":"channel","small_stem":true,)"
+                         R"("widths":[8,8,8,8],"lstm":true,"feature_hidden":0,"emotion_hidden":4})"),
+                 "__metadata__: options: found Lstm: in 8, hidden 0"));
 }
 
 TEST_CASE("mien-weights never writes over what it reads, and wrong words end with 2") {
