@@ -1,4 +1,4 @@
-/// What the README and docs/report.md show is what compiles.
+/// What the README shows is what compiles.
 
 #include <doctest/doctest.h>
 
@@ -29,10 +29,4 @@ TEST_CASE("the README's first example is examples/quickstart.cpp, letter by lett
   const std::string root = MIEN_SOURCE_DIR;
   CHECK(code_after("<!-- quickstart -->", io::read_text(root + "/README.md")) ==
         io::read_text(root + "/examples/quickstart.cpp"));
-}
-
-TEST_CASE("the example in docs/report.md is examples/report_page.cpp, letter by letter") {
-  const std::string root = MIEN_SOURCE_DIR;
-  CHECK(code_after("<!-- report -->", io::read_text(root + "/docs/report.md")) ==
-        io::read_text(root + "/examples/report_page.cpp"));
 }
