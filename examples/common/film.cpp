@@ -581,8 +581,11 @@ class EvenlyChosen {
 /// Gathers what a page about the film shows; its size does not grow with the film.
 class FilmReport {
  public:
-  void add(const io::Image& image, double time, const Shown& shown) {
+  void add(double time, const Shown& shown) {
     if (moments_.wants_next() && shown.anything()) moments_.add({time, shown});
+  }
+
+  void add(double time, const io::Image& image) {
     if (strip_.wants_next()) strip_.add({time, report::picture(image, {.longest = 160, .jpeg_quality = 80})});
     aspect_ = static_cast<double>(image.width) / static_cast<double>(image.height);
   }
@@ -601,7 +604,10 @@ class FilmReport {
     }
     page.section("Over time").timeline(timeline);
     if (!path_of_affect.points.empty()) page.section("Valence and arousal").affect_plane({.groups = {path_of_affect}});
-    page.section("Settings").settings(settings);
+    std::map<std::string, std::string> told;
+    for (const auto& [name, value] : settings)
+      if (!value.empty() && value != "[]") told[name] = value;
+    page.section("Settings").settings(told);
     page.save(path);
   }
 
@@ -735,14 +741,16 @@ class FilmRun {
  private:
   void take(FoundFrame& found) {
     SeenFrame frame = recognise(found);
+    const Shown of_frame = frame.followed ? frame.faces[*frame.followed].shown : Shown{};
     if (rows_ == FilmRows::faces) {
       printer_.print(frame);
-      last_ = frame.followed ? frame.faces[*frame.followed].shown : Shown{};
+      if (report_) report_->add(frame.time, of_frame);
     } else if (!clips_.leaves_out()) {
       if (const auto clip = clips_.add(frame)) print(*clip);
     }
+    if (!face_.reads_clips()) last_ = of_frame;
     counts_.milliseconds.push_back(std::chrono::duration<float, std::milli>(Clock::now() - found.decoded).count());
-    if (report_) report_->add(found.frame.image, frame.time, last_);
+    if (report_) report_->add(frame.time, found.frame.image);
     if (annotator_) annotator_->draw(found.frame.image, frame, last_, body_.joints(frame.index), body_.layout());
   }
 
@@ -761,7 +769,10 @@ class FilmRun {
 
   void print(const Clip& clip) {
     printer_.print(clip);
-    last_ = clip.shown;
+    if (face_.reads_clips()) last_ = clip.shown;
+    if (!report_) return;
+    report_->add(clip.start_time, clip.shown);
+    report_->add(clip.end_time, clip.shown);
   }
 
   void finish() {
