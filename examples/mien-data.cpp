@@ -10,9 +10,12 @@
 /// `check` ends with 1 if something is wrong with the set. No command deletes or changes what it reads.
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdio>
+#include <filesystem>
 #include <iomanip>
 #include <iostream>
+#include <map>
 #include <string>
 #include <utility>
 #include <variant>
@@ -39,7 +42,8 @@ data::FrameSequences frames_of(AnyDataSet set, const std::string& command) {
   throw examples::UsageError(command + " needs pictures; `draw` makes some of joints");
 }
 
-void print_json(const Json& json) { std::cout << json.dump(2) << "\n"; }
+/// Names of files need not be UTF-8; what is not shows as U+FFFD.
+void print_json(const Json& json) { std::cout << json.dump(2, ' ', false, Json::error_handler_t::replace) << "\n"; }
 
 // --- list -----------------------------------------------------------------------------------------------------------
 
@@ -72,18 +76,23 @@ void list_samples(const data::DataSet<Sample>& set, bool json) {
   for (const Sample& sample : set.samples) {
     const std::string label =
         sample.label == data::no_label ? "" : set.class_names.at(static_cast<std::size_t>(sample.label));
-    const auto number = [&](double data::Affect::*part) {
-      return sample.affect ? io::CsvWriter::as_text((*sample.affect).*part) : std::string();
-    };
-    if (json)
+    if (json) {
       out.push_back({{"name", sample.name},
                      {"label", label},
                      {"subject", sample.subject},
                      {"split", sample.split},
                      {"frames", frame_count(sample)}});
-    else
-      table.row(sample.name, label, sample.subject, sample.split, frame_count(sample), number(&data::Affect::valence),
-                number(&data::Affect::arousal));
+      if (sample.affect) {
+        out.back()["valence"] = sample.affect->valence;
+        out.back()["arousal"] = sample.affect->arousal;
+      }
+      continue;
+    }
+    const auto number = [&](double data::Affect::*part) {
+      return sample.affect ? io::CsvWriter::as_text((*sample.affect).*part) : std::string();
+    };
+    table.row(sample.name, label, sample.subject, sample.split, frame_count(sample), number(&data::Affect::valence),
+              number(&data::Affect::arousal));
   }
   if (json)
     print_json(out);
@@ -234,10 +243,15 @@ std::vector<Index> spread_frames(Index length, Index wanted) {
 Index draw(const data::GestureSequences& set, const std::filesystem::path& folder, const DrawOptions& options) {
   data::FrameSequences drawn{.class_names = set.class_names};
   Index pictures = 0;
+  std::map<std::filesystem::path, std::string> taken;
   for (const data::GestureSequence& sample : set.samples) {
     examples::check_stop();
-    const auto place =
-        folder / as_file_name(set.class_names.at(static_cast<std::size_t>(sample.label))) / as_file_name(sample.name);
+    const std::string label =
+        sample.label == data::no_label ? "" : set.class_names.at(static_cast<std::size_t>(sample.label));
+    const auto place = folder / as_file_name(label) / as_file_name(sample.name);
+    if (const auto [other, is_new] = taken.emplace(place, sample.name); !is_new)
+      throw FileError(place.string(), "", "`" + other->second + "` and `" + sample.name + "` with one name for both",
+                      "recordings whose names differ in more than slashes");
     std::filesystem::create_directories(place);
     data::FrameSequence out{.name = sample.name,
                             .label = sample.label,
@@ -291,104 +305,153 @@ void tell(const Program& program, const Json& facts) {
     std::cout << name << ": " << (value.is_string() ? value.get<std::string>() : value.dump()) << "\n";
 }
 
+/// What the commands are told.
+struct Arguments {
+  examples::DataSetOptions set;
+  std::filesystem::path out;
+  data::ContactSheetOptions sheet;
+  data::ThinningOptions thinning;
+  DrawOptions drawing;
+  bool pixels = false;
+};
+
+std::size_t frames_in(const data::FrameSequences& set) {
+  std::size_t sum = 0;
+  for (const auto& sample : set.samples) sum += sample.frames.size();
+  return sum;
+}
+
+void write_preview(const Program& program, const AnyDataSet& set, const Arguments& arguments) {
+  const io::Image image = preview(set, arguments.sheet, arguments.drawing);
+  io::write_png(arguments.out, image);
+  tell(program, {{"written", arguments.out.string()}, {"width", image.width}, {"height", image.height}});
+}
+
+void pack(const Program& program, AnyDataSet set, const Arguments& arguments) {
+  const auto frames = frames_of(std::move(set), "pack");
+  data::write_packed(arguments.out, frames,
+                     {.form = arguments.pixels ? data::PackedForm::pixels : data::PackedForm::as_they_are});
+  tell(program, {{"written", arguments.out.string()},
+                 {"samples", frames.size()},
+                 {"bytes", std::filesystem::file_size(arguments.out)}});
+}
+
+void thin(const Program& program, AnyDataSet set, const Arguments& arguments) {
+  const auto frames = frames_of(std::move(set), "thin");
+  const auto thinned = data::thin(frames, arguments.thinning);
+  if (is_sheet(arguments.out))
+    data::write_sheet(arguments.out, thinned);
+  else
+    data::write_packed(arguments.out, thinned);
+  tell(program, {{"written", arguments.out.string()}, {"frames", frames_in(frames)}, {"kept", frames_in(thinned)}});
+}
+
+void write_drawings(const Program& program, const AnyDataSet& set, const Arguments& arguments) {
+  const auto* const joints = std::get_if<data::GestureSequences>(&set);
+  if (joints == nullptr) throw examples::UsageError("draw needs joints: recordings, joint-table or openpose");
+  tell(program, {{"written", arguments.out.string()}, {"pictures", draw(*joints, arguments.out, arguments.drawing)}});
+}
+
+// --- the command line ------------------------------------------------------------------------------------------------
+
+/// A command that reads a set, and writes to `target` if it has one.
+CLI::App& add_command(CLI::App& app, Arguments& arguments, const char* name, const char* words,
+                      const char* target = nullptr) {
+  CLI::App& command = *app.add_subcommand(name, words);
+  command.option_defaults()->always_capture_default();
+  examples::add_data_set_options(command, arguments.set);
+  if (target != nullptr) command.add_option("out", arguments.out, target)->required();
+  return command;
+}
+
+void add_drawing(CLI::App& command, DrawOptions& drawing) {
+  command.add_flag("--whole", drawing.whole, "all frames of a recording in one picture, the later the brighter");
+  command.add_option("--line", drawing.picture.line, "thickness of limbs, in sides of the picture")
+      ->check(CLI::Range(0.0, 1.0));
+  command.add_option("--radius", drawing.picture.radius, "of joints, in sides of the picture")
+      ->check(CLI::Range(0.0, 1.0));
+  command.add_option("--margin", drawing.picture.margin, "about the body, in sides of its box")
+      ->check(CLI::Range(0.0, 1.0));
+  static const std::map<std::string, gesture::Box> boxes{{"sequence", gesture::Box::sequence},
+                                                         {"frame", gesture::Box::per_frame}};
+  examples::add_choice(command, "--box", drawing.picture.box, boxes, "what shares one square");
+}
+
+CLI::App& add_list(CLI::App& app, Arguments& arguments) {
+  CLI::App& command =
+      add_command(app, arguments, "list", "lists samples as CSV; without a set: formats and their labels");
+  command.get_option("set")->required(false);
+  return command;
+}
+
+CLI::App& add_preview(CLI::App& app, Arguments& arguments) {
+  CLI::App& command =
+      add_command(app, arguments, "preview", "draws a sheet of samples with their labels", "the PNG file to write");
+  data::ContactSheetOptions& sheet = arguments.sheet;
+  command.add_option("--count", sheet.count, "samples, evenly over classes")->check(CLI::Range(1, 10000));
+  command.add_option("--columns", sheet.columns, "of the sheet")->check(CLI::Range(1, 1000));
+  command.add_option("--side", sheet.side, "of a picture, in pixels")->check(CLI::Range(8, 4096));
+  add_drawing(command, arguments.drawing);
+  return command;
+}
+
+CLI::App& add_pack(CLI::App& app, Arguments& arguments) {
+  CLI::App& command =
+      add_command(app, arguments, "pack", "writes the set with all its pictures into one file", "the file to write");
+  command.add_flag("--pixels", arguments.pixels, "keeps decoded pixels: larger, and faster to read");
+  return command;
+}
+
+CLI::App& add_thin(CLI::App& app, Arguments& arguments) {
+  CLI::App& command = add_command(app, arguments, "thin", "writes a sheet (.csv) or a packed file with fewer frames",
+                                  "the file to write");
+  command.add_option("--every", arguments.thinning.every, "keeps the first of each n frames")
+      ->check(CLI::PositiveNumber);
+  command
+      .add_option("--difference", arguments.thinning.difference,
+                  "keeps frames that differ from the last kept by so much, black and white differing by 1")
+      ->check(CLI::Range(0.0, 1.0));
+  return command;
+}
+
+CLI::App& add_draw(CLI::App& app, Arguments& arguments) {
+  CLI::App& command =
+      add_command(app, arguments, "draw", "writes joints as pictures, with a sheet", "the folder to write into");
+  command.add_option("--size", arguments.drawing.picture.size, "rows and columns of a picture")
+      ->check(CLI::Range(8, 4096));
+  command.add_option("--frames", arguments.drawing.frames, "of each recording, spread evenly; 0: all")
+      ->check(CLI::NonNegativeNumber);
+  add_drawing(command, arguments.drawing);
+  return command;
+}
+
 }  // namespace
 
-int main(int count, char** arguments) {
+int main(int count, char** words) {
   Program program("Looks at data sets of faces and joints, and writes them in other forms.", "");
   CLI::App& app = program.app();
   app.require_subcommand(1);
   app.fallthrough();
 
-  examples::DataSetOptions options;
-  std::filesystem::path out;
-  data::ContactSheetOptions sheet;
-  data::PackOptions packing;
-  data::ThinningOptions thinning;
-  DrawOptions drawing;
-  bool pixels = false;
+  Arguments arguments;
+  const CLI::App& listing = add_list(app, arguments);
+  const CLI::App& checking =
+      add_command(app, arguments, "check",
+                  "opens every file, counts, and looks for leaks between splits; ends with 1 if it finds any");
+  const CLI::App& previewing = add_preview(app, arguments);
+  const CLI::App& packing = add_pack(app, arguments);
+  const CLI::App& thinning = add_thin(app, arguments);
+  const CLI::App& drawing = add_draw(app, arguments);
 
-  const auto command = [&](const char* name, const char* words, const char* target) {
-    CLI::App* const added = app.add_subcommand(name, words);
-    added->option_defaults()->always_capture_default();
-    examples::add_data_set_options(*added, options);
-    if (target != nullptr) added->add_option("out", out, target)->required();
-    return added;
-  };
-  const auto add_drawing = [&](CLI::App& to) {
-    to.add_flag("--whole", drawing.whole, "all frames of a recording in one picture, the later the brighter");
-    to.add_option("--line", drawing.picture.line, "thickness of limbs, in sides of the picture")
-        ->check(CLI::Range(0.0, 1.0));
-    to.add_option("--radius", drawing.picture.radius, "of joints, in sides of the picture")
-        ->check(CLI::Range(0.0, 1.0));
-    to.add_option("--margin", drawing.picture.margin, "about the body, in sides of its box")
-        ->check(CLI::Range(0.0, 1.0));
-    static const std::map<std::string, gesture::Box> boxes{{"sequence", gesture::Box::sequence},
-                                                           {"frame", gesture::Box::per_frame}};
-    examples::add_choice(to, "--box", drawing.picture.box, boxes, "what shares one square");
-  };
-
-  CLI::App* const list = command("list", "lists samples as CSV; without a set: formats and their labels", nullptr);
-  list->get_option("set")->required(false);
-  CLI::App* const checks = command(
-      "check", "opens every file, counts, and looks for leaks between splits; ends with 1 if it finds any", nullptr);
-  CLI::App* const previews = command("preview", "draws a sheet of samples with their labels", "the PNG file to write");
-  previews->add_option("--count", sheet.count, "samples, evenly over classes")->check(CLI::Range(1, 10000));
-  previews->add_option("--columns", sheet.columns, "of the sheet")->check(CLI::Range(1, 1000));
-  previews->add_option("--side", sheet.side, "of a picture, in pixels")->check(CLI::Range(8, 4096));
-  add_drawing(*previews);
-  CLI::App* const packs = command("pack", "writes the set with all its pictures into one file", "the file to write");
-  packs->add_flag("--pixels", pixels, "keeps decoded pixels: larger, and faster to read");
-  CLI::App* const thins =
-      command("thin", "writes a sheet (.csv) or a packed file with fewer frames", "the file to write");
-  thins->add_option("--every", thinning.every, "keeps the first of each n frames")->check(CLI::PositiveNumber);
-  thins
-      ->add_option("--difference", thinning.difference,
-                   "keeps frames that differ from the last kept by so much, black and white differing by 1")
-      ->check(CLI::Range(0.0, 1.0));
-  CLI::App* const draws = command("draw", "writes joints as pictures, with a sheet", "the folder to write into");
-  draws->add_option("--size", drawing.picture.size, "rows and columns of a picture")->check(CLI::Range(8, 4096));
-  draws->add_option("--frames", drawing.frames, "of each recording, spread evenly; 0: all")
-      ->check(CLI::NonNegativeNumber);
-  add_drawing(*draws);
-
-  return program.run(count, arguments, [&] {
+  return program.run(count, words, [&] {
     const bool json = program.common().json;
-    if (list->parsed() && options.set.empty()) {
-      list_formats(json);
-      return;
-    }
-    AnyDataSet set = examples::read_data_set(options);
-    if (list->parsed()) {
-      std::visit([&](const auto& samples) { list_samples(samples, json); }, set);
-    } else if (checks->parsed()) {
-      check(set, json);
-    } else if (previews->parsed()) {
-      const io::Image image = preview(set, sheet, drawing);
-      io::write_png(out, image);
-      tell(program, {{"written", out.string()}, {"width", image.width}, {"height", image.height}});
-    } else if (packs->parsed()) {
-      if (pixels) packing.form = data::PackedForm::pixels;
-      const auto frames = frames_of(std::move(set), "pack");
-      data::write_packed(out, frames, packing);
-      tell(program,
-           {{"written", out.string()}, {"samples", frames.size()}, {"bytes", std::filesystem::file_size(out)}});
-    } else if (thins->parsed()) {
-      const auto frames = frames_of(std::move(set), "thin");
-      const auto total = [](const data::FrameSequences& all) {
-        std::size_t sum = 0;
-        for (const auto& sample : all.samples) sum += sample.frames.size();
-        return sum;
-      };
-      const auto thinned = data::thin(frames, thinning);
-      if (is_sheet(out))
-        data::write_sheet(out, thinned);
-      else
-        data::write_packed(out, thinned);
-      tell(program, {{"written", out.string()}, {"frames", total(frames)}, {"kept", total(thinned)}});
-    } else if (draws->parsed()) {
-      const auto* const joints = std::get_if<data::GestureSequences>(&set);
-      if (joints == nullptr) throw examples::UsageError("draw needs joints: recordings, joint-table or openpose");
-      tell(program, {{"written", out.string()}, {"pictures", draw(*joints, out, drawing)}});
-    }
+    if (listing.parsed() && arguments.set.set.empty()) return list_formats(json);
+    AnyDataSet set = examples::read_data_set(arguments.set);
+    if (listing.parsed()) std::visit([&](const auto& samples) { list_samples(samples, json); }, set);
+    if (checking.parsed()) check(set, json);
+    if (previewing.parsed()) write_preview(program, set, arguments);
+    if (packing.parsed()) pack(program, std::move(set), arguments);
+    if (thinning.parsed()) thin(program, std::move(set), arguments);
+    if (drawing.parsed()) write_drawings(program, set, arguments);
   });
 }

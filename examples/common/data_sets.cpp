@@ -73,31 +73,25 @@ data::AffWild2Options aff_wild2_of(const DataSetOptions& options) {
 
 bool has_openpose_frames(const std::filesystem::path& folder) {
   std::error_code problem;
-  for (const auto& entry : std::filesystem::directory_iterator(folder, problem))
-    if (io::detail::numbered_frame(entry.path())) return true;
+  std::filesystem::directory_iterator entry(folder, problem);
+  for (; !problem && entry != std::filesystem::directory_iterator(); entry.increment(problem))
+    if (io::detail::numbered_frame(entry->path())) return true;
   return false;
 }
 
 /// A folder of frames, or <class>/<recording>/<frames>, with faces and hands where they are.
 AnyDataSet read_openpose(const DataSetOptions& options) {
   const io::OpenposeOptions read{.layout = parse_layout(options.joints.layout), .face = true, .hands = true};
-  std::vector<io::JointRecording> recordings;
-  const auto add = [&](const std::filesystem::path& folder, const std::string& label, const std::string& name) {
-    recordings.push_back({.sequence = io::read_openpose_folder(folder, read), .label = label});
-    recordings.back().sequence.name = name;
-  };
+  OpenposeRecordings found;
   if (has_openpose_frames(options.set)) {
-    add(options.set, "all", options.set.filename().string());
+    found.recordings.push_back({.sequence = io::read_openpose_folder(options.set, read), .label = "all"});
+    found.recordings.back().sequence.name = options.set.filename().string();
   } else {
-    data::SkippedFiles skipped;
-    for (const auto& label : data::detail::list_folder(options.set, {}, skipped).folders)
-      for (const auto& name : data::detail::list_folder(options.set / label, {}, skipped).folders)
-        add(options.set / label / name, label, label + "/" + name);
+    found = read_openpose_recordings(options.set, read);
   }
-  if (recordings.empty())
-    throw FileError(options.set.string(), "", "no recordings",
-                    "<class>/<recording>/<video>_<12 digits>_keypoints.json");
-  return own_or_library(data::gesture_sequences(std::move(recordings)), options);
+  auto data = data::gesture_sequences(std::move(found.recordings));
+  data.skipped = found.skipped;
+  return own_or_library(std::move(data), options);
 }
 
 AnyDataSet read_joints(const DataSetOptions& options, std::string GestureDataOptions::*place) {
@@ -119,83 +113,137 @@ const std::vector<DataFormat>& data_formats() {
       {"packed",
        "a file that `mien-data pack` wrote",
        {},
-       [](Options o) -> AnyDataSet { return own_or_library(data::read_packed(o.set), o); }},
+       [](Options options) -> AnyDataSet { return own_or_library(data::read_packed(options.set), options); }},
       {"images",
        "<class>/<picture>",
        {},
-       [](Options o) -> AnyDataSet { return own_or_library(data::image_folder(o.set, folders_of(o)), o); }},
+       [](Options options) -> AnyDataSet {
+         return own_or_library(data::image_folder(options.set, folders_of(options)), options);
+       }},
       {"frames",
        "<class>/<video>/<frames>",
        {},
-       [](Options o) -> AnyDataSet { return own_or_library(data::frame_sequences(o.set, folders_of(o)), o); }},
+       [](Options options) -> AnyDataSet {
+         return own_or_library(data::frame_sequences(options.set, folders_of(options)), options);
+       }},
       {"subjects",
        "<class>/<subject>_<sequence>_<frame>.png",
        {},
-       [](Options o) -> AnyDataSet { return own_or_library(data::subject_sequences(o.set, folders_of(o)), o); }},
+       [](Options options) -> AnyDataSet {
+         return own_or_library(data::subject_sequences(options.set, folders_of(options)), options);
+       }},
       {"videos",
        "<class>/<video>.mp4",
        {},
-       [](Options o) -> AnyDataSet { return own_or_library(data::video_files(o.set, folders_of(o)), o); }},
+       [](Options options) -> AnyDataSet {
+         return own_or_library(data::video_files(options.set, folders_of(options)), options);
+       }},
       {"sheet",
        "a CSV table with a row a picture; --pictures: the folder its paths begin in, else its own",
        {},
        read_sheet},
       {"fer2013", "fer2013.csv", data::fer2013_labels,
-       [](Options o) -> AnyDataSet { return data::read_fer2013(o.set, {.classes = classes_of(o)}); }},
+       [](Options options) -> AnyDataSet { return data::read_fer2013(options.set, {.classes = classes_of(options)}); }},
       {"ferplus", "fer2013new.csv, or another table of votes; --pictures: fer2013.csv, or a folder, else the table's",
        data::ferplus_labels,
-       [](Options o) -> AnyDataSet {
+       [](Options options) -> AnyDataSet {
          return data::read_ferplus(
-             o.set, o.pictures.empty() ? o.set.parent_path() : o.pictures,
-             {.classes = classes_of(o), .majority = o.majority, .allow_missing = o.allow_missing});
+             options.set, options.pictures.empty() ? options.set.parent_path() : options.pictures,
+             {.classes = classes_of(options), .majority = options.majority, .allow_missing = options.allow_missing});
        }},
       {"ck+", "the folder with cohn-kanade-images and Emotion", data::ck_plus_labels,
-       [](Options o) -> AnyDataSet {
-         return data::read_ck_plus(o.set, {.classes = classes_of(o), .last_frames = o.last_frames});
+       [](Options options) -> AnyDataSet {
+         return data::read_ck_plus(options.set, {.classes = classes_of(options), .last_frames = options.last_frames});
        }},
       {"enterface", "the folder with subject <N>/<emotion>/sentence <M>/<video>; --pictures: their frames",
        data::enterface_labels,
-       [](Options o) -> AnyDataSet {
+       [](Options options) -> AnyDataSet {
          return data::read_enterface(
-             o.set, {.classes = classes_of(o), .frames = o.pictures, .allow_missing = o.allow_missing});
+             options.set,
+             {.classes = classes_of(options), .frames = options.pictures, .allow_missing = options.allow_missing});
        }},
       {"aff-wild2-va",
        "VA_Estimation_Challenge; --pictures: the folder of crops",
        {},
-       [](Options o) -> AnyDataSet { return data::read_aff_wild2_affect(o.set, pictures_of(o), aff_wild2_of(o)); }},
+       [](Options options) -> AnyDataSet {
+         return data::read_aff_wild2_affect(options.set, pictures_of(options), aff_wild2_of(options));
+       }},
       {"aff-wild2-expr", "EXPR_Recognition_Challenge; --pictures: the folder of crops", data::aff_wild2_labels,
-       [](Options o) -> AnyDataSet {
-         return data::read_aff_wild2_expressions(o.set, pictures_of(o), aff_wild2_of(o));
+       [](Options options) -> AnyDataSet {
+         return data::read_aff_wild2_expressions(options.set, pictures_of(options), aff_wild2_of(options));
        }},
       {"afew-va",
        "the folder with <scene>/<scene>.json and frames beside it",
        {},
-       [](Options o) -> AnyDataSet {
-         return data::read_afew_va(o.set, {.every = o.stride, .allow_missing = o.allow_missing});
+       [](Options options) -> AnyDataSet {
+         return data::read_afew_va(options.set, {.every = options.stride, .allow_missing = options.allow_missing});
        }},
       {"dfew", "the folder with EmoLabel_DataSplit and Clip; --pictures: the folder of clips", data::dfew_labels,
-       [](Options o) -> AnyDataSet {
-         return data::read_dfew(
-             o.set, {.classes = classes_of(o), .fold = o.fold, .clips = o.pictures, .allow_missing = o.allow_missing});
+       [](Options options) -> AnyDataSet {
+         return data::read_dfew(options.set, {.classes = classes_of(options),
+                                              .fold = options.fold,
+                                              .clips = options.pictures,
+                                              .allow_missing = options.allow_missing});
        }},
       {"raf-db", "the folder `basic`, or the one that holds it", data::raf_db_labels,
-       [](Options o) -> AnyDataSet {
-         return data::read_raf_db(o.set, {.classes = classes_of(o), .allow_missing = o.allow_missing});
+       [](Options options) -> AnyDataSet {
+         return data::read_raf_db(options.set,
+                                  {.classes = classes_of(options), .allow_missing = options.allow_missing});
        }},
       {"recordings",
        "a folder with joints.npy or joints.npy.gz and sequences.csv",
        {},
-       [](Options o) { return read_joints(o, &GestureDataOptions::recordings); }},
+       [](Options options) { return read_joints(options, &GestureDataOptions::recordings); }},
       {"joint-table",
        "a CSV table with a row a frame (BRED's form)",
        {},
-       [](Options o) { return read_joints(o, &GestureDataOptions::table); }},
+       [](Options options) { return read_joints(options, &GestureDataOptions::table); }},
       {"openpose",
        "a folder of <video>_<12 digits>_keypoints.json, or <class>/<recording>/ of them",
        {},
        read_openpose}};
   return formats;
 }
+
+namespace {
+
+void add_sheet_options(CLI::App& app, DataSetOptions& options) {
+  const std::string group = "Sheets and tables";
+  const auto add = [&](const char* name, std::string& value, const char* words) {
+    app.add_option(name, value, words)->group(group);
+  };
+  add("--path-column", options.path_column, "pictures' paths");
+  add("--label-column", options.label_column, "labels");
+  add("--subject-column", options.subject_column, "subjects");
+  add("--split-column", options.split_column, "splits");
+  add("--valence-column", options.valence_column, "valence");
+  add("--arousal-column", options.arousal_column, "arousal");
+  add("--sequence-column", options.sequence_column, "the video that a row's picture is a frame of");
+  add("--votes-prefix", options.votes_prefix, "before a class's name, in the columns of votes");
+  add("--class-names", options.class_names, "all classes in the order of their labels, where labels are numbers");
+  add("--extension", options.extension, "that stands for the one of the sheet's paths, as in .jpg");
+  app.add_option("--path-components", options.path_components, "last parts of the sheet's paths that count, 0: all")
+      ->check(CLI::NonNegativeNumber)
+      ->group(group);
+}
+
+void add_joint_options(CLI::App& app, GestureDataOptions& options) {
+  const std::string group = "Joints";
+  app.add_option("--layout", options.layout, "of the joints")
+      ->check(CLI::IsMember({"body_25", "coco_18", "other"}))
+      ->group(group);
+  app.add_option("--table-sequence-column", options.sequence_column, "of a joint table")->group(group);
+  app.add_option("--frame-column", options.frame_column, "of a joint table")->group(group);
+  app.add_option("--coordinate-scale", options.coordinate_scale, "of the coordinates of recordings")->group(group);
+  app.add_option("--confidence-scale", options.confidence_scale, "of the confidences of recordings")->group(group);
+  app.add_option("--third", options.third, "third number of a joint of recordings")
+      ->check(CLI::IsMember({"confidence", "depth"}))
+      ->group(group);
+  app.add_option("--yaw", options.yaw, "degrees about the vertical axis, with depth")->group(group);
+  app.add_flag("--y-upwards", options.y_upwards, "motion capture: y points up")->group(group);
+}
+
+}  // namespace
 
 void add_data_set_options(CLI::App& app, DataSetOptions& options) {
   app.add_option("set", options.set, "the data set")->required();
@@ -215,38 +263,8 @@ void add_data_set_options(CLI::App& app, DataSetOptions& options) {
       ->check(CLI::NonNegativeNumber);
   app.add_option("--majority", options.majority, "the share of votes that ferplus's winner has to exceed")
       ->check(CLI::Range(0.0, 0.99));
-  const std::string sheets = "Sheets and tables";
-  const auto add = [&](const char* name, std::string& value, const char* words) {
-    app.add_option(name, value, words)->group(sheets);
-  };
-  add("--path-column", options.path_column, "pictures' paths");
-  add("--label-column", options.label_column, "labels");
-  add("--subject-column", options.subject_column, "subjects");
-  add("--split-column", options.split_column, "splits");
-  add("--valence-column", options.valence_column, "valence");
-  add("--arousal-column", options.arousal_column, "arousal");
-  add("--sequence-column", options.sequence_column, "the video that a row's picture is a frame of");
-  add("--votes-prefix", options.votes_prefix, "before a class's name, in the columns of votes");
-  add("--class-names", options.class_names, "all classes in the order of their labels, where labels are numbers");
-  add("--extension", options.extension, "that stands for the one of the sheet's paths, as in .jpg");
-  app.add_option("--path-components", options.path_components, "last parts of the sheet's paths that count, 0: all")
-      ->check(CLI::NonNegativeNumber)
-      ->group(sheets);
-  const std::string joints = "Joints";
-  app.add_option("--layout", options.joints.layout, "of the joints")
-      ->check(CLI::IsMember({"body_25", "coco_18", "other"}))
-      ->group(joints);
-  app.add_option("--table-sequence-column", options.joints.sequence_column, "of a joint table")->group(joints);
-  app.add_option("--frame-column", options.joints.frame_column, "of a joint table")->group(joints);
-  app.add_option("--coordinate-scale", options.joints.coordinate_scale, "of the coordinates of recordings")
-      ->group(joints);
-  app.add_option("--confidence-scale", options.joints.confidence_scale, "of the confidences of recordings")
-      ->group(joints);
-  app.add_option("--third", options.joints.third, "third number of a joint of recordings")
-      ->check(CLI::IsMember({"confidence", "depth"}))
-      ->group(joints);
-  app.add_option("--yaw", options.joints.yaw, "degrees about the vertical axis, with depth")->group(joints);
-  app.add_flag("--y-upwards", options.joints.y_upwards, "motion capture: y points up")->group(joints);
+  add_sheet_options(app, options);
+  add_joint_options(app, options.joints);
 }
 
 AnyDataSet read_data_set(const DataSetOptions& options) {

@@ -13,7 +13,7 @@ namespace mien::examples {
 void add_keypoint_model_options(CLI::App& app, KeypointModelOptions& options) {
   const std::string group = "Keypoint model";
   app.add_option("--frames", options.frames, "frames of a recording, one from each of so many equal parts")
-      ->check(CLI::PositiveNumber)
+      ->check(CLI::Range(Index{1}, largest_count))
       ->group(group);
   app.add_option("--pooled", options.pooled,
                  "true: learns from the mean of a recording's outputs; false: from each of its frames")
@@ -21,7 +21,7 @@ void add_keypoint_model_options(CLI::App& app, KeypointModelOptions& options) {
   app.add_option("--widths", options.widths, "of the three hidden layers, as in 512,256,128")
       ->delimiter(',')
       ->expected(3)
-      ->check(CLI::PositiveNumber)
+      ->check(CLI::Range(Index{1}, largest_width))
       ->group(group);
   app.add_option("--dropout", options.dropout, "after each hidden layer")->check(CLI::Range(0.0, 0.99))->group(group);
 }

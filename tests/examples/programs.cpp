@@ -433,8 +433,29 @@ TEST_CASE("mien-data counts a set, draws, thins and packs it, and ends with 1 wh
 
   const std::string joints = std::string(MIEN_SOURCE_DIR) + "/examples/data/joints_social";
   const std::string drawn = (folder / "drawn").string();
-  CHECK(run(folder.path(), "mien-data",
-            {"draw", joints, drawn, "--format", "recordings", "--whole", "--size", "16"}).code == 0);
+  CHECK(run(folder.path(), "mien-data", {"draw", joints, drawn, "--format", "recordings", "--whole", "--size", "16"})
+            .code == 0);
   CHECK(io::read_csv(fs::path(drawn) / "sheet.csv").rows() == 272);
   CHECK(run(folder.path(), "mien-data", {"draw", set, drawn, "--format", "images"}).code == 2);
+}
+
+TEST_CASE("mien-data lists valence and arousal as JSON too, and draws no recording over another") {
+  const TemporaryFolder folder;
+  io::write_png(folder / "a.png", io::Image(8, 6, 1, 40));
+  io::write_png(folder / "b.png", io::Image(8, 6, 1, 80));
+  const std::string sheet = (folder / "sheet.csv").string();
+  io::write_file(sheet, std::string("path,label,valence,arousal\na.png,glad,0.5,-0.25\nb.png,glad,,\n"));
+  const auto listed = run(folder.path(), "mien-data", {"list", sheet, "--format", "sheet", "--json"});
+  REQUIRE(listed.code == 0);
+  const auto samples = nlohmann::json::parse(listed.out);
+  CHECK(samples[0]["valence"] == 0.5);
+  CHECK(samples[0]["arousal"] == -0.25);
+  CHECK_FALSE(samples[1].contains("valence"));
+
+  const std::string table = (folder / "joints.csv").string();
+  io::write_file(table, std::string("sequence,frame,label,x0,y0\na/b,0,up,1,2\na_b,0,up,3,4\n"));
+  const auto drawn = run(folder.path(), "mien-data",
+                         {"draw", table, (folder / "drawn").string(), "--format", "joint-table", "--layout", "other"});
+  CHECK(drawn.code == 1);
+  CHECK(contains(drawn.err, "`a/b` and `a_b` with one name for both"));
 }

@@ -275,7 +275,8 @@ class OnnxTranslator {
 
   /// What depends on the inputs without being traced, as a factor that is computed from them, would be one batch's.
   static void require_same(Step here, Step there) {
-    if (here.name != there.name || here.inputs != there.inputs || here.outputs != there.outputs)
+    if (here.name != there.name || here.inputs != there.inputs || here.outputs != there.outputs ||
+        here.attributes.size() != there.attributes.size())
       throw ValueError("io::save_onnx: the network does something else for another batch");
     for (const auto& [attribute, numbers] : here.attributes) {
       const auto other = there.attributes.find(attribute);

@@ -313,131 +313,124 @@ class PickleReader {
   void push_integer(std::int64_t value) { push({PickleKind::integer, value, 0}); }
   void push_boolean(bool value) { push({PickleKind::boolean, value ? 1 : 0, 0}); }
 
-  // --- the instructions; each function says whether it knows one ---
+  // --- the instructions; each function hands on what it does not know ---
 
   void step(std::uint8_t instruction) {
-    if (frame(instruction) || push_constant(instruction) || make_container(instruction) || use_memory(instruction) ||
-        use_name(instruction))
-      return;
-    fail(text("instruction ", static_cast<int>(instruction)),
-         "one that tensors in plain containers need; no other is known");
-  }
-
-  bool frame(std::uint8_t instruction) {
     switch (instruction) {
       case 0x80:  // PROTO
         if (const auto protocol = number<std::uint8_t>(); protocol < 2 || protocol > 5)
           fail(text("protocol ", static_cast<int>(protocol)), "2 to 5");
-        return true;
+        return;
       case 0x95:  // FRAME
         take(8);
-        return true;
+        return;
       case '.':  // STOP
         out_.root = pop();
         finished_ = true;
-        return true;
+        return;
       default:
-        return false;
+        push_constant(instruction);
     }
   }
 
-  bool push_constant(std::uint8_t instruction) {
+  void push_constant(std::uint8_t instruction) {
     switch (instruction) {
       case 'N':  // NONE
-        return push({}), true;
+        return push({});
       case 0x88:  // NEWTRUE
-        return push_boolean(true), true;
+        return push_boolean(true);
       case 0x89:  // NEWFALSE
-        return push_boolean(false), true;
+        return push_boolean(false);
       case 'J':  // BININT
-        return push_integer(number<std::int32_t>()), true;
+        return push_integer(number<std::int32_t>());
       case 'K':  // BININT1
-        return push_integer(number<std::uint8_t>()), true;
+        return push_integer(number<std::uint8_t>());
       case 'M':  // BININT2
-        return push_integer(number<std::uint16_t>()), true;
+        return push_integer(number<std::uint16_t>());
       case 0x8a:  // LONG1
-        return push_integer(integer_of(take(number<std::uint8_t>()))), true;
+        return push_integer(integer_of(take(number<std::uint8_t>())));
       case 'G':  // BINFLOAT
-        return push({PickleKind::real, 0, big_endian_real()}), true;
+        return push({PickleKind::real, 0, big_endian_real()});
       case 0x8c:  // SHORT_BINUNICODE
-        return push(words(take(number<std::uint8_t>()))), true;
+        return push(words(take(number<std::uint8_t>())));
       case 'X':  // BINUNICODE
-        return push(words(take(number<std::uint32_t>()))), true;
+        return push(words(take(number<std::uint32_t>())));
       default:
-        return false;
+        make_container(instruction);
     }
   }
 
-  bool make_container(std::uint8_t instruction) {
+  void make_container(std::uint8_t instruction) {
     switch (instruction) {
       case '(':  // MARK
         if (marks_.size() == max_values) fail("more marks", text("at most ", max_values));
-        return marks_.push_back(stack_.size()), true;
+        return marks_.push_back(stack_.size());
       case '}':  // EMPTY_DICT
-        return push(container(PickleKind::dictionary)), true;
+        return push(container(PickleKind::dictionary));
       case ']':  // EMPTY_LIST
-        return push(container(PickleKind::list)), true;
+        return push(container(PickleKind::list));
       case ')':  // EMPTY_TUPLE
-        return push(container(PickleKind::tuple)), true;
+        return push(container(PickleKind::tuple));
       case 't':  // TUPLE
-        return push(container(PickleKind::tuple, pop_to_mark())), true;
+        return push(container(PickleKind::tuple, pop_to_mark()));
       case 0x85:  // TUPLE1
-        return push_tuple(1), true;
+        return push_tuple(1);
       case 0x86:  // TUPLE2
-        return push_tuple(2), true;
+        return push_tuple(2);
       case 0x87:  // TUPLE3
-        return push_tuple(3), true;
+        return push_tuple(3);
       case 'a':  // APPEND
-        return append({pop()}), true;
+        return append({pop()});
       case 'e':  // APPENDS
-        return append(pop_to_mark()), true;
+        return append(pop_to_mark());
       case 's':  // SETITEM
-        return set_items(last_two()), true;
+        return set_items(last_two());
       case 'u':  // SETITEMS
-        return set_items(pop_to_mark()), true;
+        return set_items(pop_to_mark());
       default:
-        return false;
+        use_memory(instruction);
     }
   }
 
-  bool use_memory(std::uint8_t instruction) {
+  void use_memory(std::uint8_t instruction) {
     switch (instruction) {
       case 'q':  // BINPUT
-        return remember(number<std::uint8_t>()), true;
+        return remember(number<std::uint8_t>());
       case 'r':  // LONG_BINPUT
-        return remember(number<std::uint32_t>()), true;
+        return remember(number<std::uint32_t>());
       case 0x94:  // MEMOIZE
-        return remember(memory_.size()), true;
+        return remember(memory_.size());
       case 'h':  // BINGET
-        return recall(number<std::uint8_t>()), true;
+        return recall(number<std::uint8_t>());
       case 'j':  // LONG_BINGET
-        return recall(number<std::uint32_t>()), true;
+        return recall(number<std::uint32_t>());
       default:
-        return false;
+        use_name(instruction);
     }
   }
 
-  bool use_name(std::uint8_t instruction) {
+  void use_name(std::uint8_t instruction) {
     switch (instruction) {
       case 'c': {  // GLOBAL
         const std::string_view module = line();
-        return push_name(module, line()), true;
+        return push_name(module, line());
       }
       case 0x93: {  // STACK_GLOBAL
         const PickleValue name = pop();
         const PickleValue module = pop();
-        return push_name(text_of(module), text_of(name)), true;
+        return push_name(text_of(module), text_of(name));
       }
       case 'R':  // REDUCE
-        return reduce(), true;
+        return reduce();
       case 'Q':  // BINPERSID
-        return push_persistent(), true;
+        return push_persistent();
       case 'b':  // BUILD: attributes of a container say nothing about its tensors
         pop();
         static_cast<void>(values_of(top(), PickleKind::dictionary, "attributes of a dictionary"));
-        return true;
+        return;
       default:
-        return false;
+        fail(text("instruction ", static_cast<int>(instruction)),
+             "one that tensors in plain containers need; no other is known");
     }
   }
 
