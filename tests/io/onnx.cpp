@@ -176,9 +176,7 @@ TEST_CASE("an unused operation without a form does no harm, and a file is the sa
 TEST_CASE("functions of variables say what they do only while somebody listens") {
   struct Names : trace::Listener {
     void heard(const trace::Operation& operation) override { names.emplace_back(operation.name); }
-    void recorded(const trace::Value&, const std::source_location& where) override {
-      functions.emplace_back(where.function_name());
-    }
+    void recorded(const trace::Value&, const char* function) override { functions.emplace_back(function); }
     std::vector<std::string> names;
     std::vector<std::string> functions;
   };
@@ -192,5 +190,5 @@ TEST_CASE("functions of variables say what they do only while somebody listens")
   static_cast<void>(relu(x));
   CHECK(names.names == std::vector<std::string>{"add", "sigmoid"});
   REQUIRE(names.functions.size() == 3);
-  CHECK(contains(names.functions[2], "sum"));
+  CHECK(names.functions[2] == "sum");
 }
