@@ -5,13 +5,18 @@
 #include <mien/face/expression.hpp>
 
 #include <memory>
-#include <utility>
 
 #include "common.hpp"
 
 namespace {
 
 using namespace mien;
+
+struct Size {
+  const char* name;
+  Index width;
+  Index height;
+};
 
 /// Some pattern: what a network takes does not depend on what a picture shows.
 io::Image picture(Index width, Index height) {
@@ -23,9 +28,9 @@ io::Image picture(Index width, Index height) {
 }
 
 const int registered = [] {
-  for (const auto& [width, height] : {std::pair<Index, Index>{640, 480}, {640, 360}, {320, 240}})
-    bench::add({"face_detector", bench::name_of({height, width, 3})}, [width, height] {
-      return [image = picture(width, height), detector = std::make_shared<face::FaceDetector>()] {
+  for (const Size& size : {Size{"640x480", 640, 480}, Size{"640x360", 640, 360}, Size{"320x240", 320, 240}})
+    bench::add({"face_detector", size.name}, [size] {
+      return [image = picture(size.width, size.height), detector = std::make_shared<face::FaceDetector>()] {
         benchmark::DoNotOptimize((*detector)(image).data());
       };
     });
