@@ -6,6 +6,7 @@
 
 #include <doctest/doctest.h>
 
+#include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <string>
@@ -307,6 +308,22 @@ TEST_CASE("a model file can prove that the model computes what it did") {
   CHECK(contains(wrong(std::nanf("")), "self-check"));
   CHECK(values(second) == before);
   CHECK_THROWS_AS(io::save(first, folder / "m.safetensors", {.check_input = input}), ValueError);
+
+  // An infinite output is like itself, and allows no other number anything.
+  Tensor<float> infinite = first(input).value().clone();
+  infinite.data()[0] = INFINITY;
+  io::save(first, folder / "m.safetensors", {.check_input = input, .check_output = infinite});
+  const auto found = [&](float factor) {
+    return message_of<FileError>([&] {
+      io::load(second, folder / "m.safetensors", {.self_check = [&](const Tensor<float>& x) {
+                 Tensor<float> out = ops::scale(second(x).value(), factor);
+                 out.data()[0] = INFINITY;
+                 return out;
+               }});
+    });
+  };
+  CHECK(found(1) == "nothing thrown");
+  CHECK(contains(found(1.01f), "self-check"));
 }
 
 TEST_CASE("a module without parameters, and a file that is none") {

@@ -191,11 +191,14 @@ TEST_CASE("an absurd value does not end Bayesian search") {
       const auto point = *strategy.ask();
       strategy.tell(point, i == 2 ? absurd : branin(point));
     }
-    // So does no value where most are the same.
+    // Nor does it where most values are the same.
     BayesianSearch flat(plane(), {.seed = 1, .initial = 4});
     for (int i = 0; i < 8; ++i) flat.tell(*flat.ask(), i == 5 ? absurd : 1);
     CHECK(flat.ask().has_value());
   }
+  BayesianSearch extremes(plane(), {.seed = 1, .initial = 4});
+  for (int i = 0; i < 5; ++i) extremes.tell(*extremes.ask(), i % 2 == 0 ? 1.7e308 : -1.7e308);
+  CHECK(extremes.ask().has_value());
 }
 
 TEST_CASE("choices, integers and conditions are searched too, upwards") {

@@ -89,11 +89,15 @@ class BayesianSearch : public Strategy {
     for (const Try& one : tries())
       if (one.state == TrialState::finished) values.push_back(options_.goal == Goal::minimise ? one.value : -one.value);
     const double middle = median(values);
+    // Halves, whose difference no two numbers make infinite.
     std::vector<double> distances;
-    for (const double value : values) distances.push_back(std::abs(value - middle));
+    for (double& value : values) {
+      value = value / 2 - middle / 2;
+      distances.push_back(std::abs(value));
+    }
     double unit = median(distances);
-    if (unit == 0) unit = std::max(std::abs(middle), 1.0);
-    for (double& value : values) value = std::clamp((value - middle) / unit, -1e6, 1e6);
+    if (unit == 0) unit = std::max(std::abs(middle) / 2, 0.5);
+    for (double& value : values) value = std::clamp(value / unit, -1e6, 1e6);
     return values;
   }
 
