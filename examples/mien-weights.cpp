@@ -513,13 +513,10 @@ int main(int count, char** words) {
   const CLI::App& exporting =
       add_command(app, "onnx", "writes a model of our training programs for ONNX Runtime", arguments);
 
-  CLI::App& importing_yunet = *app.add_subcommand(
-      "import-yunet", "writes the face detector's weights, from the ONNX file of OpenCV's model zoo");
-  add_files(importing_yunet);
-
-  CLI::App& importing_expression =
-      *app.add_subcommand("import-expression", "writes the expression network's weights, from face-api.js's manifest");
-  add_files(importing_expression);
+  const CLI::App& importing_yunet = add_command(
+      app, "import-yunet", "writes the face detector's weights, from the ONNX file of OpenCV's model zoo", arguments);
+  const CLI::App& importing_expression = add_command(
+      app, "import-expression", "writes the expression network's weights, from face-api.js's manifest", arguments);
 
   bool differs = false;
   const int code = program.run(count, words, [&] {
