@@ -30,8 +30,8 @@ struct FaceDetectorOptions {
   Index top_k = 5000;  ///< so many of the most confident boxes are compared with each other
   /// Larger pictures are reduced first, so that their longer side has so many pixels; 0: never.
   Index longest_side = 640;
-  /// Sizes at which a picture is looked at: in full, halved, and so on. Faces of more than half of a picture's height
-  /// are found better in a smaller one.
+  /// Sizes at which a picture is looked at: in full, halved, and so on. YuNet was
+  /// trained with faces of up to 300 pixels; larger ones are such faces in a smaller picture.
   int scales = 1;
   double minimum_size = 0;  ///< of both sides of a box, in pixels of the picture
 };
