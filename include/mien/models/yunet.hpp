@@ -1,6 +1,6 @@
 #pragma once
 
-/// YuNet, a face detector of 75 thousand parameters (Wu, Peng and Yu, YuNet: a tiny millisecond-level face detector,
+/// YuNet, a face detector of 53,104 parameters (Wu, Peng and Yu, YuNet: a tiny millisecond-level face detector,
 /// Machine Intelligence Research 20 (2023) 656), in the form that OpenCV's model zoo distributes: batch norm is part of
 /// the convolutions before it. face/detector.hpp makes faces of what it says.
 
