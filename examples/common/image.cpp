@@ -65,7 +65,8 @@ void add_fine_tuning_options(CLI::App& app, FineTuningOptions& options) {
   const std::string group = "Fine-tuning";
   app.add_option(
          "--weights", options.weights,
-         ".safetensors to start from, ours or with torchvision's names; a last layer of another size is left out")
+         ".safetensors, .pth or .pt to start from, ours or with torchvision's or timm's names; a last layer of another "
+         "size is left out")
       ->group(group);
   app.add_option("--freeze", options.freeze,
                  "layers that stay as they are, as in conv1,bn1,layer1 or features.denseblock1")
@@ -196,14 +197,18 @@ namespace {
 template <class Device>
 void start_from(ImageNetwork<Device>& network, const std::filesystem::path& path) {
   const std::string positions = "encoder.pos_embedding";
+  const auto file = io::read_weights(path);
   const auto report =
-      io::load(network, path, {.strict = false, .allow_other_head = {std::string(network.head()) + ".", positions}});
+      io::load_from(network, file, path.string(),
+                    {.strict = false, .allow_other_head = {std::string(network.head()) + ".", positions}});
+  const auto stored = std::find_if(file.names().begin(), file.names().end(),
+                                   [&](const std::string& name) { return report.translation(name) == positions; });
   for (auto& parameter : network.named_parameters()) {
-    if (parameter.name != positions) continue;
+    if (parameter.name != positions || stored == file.names().end()) continue;
     // As many patches a side as the images' size makes; where it is the file's, this changes nothing.
     const Index side = std::lround(std::sqrt(static_cast<double>(parameter.variable.shape()[1] - 1)));
-    const auto stored = io::read_safetensors(path).template tensor<float>(positions);
-    parameter.variable.value().copy_from(models::resample_positions(stored, side).template to<Device>());
+    parameter.variable.value().copy_from(
+        models::resample_positions(file.template tensor<float>(*stored), side).template to<Device>());
   }
   std::cerr << path.string() << ": " << report.loaded.size() << " tensors loaded" << report.to_string() << "\n";
 }

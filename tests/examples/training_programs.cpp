@@ -159,6 +159,23 @@ TEST_CASE("train_image has dense networks and transformers too") {
                       image_arguments(folder.path(), {"--model", model, "--side", "24", "--epochs", "1", "--json"})));
     CHECK(result["model"] == model);
   }
+
+  // Of a checkpoint whose names have a prefix, for pictures of another size; and of one without positions.
+  const io::Safetensors trained = io::read_safetensors(folder.path() / "work" / "model.safetensors");
+  for (const bool has_positions : {true, false}) {
+    io::SafetensorsWriter writer;
+    for (const std::string& name : trained.names())
+      if (has_positions || name != "encoder.pos_embedding")
+        writer.add("module." + name, trained.type(name), trained.shape(name),
+                   {trained.data(name).begin(), trained.data(name).end()});
+    writer.write(folder / "checkpoint.safetensors");
+    const auto tuned =
+        run(folder.path(), "train_image",
+            image_arguments(folder.path(), {"--model", "vit_small", "--side", "18", "--epochs", "1", "--weights",
+                                            (folder / "checkpoint.safetensors").string(), "--json"}));
+    result_of(tuned);
+    CHECK(contains(tuned.err, " tensors loaded"));
+  }
 }
 
 TEST_CASE("a learning rate can be looked for, and nothing is trained then") {
