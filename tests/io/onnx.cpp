@@ -190,5 +190,5 @@ TEST_CASE("functions of variables say what they do only while somebody listens")
   static_cast<void>(relu(x));
   CHECK(names.names == std::vector<std::string>{"add", "sigmoid"});
   REQUIRE(names.functions.size() == 3);
-  CHECK(names.functions[2] == "sum");
+  CHECK(names.functions[2].starts_with("sum"));
 }

@@ -70,7 +70,9 @@ class RecordedTrace final : public trace::Listener {
   void recorded(const trace::Value& result, const char* function) override {
     if (numbers_.contains(key(result))) return;
     numbers_[key(result)] = values.size();
-    values.push_back({result, TracedValue::none, function});
+    // Some compilers say for which types.
+    const std::string_view name(function);
+    values.push_back({result, TracedValue::none, std::string(name.substr(0, name.find('<')))});
   }
 
   /// The number of a value; of one that nobody has spoken of yet, a new one.
