@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdlib>
 #include <deque>
 #include <exception>
 #include <future>
@@ -11,7 +10,6 @@
 #include <memory>
 #include <optional>
 #include <span>
-#include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -106,13 +104,6 @@ namespace {
 // --- what is recognised
 // -----------------------------------------------------------------------------------------------
 
-/// Weights that come with mien: of the source that this program is built from, wherever it is built; or as
-/// face::find_weights finds them.
-std::filesystem::path shipped_weights(std::string_view name) {
-  const std::filesystem::path own = std::filesystem::path(MIEN_EXAMPLES_WEIGHTS) / name;
-  return std::getenv("MIEN_WEIGHTS") == nullptr && std::filesystem::exists(own) ? own : face::find_weights(name);
-}
-
 /// What a face, or a clip, shows. Empty where nothing was recognised.
 struct Shown {
   std::vector<double> probabilities = {};
@@ -179,7 +170,7 @@ class FaceReader {
  public:
   FaceReader(const std::string& path, double margin) : margin_(margin) {
     if (path.empty()) {
-      model_.template emplace<face::ExpressionRecogniser>(shipped_weights(face::expression_weights));
+      model_.template emplace<face::ExpressionRecogniser>();
       class_names_.assign(data::emotion_names.begin(), data::emotion_names.end());
       return;
     }
@@ -643,8 +634,7 @@ struct FoundFrame {
 class FaceFinder {
  public:
   FaceFinder(const FilmOptions& options, const video::VideoOptions& video)
-      : film_(video::open_video(options.input, video)),
-        detector_(shipped_weights(face::detector_weights), options.detector) {
+      : film_(video::open_video(options.input, video)), detector_(options.detector) {
     start();
   }
 

@@ -37,7 +37,8 @@ inline std::filesystem::path find_above(std::filesystem::path folder, std::strin
 
 /// The path of a file that comes with the library, such as `detector_weights`: in the folder that the environment's
 /// MIEN_WEIGHTS names, or, unless it does, in `share/mien/weights` or `examples/data/weights` of the working folder, of
-/// the running program's folder, or of one above these. Throws FileError that says where it was looked for.
+/// the running program's folder, or of one above these, or else in MIEN_WEIGHTS_FOLDER, which linking the CMake target
+/// mien::io defines as that of the library that was found. Throws FileError that says where it was looked for.
 inline std::filesystem::path find_weights(std::string_view name) {
   std::error_code ignored;
   if (const char* const told = std::getenv("MIEN_WEIGHTS"); told != nullptr && *told != '\0') {
@@ -51,6 +52,11 @@ inline std::filesystem::path find_weights(std::string_view name) {
     if (folder.empty()) continue;
     if (std::filesystem::path path = detail::find_above(folder, name); !path.empty()) return path;
   }
+#if defined(MIEN_WEIGHTS_FOLDER)
+  if (std::filesystem::path path = std::filesystem::path(MIEN_WEIGHTS_FOLDER) / name;
+      std::filesystem::is_regular_file(path, ignored))
+    return path;
+#endif
   throw FileError(name, "", "no such file",
                   mien::detail::text("it in share/mien/weights or examples/data/weights of ", working.string(), ", ",
                                      program.string(), " or a folder above, or MIEN_WEIGHTS to name its folder"));
