@@ -7,6 +7,7 @@
 #include <future>
 #include <iomanip>
 #include <iostream>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -101,8 +102,7 @@ void add_film_options(CLI::App& app, FilmOptions& options) {
 
 namespace {
 
-// --- what is recognised
-// -----------------------------------------------------------------------------------------------
+// --- what is recognised ---------------------------------------------------------------------------------------------
 
 /// What a face, or a clip, shows. Empty where nothing was recognised.
 struct Shown {
@@ -256,12 +256,16 @@ class BodyReader {
     joints_ = io::read_openpose_folder(options.joints, {.layout = layout_}).joints.contiguous();
     if (options.joint_model.empty()) return;
     model_.emplace(load_gesture_model<Device>(options.joint_model));
+    const auto& own = model_->class_names;
+    if (class_names.empty())
+      throw UsageError("--joint-model: the faces' model tells no classes that those of " + options.joint_model +
+                       " could be put together with");
     for (const std::string& name : class_names) {
-      const auto place = std::find(model_->class_names.begin(), model_->class_names.end(), name);
-      if (place == model_->class_names.end() || class_names.size() != model_->class_names.size())
-        throw FileError(options.joint_model, "__metadata__: class_names", join(model_->class_names),
+      const auto place = std::find(own.begin(), own.end(), name);
+      if (place == own.end() || class_names.size() != own.size())
+        throw FileError(options.joint_model, "__metadata__: class_names", join(own),
                         "those of the faces' model, in any order: " + join(class_names));
-      places_.push_back(static_cast<std::size_t>(place - model_->class_names.begin()));
+      places_.push_back(static_cast<std::size_t>(place - own.begin()));
     }
   }
 
@@ -301,8 +305,7 @@ class BodyReader {
   std::vector<std::size_t> places_;  ///< of the faces' classes among the model's
 };
 
-// --- clips
-// ------------------------------------------------------------------------------------------------------------
+// --- clips ----------------------------------------------------------------------------------------------------------
 
 /// Makes clips of the frames that go by. What is left at the end, if no clip has it, is one of its own.
 template <class Device>
@@ -395,8 +398,7 @@ class ClipMaker {
   bool fresh_ = false;  ///< whether a frame came that no clip has
 };
 
-// --- rows
-// -------------------------------------------------------------------------------------------------------------
+// --- rows -----------------------------------------------------------------------------------------------------------
 
 /// Prints rows as they come, as CSV or as the parts of one JSON object.
 class RowPrinter {
@@ -495,8 +497,7 @@ class RowPrinter {
   bool first_ = true;
 };
 
-// --- drawing
-// ----------------------------------------------------------------------------------------------------------
+// --- drawing --------------------------------------------------------------------------------------------------------
 
 /// The film with all that was seen drawn on it.
 class Annotator {
@@ -621,8 +622,7 @@ class FilmReport {
   double aspect_ = 1;
 };
 
-// --- the film
-// ---------------------------------------------------------------------------------------------------------
+// --- the film -------------------------------------------------------------------------------------------------------
 
 struct FoundFrame {
   video::Frame frame;
@@ -698,6 +698,15 @@ video::VideoOptions video_options(const FilmOptions& options) {
   video::VideoOptions out = options.video;
   if (!options.pixel_format.empty()) out.pixel_format = video::pixel_format(options.pixel_format);
   return out;
+}
+
+/// What is known of a film before it is read, for --dry-run.
+void describe_film(const FilmOptions& options) {
+  const auto film = video::open_video(options.input, video_options(options));
+  const video::VideoFacts& facts = film->facts();
+  std::cout << options.input.string() << ": " << facts.width << " x " << facts.height << " pixels, "
+            << (facts.frame_rate > 0 ? report::number(facts.frame_rate, 3) : "an unknown number of")
+            << " frames a second, " << facts.format << "\n";
 }
 
 /// One run over one film.
@@ -804,6 +813,10 @@ class FilmRun {
 
 template <class Device>
 void recognise_film(const FilmOptions& options, const Program& program) {
+  if (program.common().dry_run) {
+    describe_film(options);
+    return;
+  }
   FilmRun<Device>(options, program).run();
 }
 

@@ -4,7 +4,7 @@
 /// the frames of a clip; with joints of the same film the body is recognised too.
 
 #include <filesystem>
-#include <map>
+#include <optional>
 #include <string>
 
 #include "gesture.hpp"

@@ -159,6 +159,9 @@ TEST_CASE("what does not go together is refused") {
   CHECK(run(folder.path(), "recognise", film(frames, {"--crop", "0,0,10,10"})).code == 2);
   CHECK(run(folder.path(), "recognise", film(frames, {"--rows", "people"})).code == 2);
   CHECK(run(folder.path(), "recognise", film(folder.path() / "none.y4m")).code == 1);
+  const auto described = run(folder.path(), "recognise", film(frames, {"--dry-run"}));
+  CHECK(described.code == 0);
+  CHECK(contains(described.out, "320 x 180 pixels"));
   io::write_file(folder.path() / "nothing.y4m", std::string_view("nothing"));
   const auto nothing = run(folder.path(), "recognise", film(folder.path() / "nothing.y4m"));
   CHECK(nothing.code == 1);
