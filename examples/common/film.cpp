@@ -637,6 +637,10 @@ class FaceFinder {
       : film_(video::open_video(options.input, video)), detector_(options.detector) {
     start();
   }
+  FaceFinder(const FaceFinder&) = delete;
+  FaceFinder& operator=(const FaceFinder&) = delete;
+  /// Waits for no pipe and no camera.
+  ~FaceFinder() { film_.cancel(); }
 
   const video::VideoFacts& facts() const { return film_.facts(); }
 
@@ -721,10 +725,8 @@ class FilmRun {
         body_(options, face_.class_names()),
         selector_({.several = options.several}),
         clips_(face_, body_, options, finder_.facts().frame_rate),
-        rows_(options.rows.value_or(face_.reads_clips() || body_.recognises() ? FilmRows::clips : FilmRows::faces)),
+        rows_(wanted_rows()),
         printer_(face_.class_names(), face_.tells_affect(), rows_, program.common().json) {
-    if (rows_ == FilmRows::faces && face_.reads_clips())
-      throw UsageError("--rows faces: " + options.model + " recognises clips, not single faces");
     if (!options.annotated.empty())
       annotator_.emplace(options.annotated, finder_.facts().frame_rate, face_.class_names());
     if (!options.html.empty()) report_.emplace();
@@ -748,6 +750,13 @@ class FilmRun {
   }
 
  private:
+  FilmRows wanted_rows() const {
+    if (!options_.rows) return face_.reads_clips() || body_.recognises() ? FilmRows::clips : FilmRows::faces;
+    if (*options_.rows == FilmRows::faces && face_.reads_clips())
+      throw UsageError("--rows faces: " + options_.model + " recognises clips, not single faces");
+    return *options_.rows;
+  }
+
   void take(FoundFrame& found) {
     SeenFrame frame = recognise(found);
     const Shown of_frame = frame.followed ? frame.faces[*frame.followed].shown : Shown{};
