@@ -18,7 +18,7 @@ Installs what is missing (Debian 12 and Ubuntu 24.04, or newer), builds three pr
 
 Each leaves a page to open in a browser.
 
-Takes minutes the first time, within ten on two cores. A second run shows what the first one made.
+Takes minutes the first time, most of them the compiler's. A second run shows what the first one made.
 
   --work-dir FOLDER   where everything is written; build/demo/work unless given
   --again             trains again
