@@ -9,6 +9,7 @@
 #include <iostream>
 #include <map>
 #include <memory>
+#include <numeric>
 #include <optional>
 #include <span>
 #include <utility>
@@ -30,6 +31,7 @@
 #include "mien/video/reader.hpp"
 #include "mien/video/writer.hpp"
 #include "model_metadata.hpp"
+#include "report.hpp"
 
 namespace mien::examples {
 namespace {
@@ -138,6 +140,34 @@ Shown mean_of(const std::vector<const Shown*>& all) {
   return out;
 }
 
+/// The most probable class.
+std::size_t greatest(const std::vector<double>& probabilities) {
+  return static_cast<std::size_t>(std::max_element(probabilities.begin(), probabilities.end()) - probabilities.begin());
+}
+
+/// The mean of vectors that are all equally long.
+class MeanVector {
+ public:
+  void add(const std::vector<double>& values) {
+    if (values.empty()) return;
+    sums_.resize(values.size());
+    for (std::size_t i = 0; i < values.size(); ++i) sums_[i] += values[i];
+    ++count_;
+  }
+
+  bool empty() const { return count_ == 0; }
+
+  std::vector<double> mean() const {
+    std::vector<double> out = sums_;
+    for (double& value : out) value /= static_cast<double>(count_);
+    return out;
+  }
+
+ private:
+  std::vector<double> sums_;
+  Index count_ = 0;
+};
+
 /// A face of one frame, and what it shows by itself.
 struct SeenFace {
   face::TrackedFace face;
@@ -162,6 +192,8 @@ struct Clip {
   Index frames_with_face = 0;
   Shown shown = {};
   std::string seen_by = {};  ///< face, body, both or nothing
+  std::vector<double> view_weights = {};   ///< alpha of the height view in each SISTCM block, if such a network looked
+  std::vector<double> joint_weights = {};  ///< of the joint attention, if there was a body to look at
 };
 
 /// Any model that tells what a face shows: of single frames, or of clips.
@@ -232,6 +264,37 @@ class FaceReader {
     return shown_in(model.answer(input));
   }
 
+  /// The weight of the height view in each block for the clip that was read last; none for models of single frames.
+  std::vector<double> view_weights() {
+    std::vector<double> out;
+    if (auto* const model = std::get_if<FaceModel<Device>>(&model_))
+      for (const auto& block : model->network.face.alpha()) {
+        const Tensor<float> height = block.select(1, 0).contiguous().template to<Cpu>();
+        const auto weights = height.span();
+        out.push_back(std::accumulate(weights.begin(), weights.end(), 0.0) / static_cast<double>(weights.size()));
+      }
+    return out;
+  }
+
+  /// A face with what spoke for its most probable class laid over it; nothing for networks that do not end in a mean
+  /// over places, and for models of clips.
+  std::optional<io::Image> looked_at(const io::Image& frame, const face::Face& face, const Shown& shown) {
+    if (shown.probabilities.empty()) return std::nullopt;
+    const auto label = static_cast<Index>(greatest(shown.probabilities));
+    io::Image picture;
+    Tensor<float> map;
+    if (auto* const expression = std::get_if<face::ExpressionRecogniser>(&model_)) {
+      picture = face::ExpressionRecogniser::crop(frame, face);
+      map = expression->activation_map(picture, static_cast<data::Emotion>(label));
+    } else if (auto* const image = std::get_if<ImageModel<Device>>(&model_)) {
+      const Tensor<float> input = input_of(frame, face, image->options.frame);
+      picture = face::crop_face(frame, face.box, {.side = 112, .margin = margin_});
+      map = image->activation_map(input.view({1, 1, input.size(0), input.size(1), input.size(2)}), label);
+    }
+    if (!map.defined()) return std::nullopt;
+    return report::activation_over(picture, map);
+  }
+
  private:
   Tensor<float> input_of(const io::Image& frame, const face::Face& face, const data::FrameOptions& form) const {
     return data::input_frame(face::crop_face(frame, face.box, {.side = form.side, .margin = margin_}), form);
@@ -270,6 +333,16 @@ class BodyReader {
   }
 
   bool recognises() const { return model_.has_value(); }
+
+  /// The attention's weight of each joint in the clip that was read last.
+  std::vector<double> joint_weights() const {
+    const Tensor<float> weights = model_->network.joint_weights().contiguous().template to<Cpu>();
+    return {weights.span().begin(), weights.span().end()};
+  }
+
+  /// The joints that those weights belong to; empty: all of the layout, in order.
+  const std::vector<Index>& attended_joints() const { return model_->options.representation.joints; }
+
   gesture::JointLayout layout() const { return layout_; }
 
   /// Of one frame, [J, 3]; undefined where nothing is known.
@@ -355,6 +428,8 @@ class ClipMaker {
     const Shown of_body = body_.read(out.start, out.end);
     const bool face = of_face.anything();
     const bool body = of_body.anything();
+    if (face) out.view_weights = face_.view_weights();
+    if (body) out.joint_weights = body_.joint_weights();
     out.seen_by = face && body ? "both" : face ? "face" : body ? "body" : "";
     out.shown = face && body ? fused(of_face, of_body) : face ? of_face : of_body;
     return out;
@@ -487,8 +562,7 @@ class RowPrinter {
   }
 
   const std::string& name_of_greatest(const Shown& shown) const {
-    const auto best = std::max_element(shown.probabilities.begin(), shown.probabilities.end());
-    return class_names_[static_cast<std::size_t>(best - shown.probabilities.begin())];
+    return class_names_[greatest(shown.probabilities)];
   }
 
   std::vector<std::string> class_names_;
@@ -535,9 +609,8 @@ class Annotator {
     std::string label;
     video::Colour colour{255, 255, 255};
     if (!shown.probabilities.empty()) {
-      const auto best = std::max_element(shown.probabilities.begin(), shown.probabilities.end());
-      const auto place = static_cast<std::size_t>(best - shown.probabilities.begin());
-      label = class_names_[place] + " " + percent(*best);
+      const std::size_t place = greatest(shown.probabilities);
+      label = class_names_[place] + " " + percent(shown.probabilities[place]);
       colour = colours_[place];
     }
     video::draw_box(image, {face.box.x, face.box.y, face.box.width, face.box.height}, label, colour);
@@ -591,6 +664,24 @@ class FilmReport {
     aspect_ = static_cast<double>(image.width) / static_cast<double>(image.height);
   }
 
+  bool wants_look() { return looks_.wants_next(); }
+  void add_look(std::string caption, const io::Image& image) {
+    looks_.add({report::picture(image), std::move(caption)});
+  }
+
+  void add(const Clip& clip) {
+    add(clip.start_time, clip.shown);
+    add(clip.end_time, clip.shown);
+    view_weights_.add(clip.view_weights);
+    joint_weights_.add(clip.joint_weights);
+  }
+
+  /// Which joints the weights of clips belong to, as `BodyReader` has them.
+  void set_joints(gesture::JointLayout layout, std::vector<Index> joints) {
+    layout_ = layout;
+    joints_ = std::move(joints);
+  }
+
   void save(const std::string& path, const std::string& input, const std::vector<std::string>& class_names,
             const std::vector<report::Fact>& facts, const std::map<std::string, std::string>& settings) const {
     report::Page page("Emotions of " + std::filesystem::path(input).filename().string());
@@ -605,6 +696,7 @@ class FilmReport {
     }
     page.section("Over time").timeline(timeline);
     if (!path_of_affect.points.empty()) page.section("Valence and arousal").affect_plane({.groups = {path_of_affect}});
+    add_attention(page);
     std::map<std::string, std::string> told;
     for (const auto& [name, value] : settings)
       if (!value.empty() && value != "[]") told[name] = value;
@@ -613,12 +705,33 @@ class FilmReport {
   }
 
  private:
+  void add_attention(report::Page& page) const {
+    if (looks_.things().empty() && view_weights_.empty() && joint_weights_.empty()) return;
+    auto& section = page.section("Attention", "What the networks went by.");
+    if (!looks_.things().empty())
+      section.gallery(looks_.things(), "Class activation maps: the lighter a place of the face, the more it spoke for "
+                                       "the emotion that was recognised.");
+    if (!view_weights_.empty()) add_view_weights(section, view_weights_.mean());
+    if (joint_weights_.empty()) return;
+    const std::string caption = "How much of each joint's channel the joint attention let through, in the mean.";
+    if (layout_ == gesture::JointLayout::body_25) {
+      section.skeleton_attention(joint_weights_.mean(), {.caption = caption, .joints = joints_});
+    } else {
+      add_joint_bars(section, joint_weights_.mean(), joints_, caption);
+    }
+  }
+
   struct Moment {
     double time;
     Shown shown;
   };
   EvenlyChosen<Moment> moments_{2000};
   EvenlyChosen<report::TimelineFrame> strip_{24};
+  EvenlyChosen<report::Picture> looks_{12};
+  MeanVector view_weights_;
+  MeanVector joint_weights_;
+  gesture::JointLayout layout_ = gesture::JointLayout::body_25;
+  std::vector<Index> joints_;
   double aspect_ = 1;
 };
 
@@ -730,6 +843,7 @@ class FilmRun {
     if (!options.annotated.empty())
       annotator_.emplace(options.annotated, finder_.facts().frame_rate, face_.class_names());
     if (!options.html.empty()) report_.emplace();
+    if (report_ && body_.recognises()) report_->set_joints(body_.layout(), body_.attended_joints());
   }
 
   /// Whatever ends the film, what was seen before is kept.
@@ -768,8 +882,19 @@ class FilmRun {
     }
     if (!face_.reads_clips()) last_ = of_frame;
     counts_.milliseconds.push_back(std::chrono::duration<float, std::milli>(Clock::now() - found.decoded).count());
-    if (report_) report_->add(frame.time, found.frame.image);
+    if (report_) show(found, frame);
     if (annotator_) annotator_->draw(found.frame.image, frame, last_, body_.joints(frame.index), body_.layout());
+  }
+
+  void show(const FoundFrame& found, const SeenFrame& frame) {
+    report_->add(frame.time, found.frame.image);
+    if (!frame.followed || face_.reads_clips()) return;
+    const auto& [face, shown] = frame.faces[*frame.followed];
+    if (shown.probabilities.empty() || !report_->wants_look()) return;
+    if (const auto look = face_.looked_at(found.frame.image, face, shown))
+      report_->add_look(mien::detail::text(face_.class_names()[greatest(shown.probabilities)], ", ",
+                                           report::number(frame.time, 1), " s"),
+                        *look);
   }
 
   SeenFrame recognise(const FoundFrame& found) {
@@ -788,9 +913,7 @@ class FilmRun {
   void print(const Clip& clip) {
     printer_.print(clip);
     if (face_.reads_clips()) last_ = clip.shown;
-    if (!report_) return;
-    report_->add(clip.start_time, clip.shown);
-    report_->add(clip.end_time, clip.shown);
+    if (report_) report_->add(clip);
   }
 
   void finish() {

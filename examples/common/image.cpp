@@ -10,6 +10,7 @@
 #include "mien/autograd/arithmetic.hpp"
 #include "mien/data/face_clips.hpp"
 #include "mien/data/skeleton_pictures.hpp"
+#include "mien/models/class_activation_map.hpp"
 #include "model_files.hpp"
 #include "training.hpp"
 
@@ -131,6 +132,23 @@ Output<Device> ImageNetwork<Device>::operator()(const Variable<float, Device>& p
 }
 
 template <class Device>
+Tensor<float> ImageNetwork<Device>::activation_map(const Variable<float, Device>& picture, Index label) {
+  const Shape& shape = picture.shape();
+  const Variable<float, Device> image = reshape(picture, {1, shape[2], shape[3], shape[4]});
+  return std::visit(
+      [&](auto& network) -> Tensor<float> {
+        if constexpr (requires { network.feature_maps(image); }) {
+          const Tensor<float> maps = network.feature_maps(image).value().template to<Cpu>();
+          const auto weight = network.parameters_of(std::string(head()) + ".weight").front().value();
+          return models::class_activation_map(maps, weight.template to<Cpu>(), label).select(0, 0);
+        } else {
+          return {};
+        }
+      },
+      network_);
+}
+
+template <class Device>
 const char* ImageNetwork<Device>::head() const {
   if (options_.model.starts_with("vit")) return "heads";
   return options_.model.starts_with("densenet") ? "classifier" : "fc";
@@ -145,6 +163,13 @@ Answer ImageModel<Device>::answer(const Tensor<float>& pictures) {
   const NoGradient not_recorded;
   network.freeze();
   return answer_of(network(Variable<float, Device>(pictures.to<Device>())));
+}
+
+template <class Device>
+Tensor<float> ImageModel<Device>::activation_map(const Tensor<float>& picture, Index label) {
+  const NoGradient not_recorded;
+  network.freeze();
+  return network.activation_map(Variable<float, Device>(picture.to<Device>()), label);
 }
 
 namespace {

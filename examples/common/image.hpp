@@ -87,6 +87,10 @@ class ImageNetwork : public nn::Module<ImageNetwork<Device>, float, Device> {
   /// Pictures [B, P, side, side, channels], P of a sample -> the mean over these, [B, ...].
   Output<Device> operator()(const Variable<float, Device>& pictures);
 
+  /// How much each place of a picture [1, 1, side, side, channels] adds to a class's logit, [h, w]; undefined for
+  /// networks that do not end in a mean over places.
+  Tensor<float> activation_map(const Variable<float, Device>& picture, Index label);
+
   /// The name of the last layer.
   const char* head() const;
 
@@ -114,6 +118,9 @@ struct ImageModel {
 
   /// Of pictures [B, P, side, side, channels], in evaluation.
   Answer answer(const Tensor<float>& pictures);
+
+  /// As the network's, in evaluation.
+  Tensor<float> activation_map(const Tensor<float>& picture, Index label);
 };
 
 // --- model files ----------------------------------------------------------------------------------------------------

@@ -244,21 +244,10 @@ void add_attention(report::Page& page, const Json& facts, const std::vector<doub
       section.skeleton_attention(attention, {.caption = caption, .joints = joints});
       return;
     }
-    std::vector<std::string> names;
-    for (std::size_t i = 0; i < attention.size(); ++i)
-      names.push_back(detail::text("joint ", joints.empty() ? static_cast<Index>(i) : joints[i]));
-    section.bars(names, attention, {.caption = caption, .percent = false, .full = 0});
+    add_joint_bars(section, attention, joints, caption);
     return;
   }
-  std::vector<std::string> blocks;
-  std::vector<std::vector<double>> shares;
-  for (const double height : attention) {
-    blocks.push_back(detail::text("stage ", blocks.size() / 2 + 1, ", block ", blocks.size() % 2 + 1));
-    shares.push_back({height, 1 - height});
-  }
-  section.shares(blocks, std::vector<std::string>{"height view", "width view"}, shares,
-                 "alpha, the weights of the two super images in each SISTCM block: frames above each other, and frames "
-                 "side by side.");
+  add_view_weights(section, attention);
 }
 
 void add_settings(report::Page& page, const Program& program, const SampleFacts& samples,
@@ -275,6 +264,26 @@ void add_settings(report::Page& page, const Program& program, const SampleFacts&
 }
 
 }  // namespace
+
+void add_joint_bars(report::Section& section, const std::vector<double>& weights, const std::vector<Index>& joints,
+                    const std::string& caption) {
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < weights.size(); ++i)
+    names.push_back(detail::text("joint ", joints.empty() ? static_cast<Index>(i) : joints[i]));
+  section.bars(names, weights, {.caption = caption, .percent = false, .full = 0});
+}
+
+void add_view_weights(report::Section& section, const std::vector<double>& height_weights) {
+  std::vector<std::string> blocks;
+  std::vector<std::vector<double>> shares;
+  for (const double height : height_weights) {
+    blocks.push_back(detail::text("stage ", blocks.size() / 2 + 1, ", block ", blocks.size() % 2 + 1));
+    shares.push_back({height, 1 - height});
+  }
+  section.shares(blocks, std::vector<std::string>{"height view", "width view"}, shares,
+                 "alpha, the weights of the two super images in each SISTCM block: frames above each other, and frames "
+                 "side by side.");
+}
 
 void write_report(const Program& program, const SampleFacts& samples, const TrainingOptions& training,
                   const Json& facts, const Results& results) {

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "experiment.hpp"
+#include "mien/report/html.hpp"
 #include "mien/report/tensorboard.hpp"
 #include "mien/train/checkpoint.hpp"
 
@@ -17,6 +18,13 @@ namespace mien::examples {
 /// What an experiment found, with its curves, classes, mistakes and settings: `report.html` in the work folder.
 void write_report(const Program& program, const SampleFacts& samples, const TrainingOptions& training,
                   const Json& facts, const Results& results);
+
+/// A bar for each joint's weight; `joints` tells which they are, all in order if it is empty.
+void add_joint_bars(report::Section& section, const std::vector<double>& weights, const std::vector<Index>& joints,
+                    const std::string& caption);
+
+/// alpha of the height view in each SISTCM block, beside the rest, which is that of the width view.
+void add_view_weights(report::Section& section, const std::vector<double>& height_weights);
 
 /// The epochs of one training as an event file in its folder, if that is asked for.
 class EpochLog {

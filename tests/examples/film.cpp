@@ -93,7 +93,12 @@ TEST_CASE("clips, a film with everything drawn on it, and a page") {
     ++count;
   }
   CHECK(count == 7);
-  CHECK(contains(io::read_text(page), "happiness"));
+  const std::string words = io::read_text(page);
+  CHECK(contains(words, "happiness"));
+  // Five of seven frames show a face, and with it where the network looked.
+  CHECK(contains(words, "Class activation maps"));
+  CHECK(contains(words, "sadness, 0.0 s"));
+  CHECK(contains(words, "happiness, 0.2 s"));
 }
 
 TEST_CASE("a film that breaks off keeps its rows, and says where it broke") {
@@ -140,13 +145,15 @@ TEST_CASE("joints of the same film are recognised beside its faces, and stand in
 
   // The model's classes are in the order of their folders, the faces' in that of the library.
   const auto outcome = run(folder.path(), "recognise",
-                           film(frames, {"--joints", joints, "--joint-model", model, "--frames", "2", "--json"}));
+                           film(frames, {"--joints", joints, "--joint-model", model, "--frames", "2", "--json",
+                                         "--html", (folder.path() / "page.html").string()}));
   REQUIRE_MESSAGE(outcome.code == 0, outcome.err);
   const auto clips = nlohmann::json::parse(outcome.out)["clips"];
   REQUIRE(clips.size() == 2);
   CHECK(clips[0]["seen_by"] == "both");
   CHECK(clips[1]["seen_by"] == "body");
   CHECK(clips[0]["probability_happiness"].get<double>() > clips[1]["probability_happiness"].get<double>());
+  CHECK(contains(io::read_text(folder.path() / "page.html"), "joint attention"));
 
   const auto alone = run(folder.path(), "recognise", film(frames, {"--joint-model", model}));
   CHECK(alone.code == 2);

@@ -237,6 +237,27 @@ TEST_CASE("the expression network computes what face-api's does") {
   for (std::size_t i = 0; i < expected.size(); ++i) CHECK(std::abs(static_cast<double>(found[i]) - expected[i]) < 1e-4);
 }
 
+TEST_CASE("an activation map adds up to what the expression network says") {
+  face::ExpressionRecogniser recogniser;
+  // By how much one class is more likely than another, but for what their biases make of it.
+  const auto by_probabilities = [&](const io::Image& face) {
+    const auto found = recogniser(face);
+    return std::log(static_cast<double>(found[1])) - std::log(static_cast<double>(found[4]));
+  };
+  const auto by_maps = [&](const io::Image& face) {
+    const auto more = recogniser.activation_map(face, static_cast<data::Emotion>(1));
+    const auto less = recogniser.activation_map(face, static_cast<data::Emotion>(4));
+    REQUIRE(more.shape() == Shape{7, 7});
+    double sum = 0;
+    for (Index y = 0; y < 7; ++y)
+      for (Index x = 0; x < 7; ++x) sum += static_cast<double>(more(y, x)) - static_cast<double>(less(y, x));
+    return sum / 49;
+  };
+  const io::Image one = picture("sad.jpg");
+  const io::Image other = picture("happy.jpg");
+  CHECK(by_maps(one) - by_maps(other) == doctest::Approx(by_probabilities(one) - by_probabilities(other)).epsilon(1e-4));
+}
+
 TEST_CASE("the expression network of two forms is one network") {
   models::ExpressionNetwork<float> network({.classes = 3, .width = 4});
   const auto x = testing::random<float>({3, 48, 32, 3}, 4);

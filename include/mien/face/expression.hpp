@@ -18,6 +18,7 @@
 #include "mien/face/alignment.hpp"
 #include "mien/face/weights.hpp"
 #include "mien/io/model_file.hpp"
+#include "mien/models/class_activation_map.hpp"
 #include "mien/models/expression_network.hpp"
 
 namespace mien::face {
@@ -51,7 +52,7 @@ class ExpressionRecogniser {
 
   /// Of the square around a face's box, in colour. Throws ValueError for a box without area.
   EmotionProbabilities operator()(const io::Image& image, const Face& face) {
-    return (*this)(crop_face(image, face.box, {.side = models::ExpressionNetwork<float>::side, .margin = margin}));
+    return (*this)(crop(image, face));
   }
 
   /// Of a picture that shows a face alone; whatever its size, it is seen as a square of 112 pixels.
@@ -62,6 +63,22 @@ class ExpressionRecogniser {
     EmotionProbabilities out{};
     std::copy_n(probabilities.data(), out.size(), out.begin());
     return out;
+  }
+
+  /// The square around a face's box that the network sees, in its own size.
+  static io::Image crop(const io::Image& image, const Face& face) {
+    return crop_face(image, face.box, {.side = models::ExpressionNetwork<float>::side, .margin = margin});
+  }
+
+  /// Where in a picture that shows a face alone the network sees an emotion: how much each of 7 x 7 places adds to that
+  /// emotion's logit (models/class_activation_map.hpp), which is their mean and a constant. `report::activation_over`
+  /// lays it over the picture.
+  Tensor<float> activation_map(const io::Image& face, data::Emotion emotion) {
+    constexpr Index side = models::ExpressionNetwork<float>::side;
+    const NoGradient not_recorded;
+    const Tensor<float> maps =
+        network_.feature_maps(Variable<float>(input_of(io::resize(face, side, side)))).value();
+    return models::class_activation_map(maps, network_.fc.weight.value(), static_cast<Index>(emotion)).select(0, 0);
   }
 
  private:

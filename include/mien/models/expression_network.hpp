@@ -105,16 +105,23 @@ class ExpressionNetwork : public nn::Module<ExpressionNetwork<T, Device>, T, Dev
   /// Throws ShapeError for pictures of another size.
   template <MapOf<T> Map>
   Variable<T, Device> operator()(const Variable<Map, Device>& x) {
+    return fc(mean_of_positions(feature_maps(x)));
+  }
+  template <MapOf<T> Map>
+  Variable<T, Device> operator()(const Tensor<Map, Device>& x) {
+    return (*this)(Variable<Map, Device>(x));
+  }
+
+  /// The last maps, [N, H / 16, W / 16, 8 width], whose means over the positions the last layer sees: what class
+  /// activation maps are made of. Throws ShapeError for pictures of another size.
+  template <MapOf<T> Map>
+  Variable<Map, Device> feature_maps(const Variable<Map, Device>& x) {
     const Shape& shape = x.value().shape();
     constexpr Index multiple = 16;
     if (shape.rank() != 4 || shape[3] != 3 || shape[1] % multiple != 0 || shape[2] % multiple != 0)
       throw ShapeError(detail::text("ExpressionNetwork: input ", shape,
                                     " is not [faces, height, width, 3] with multiples of ", multiple));
-    return fc(mean_of_positions(dense3(dense2(dense1(dense0(x))))));
-  }
-  template <MapOf<T> Map>
-  Variable<T, Device> operator()(const Tensor<Map, Device>& x) {
-    return (*this)(Variable<Map, Device>(x));
+    return dense3(dense2(dense1(dense0(x))));
   }
 
   void visit(auto&& child) {
