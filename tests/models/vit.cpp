@@ -80,6 +80,21 @@ TEST_CASE("the order of patches does not matter but for their positions, and ima
   CHECK(largest_difference(net(swapped).value(), net(images).value()) < 1e-12);
 }
 
+TEST_CASE("positions of sines and cosines tell rows and columns") {
+  const auto positions = models::sine_cosine_positions<double>(3, 8, 2);
+  REQUIRE(positions.shape() == Shape{1, 10, 8});
+  for (Index i = 0; i < 8; ++i) CHECK(positions(0, 0, i) == 0);
+  const double slow = std::pow(10000.0, -0.5);
+  const Index place = 1 + 2 * 3 + 1;  // row 2, column 1
+  const double expected[] = {std::sin(1.0), std::sin(slow),     std::cos(1.0), std::cos(slow),
+                             std::sin(2.0), std::sin(2 * slow), std::cos(2.0), std::cos(2 * slow)};
+  for (Index i = 0; i < 8; ++i) CHECK(positions(0, place, i) == doctest::Approx(2 * expected[i]).epsilon(1e-14));
+  CHECK_THROWS_AS(models::sine_cosine_positions<double>(3, 6), ValueError);
+  CHECK_THROWS_AS(models::sine_cosine_positions<double>(0, 8), ValueError);
+  const models::VisionTransformer<double> small(models::small_vit());
+  CHECK(largest_difference(small.encoder.pos_embedding.value(), models::sine_cosine_positions<double>(8, 128)) == 0);
+}
+
 TEST_CASE("features, outputs and sizes are those of the options") {
   models::VisionTransformer<double> net(models::small_vit(2));
   CHECK(net.parameter_count() > 700000);

@@ -16,6 +16,12 @@
 
 namespace mien::models {
 
+/// How position embeddings start, before they are trained.
+enum class PositionStart {
+  drawn,        ///< from N(0, 0.02^2), as torchvision's
+  sine_cosine,  ///< by `sine_cosine_positions`: places are told apart from the first step on, which few images need
+};
+
 /// Those of ViT-B/16 with seven emotions.
 struct VisionTransformerOptions {
   Index side = 224;        ///< of the square images, in pixels
@@ -27,6 +33,7 @@ struct VisionTransformerOptions {
   Index mlp_width = 3072;  ///< of the MLPs' hidden layers
   Index outputs = 7;       ///< emotions, or 2 for valence and arousal
   double dropout = 0;      ///< in training, of the tokens and in the blocks
+  PositionStart positions = PositionStart::drawn;
 };
 
 /// ViT-B/16 for images of 224 pixels, some 86 million parameters.
@@ -46,7 +53,34 @@ inline VisionTransformerOptions small_vit(Index outputs = 7, Index channels = 1)
           .heads = 4,
           .mlp_width = 256,
           .outputs = outputs,
-          .dropout = 0.1};
+          .dropout = 0.1,
+          .positions = PositionStart::sine_cosine};
+}
+
+/// Position embeddings [1, 1 + side^2, width] of a square of patches in which a place is a phase: with w_i =
+/// 10000^(-4 i / width), a quarter of the width each for amplitude times sin(x w_i), cos(x w_i), sin(y w_i) and
+/// cos(y w_i) of column x and row y, from 0 (Vaswani et al., Attention Is All You Need, NeurIPS 2017; in two dimensions
+/// Chen, Xie and He, ICCV 2021). The class token has no place: zeros. Patches have a deviation of about 1, beside which
+/// the amplitude is to be seen. Throws ValueError unless four divides the width.
+template <class T>
+Tensor<T> sine_cosine_positions(Index side, Index width, double amplitude = 0.3) {
+  if (side < 1 || width < 4 || width % 4 != 0)
+    throw ValueError(detail::text("sine_cosine_positions: a width of ", width, " for ", side, " patches a side"));
+  const Index quarter = width / 4;
+  Tensor<T> out({1, 1 + side * side, width}, T{0});
+  for (Index place = 0; place < side * side; ++place) {
+    T* const row = out.data() + (1 + place) * width;
+    for (Index i = 0; i < quarter; ++i) {
+      const double frequency = std::pow(10000.0, -static_cast<double>(i) / static_cast<double>(quarter));
+      const double x = static_cast<double>(place % side) * frequency;
+      const double y = static_cast<double>(place / side) * frequency;
+      row[i] = static_cast<T>(amplitude * std::sin(x));
+      row[quarter + i] = static_cast<T>(amplitude * std::cos(x));
+      row[2 * quarter + i] = static_cast<T>(amplitude * std::sin(y));
+      row[3 * quarter + i] = static_cast<T>(amplitude * std::cos(y));
+    }
+  }
+  return out;
 }
 
 /// How `resample_positions` reads between positions.
@@ -140,13 +174,12 @@ class TransformerBlocks : public nn::Module<TransformerBlocks<T, Device>, T, Dev
   std::vector<nn::TransformerBlock<T, Device>> blocks;
 };
 
-/// Tokens [N, T, E] with their positions through all blocks: "pos_embedding" [1, T, E], from N(0, 0.02^2), "layers" and
-/// "ln".
+/// Tokens [N, T, E] with their positions through all blocks: "pos_embedding" [1, T, E], "layers" and "ln".
 template <class T, class Device = Cpu>
 class VisionEncoder : public nn::Module<VisionEncoder<T, Device>, T, Device> {
  public:
   explicit VisionEncoder(const VisionTransformerOptions& options, Index tokens)
-      : pos_embedding(nn::normal_parameter<T, Device>({1, tokens, options.width}, 0.02)),
+      : pos_embedding(first_positions(options, tokens)),
         dropout(options.dropout),
         layers(options.depth, {.width = options.width,
                                .heads = options.heads,
@@ -173,6 +206,14 @@ class VisionEncoder : public nn::Module<VisionEncoder<T, Device>, T, Device> {
   nn::Dropout<T, Device> dropout;
   TransformerBlocks<T, Device> layers;
   nn::LayerNorm<T, Device> ln;
+
+ private:
+  static Variable<T, Device> first_positions(const VisionTransformerOptions& options, Index tokens) {
+    if (options.positions == PositionStart::drawn)
+      return nn::normal_parameter<T, Device>({1, tokens, options.width}, 0.02);
+    const Tensor<T> positions = sine_cosine_positions<T>(options.side / options.patch, options.width);
+    return Variable<T, Device>(positions.template to<Device>(), true);
+  }
 };
 
 /// The last layer, "head", which starts at 0.
