@@ -45,8 +45,8 @@ struct GraphNode {
   GraphNode(const GraphNode&) = delete;
   GraphNode& operator=(const GraphNode&) = delete;
 
-  /// Long chains end one by one, not by recursion that could exhaust the stack; and without asking for memory, which may
-  /// be why they end.
+  /// Long chains end one by one, not by recursion that could exhaust the stack; and without asking for memory, which
+  /// may be why they end.
   virtual ~GraphNode() {
     std::shared_ptr<GraphNode> ending;
     move_inputs(*this, ending);
@@ -65,12 +65,16 @@ struct GraphNode {
   virtual void release() = 0;
 
  private:
-  /// Puts the inputs that nobody else holds in front of a list of those that are to end.
+  /// Lets go of all inputs. Those that nobody else holds go in front of a list of nodes that are to end; of one that is
+  /// an input twice it is the last that does.
   static void move_inputs(GraphNode& node, std::shared_ptr<GraphNode>& list) {
     for (std::shared_ptr<GraphNode>& input : node.inputs) {
-      if (!input || input.use_count() > 1) continue;
-      input->next_ending_ = std::move(list);
-      list = std::move(input);
+      if (input && input.use_count() == 1) {
+        input->next_ending_ = std::move(list);
+        list = std::move(input);
+      } else {
+        input.reset();
+      }
     }
     node.inputs.clear();
   }
