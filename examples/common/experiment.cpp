@@ -147,7 +147,7 @@ void tell_bad_samples(const data::BadSamplesReport& report, Index samples, const
   io::CsvWriter list({"sample", "outcome", "reason"});
   for (const auto& [outcome, entries] : {std::pair("skipped", &report.skipped), std::pair("masked", &report.masked)})
     for (const auto& [sample, reason] : *entries) list.row(sample, std::string(outcome), reason);
-  std::filesystem::create_directories(folder);
+  io::create_folders(folder);
   list.write(folder / "bad_samples.csv");
   std::cerr << "of " << samples << " training samples " << report.skipped.size() << " are skipped and "
             << report.masked.size() << " masked: " << (folder / "bad_samples.csv").string() << "\n";
@@ -512,7 +512,7 @@ void run_experiment(const Program& program, const SampleFacts& samples, const Sp
         place.folder /= detail::text("fold_", number);
       }
       if (!place.name.empty()) std::cerr << place.name << "\n";
-      std::filesystem::create_directories(place.folder);
+      io::create_folders(place.folder);
       FoldResult result = run(folds[i], place);
       result.seed = seed;
       result.fold = number;

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cerrno>
 #include <charconv>
+#include <csignal>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -18,7 +19,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <unistd.h>
@@ -234,6 +234,13 @@ inline void write_file(const std::filesystem::path& path, std::span<const std::b
 
 inline void write_file(const std::filesystem::path& path, std::string_view content) {
   write_file(path, std::as_bytes(std::span(content)));
+}
+
+/// Makes a folder and those above it, unless they are there. Throws FileError.
+inline void create_folders(const std::filesystem::path& folder) {
+  std::error_code problem;
+  std::filesystem::create_directories(folder, problem);
+  if (problem) throw FileError(folder.string(), "", problem.message(), "a folder that can be made");
 }
 
 /// The names of all that lies in a folder, in no order. Throws FileError. (The iterators of std::filesystem end the

@@ -463,9 +463,7 @@ class Checkpoints {
   }
 
   void make_folder() {
-    std::error_code problem;
-    std::filesystem::create_directories(folder_, problem);
-    if (problem) throw FileError(folder_.string(), "", problem.message(), "a folder that can be made");
+    io::create_folders(folder_);
     if (!std::exchange(folder_is_clean_, true)) io::remove_abandoned_files(folder_);
   }
 

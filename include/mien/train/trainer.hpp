@@ -431,7 +431,7 @@ class Trainer {
     optimiser_.zero_grad();
     const BatchOutput<T, Device> output = step(batch);
     const auto loss = static_cast<double>(output.loss.item());
-    if (!std::isfinite(loss)) fail(detail::text("the loss is ", loss), batch, state);
+    if (!std::isfinite(loss)) fail(detail::text("the loss is ", detail::exact_digits(loss)), batch, state);
     require_criterion(output);
     const double samples = samples_in(output);
     const std::vector<Index> predictions = output.logits.defined() ? predictions_of(output) : std::vector<Index>();
@@ -467,7 +467,8 @@ class Trainer {
     }
     const double norm = options_.gradient_clip > 0 ? optim::clip_gradient_norm(parameters, options_.gradient_clip)
                                                    : optim::gradient_norm(parameters);
-    if (!std::isfinite(norm)) fail(detail::text("the norm of the gradients is ", norm), batch, state);
+    if (!std::isfinite(norm))
+      fail(detail::text("the norm of the gradients is ", detail::exact_digits(norm)), batch, state);
     return true;
   }
 
