@@ -345,8 +345,8 @@ TrainedFace<Device> train_face(const data::FrameSequences& data, const Parts& pa
   const auto loader =
       training_loader(face_clips(train_data, form, data::ClipSampling::random, augmentation), training, place.seed);
   const auto validation =
-      evaluation_loader(face_clips(data.subset(watched_samples(parts)), form, data::ClipSampling::centred,
-                                   evaluation_augmentation(augmentation)),
+      evaluation_loader(face_clips(usable_watched(data.subset(watched_samples(parts)), parts, training), form,
+                                   data::ClipSampling::centred, evaluation_augmentation(augmentation)),
                         training, place.seed);
   const CrossEntropyOptions loss = loss_options(training, train_data.labels(), data.classes());
   auto history = train_network(

@@ -300,7 +300,7 @@ TrainedGesture<Device> train_gesture(const data::GestureSequences& data, const P
   const auto loader =
       training_loader(data::GestureMaps(train_data, {representation, augmentation}), training, place.seed);
   const auto validation = evaluation_loader(
-      data::GestureMaps(usable_evaluation(data.subset(watched_samples(parts)), training), {representation, {}}),
+      data::GestureMaps(usable_watched(data.subset(watched_samples(parts)), parts, training), {representation, {}}),
       training, place.seed);
   const CrossEntropyOptions loss = loss_options(training, train_data.labels(), data.classes());
   auto history = train_network(

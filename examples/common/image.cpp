@@ -316,7 +316,8 @@ class ImageExperiment {
     const auto loader =
         training_loader(source_of(train_data, form_, options_, {data::ClipSampling::random, options_.augmentation}),
                         training, place.seed);
-    const auto validation = evaluation_loader(evaluation_source(watched_samples(parts), {}), training, place.seed);
+    const auto watched = usable_watched(data_.subset(watched_samples(parts)), parts, training);
+    const auto validation = evaluation_loader(source_of(watched, form_, options_, {}), training, place.seed);
     CrossEntropyOptions loss;
     if (options_.classes) loss = loss_options(training, train_data.labels(), data_.classes());
     loss.focal_gamma = options_.targets.focal_gamma;

@@ -162,9 +162,10 @@ FoldResult train_and_test(const data::GestureSequences& data, const Parts& parts
   const auto train_data = usable_training(data.subset(parts.train), training, place.folder);
   const auto loader =
       training_loader(frames_of(train_data, form, data::ClipSampling::random, augmentation), training, place.seed);
-  const auto validation = evaluation_loader(frames_of(usable_evaluation(data.subset(watched_samples(parts)), training),
-                                                      form, data::ClipSampling::centred, {}),
-                                            training, place.seed);
+  const auto validation =
+      evaluation_loader(frames_of(usable_watched(data.subset(watched_samples(parts)), parts, training), form,
+                                  data::ClipSampling::centred, {}),
+                        training, place.seed);
   CrossEntropyOptions loss;
   if (form.classes > 0) loss = loss_options(training, train_data.labels(), data.classes());
   loss.focal_gamma = targets.focal_gamma;

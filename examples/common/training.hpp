@@ -45,6 +45,17 @@ inline data::GestureSequences usable_evaluation(data::GestureSequences samples, 
 }
 inline data::FrameSequences usable_evaluation(data::FrameSequences samples, const TrainingOptions&) { return samples; }
 
+/// The samples of `watched_samples`: those for validation, or where there are none training samples as training has
+/// them.
+template <class Sample>
+data::DataSet<Sample> usable_watched(data::DataSet<Sample> samples, const Parts& parts,
+                                     const TrainingOptions& options) {
+  if (!parts.validation.empty() || options.bad_samples == data::BadSamples::error)
+    return usable_evaluation(std::move(samples), options);
+  data::BadSamplesReport told_already;
+  return data::without_bad_samples(std::move(samples), options.bad_samples, told_already);
+}
+
 /// Any of the optimisers by name.
 template <class Device>
 std::unique_ptr<optim::Optimiser<float, Device>> make_optimiser(const nn::ParameterList<float, Device>& parameters,
