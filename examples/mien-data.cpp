@@ -28,6 +28,7 @@
 #include "mien/data/packed_pictures.hpp"
 #include "mien/data/thinning.hpp"
 #include "mien/gesture/keypoint_picture.hpp"
+#include "mien/io/file.hpp"
 
 namespace {
 
@@ -252,7 +253,7 @@ Index draw(const data::GestureSequences& set, const std::filesystem::path& folde
     if (const auto [other, is_new] = taken.emplace(place, sample.name); !is_new)
       throw FileError(place.string(), "", "`" + other->second + "` and `" + sample.name + "` with one name for both",
                       "recordings whose names differ in more than slashes");
-    std::filesystem::create_directories(place);
+    io::create_folders(place);
     data::FrameSequence out{.name = sample.name,
                             .label = sample.label,
                             .subject = sample.subject,

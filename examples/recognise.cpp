@@ -33,6 +33,7 @@
 #include "mien/data/clip.hpp"
 #include "mien/data/frame_folders.hpp"
 #include "mien/io/csv.hpp"
+#include "mien/io/file.hpp"
 #include "mien/io/image.hpp"
 #include "mien/io/openpose.hpp"
 
@@ -328,7 +329,7 @@ void recognise_folder(const Options& options, const examples::Program& program) 
     return;
   }
   const auto& common = program.common();
-  if (!common.work_dir.empty()) fs::create_directories(common.work_dir);
+  if (!common.work_dir.empty()) io::create_folders(common.work_dir);
   Rows rows(common.work_dir.empty() ? fs::path() : common.work_dir / "recognised.csv", class_names);
   if (common.resume) rows.resume();
   if (is_face) {

@@ -26,6 +26,7 @@
 #include "common/child_process.hpp"
 #include "common/program.hpp"
 #include "mien/data/natural_order.hpp"
+#include "mien/io/file.hpp"
 #include "mien/io/json.hpp"
 #include "mien/search/bayesian.hpp"
 #include "mien/search/journal.hpp"
@@ -347,7 +348,7 @@ class Search {
       throw Error(
           text("`", folder.string(), "` is in the way: without a log.txt it is no earlier trial's, and is kept"));
     fs::remove_all(folder);
-    fs::create_directories(folder);
+    io::create_folders(folder);
     Words words = command_of(options_.command, point);
     words.insert(words.end(), {"--work-dir", folder.string()});
     running_.push_back({.number = number,
@@ -532,7 +533,7 @@ int main(int count, char** arguments) {
       describe(space, options, common.seed);
       return;
     }
-    fs::create_directories(common.work_dir);
+    io::create_folders(common.work_dir);
     Search trials(options, space, common);
     trials.run();
     report(trials, options, common);

@@ -338,6 +338,9 @@ int main(int count, char** arguments) {
 
   return program.run_on_device(count, arguments, [&]<class Device>(Device) {
     read_pairs(pair, face_data.classes, joint_data.classes);
+    // A pair is made of two samples that are both used whole.
+    if (training.bad_samples != data::BadSamples::error)
+      throw examples::UsageError("--bad-samples: train_fusion takes all samples; train its branches by themselves");
     const auto faces = examples::read_face_data(face_data, "", face_data.subject_column);
     const auto bodies = examples::read_gesture_data(joint_data, "", joint_data.subject_column);
     const auto& common = program.common();

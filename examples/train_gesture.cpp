@@ -32,7 +32,7 @@ int main(int count, char** arguments) {
   app.add_option("--neighbours", neighbours, "for the baseline")->check(CLI::PositiveNumber);
 
   return program.run_on_device(count, arguments, [&]<class Device>(Device) {
-    const auto data = examples::read_gesture_data(data_options, split.split_column,
+    const auto data = examples::read_gesture_data(examples::joints_to_read(data_options, training), split.split_column,
                                                   split.subject_column(data_options.subject_column));
     const auto fitted = examples::fitted(form, data);
     const examples::Json facts = {{"model", "accm"},

@@ -38,7 +38,7 @@ int main(int count, char** arguments) {
   return program.run_on_device(count, arguments, [&]<class Device>(Device) {
     if (affect_wanted && (data_options.valence_column.empty() || data_options.arousal_column.empty()))
       throw examples::UsageError("--valence-arousal needs --valence-column and --arousal-column");
-    const auto data = examples::read_gesture_data(data_options, split.split_column,
+    const auto data = examples::read_gesture_data(examples::joints_to_read(data_options, training), split.split_column,
                                                   split.subject_column(data_options.subject_column));
     if (affect_wanted && std::none_of(data.samples.begin(), data.samples.end(),
                                       [](const auto& sample) { return sample.affect.has_value(); }))

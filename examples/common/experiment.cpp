@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "mien/data/splits.hpp"
+#include "mien/io/csv.hpp"
 #include "mien/io/file.hpp"
 #include "report.hpp"
 
@@ -43,6 +44,16 @@ bool SampleFacts::groups(const SplitOptions& options) const {
     throw UsageError(detail::text("--by ", options.by, ": not every sample has one; try --by label"));
   return has_subjects();
 }
+
+namespace {
+
+const std::map<std::string, data::BadSamples>& bad_samples_words() {
+  static const std::map<std::string, data::BadSamples> words{
+      {"error", data::BadSamples::error}, {"skip", data::BadSamples::skip}, {"mask", data::BadSamples::mask}};
+  return words;
+}
+
+}  // namespace
 
 void add_split_options(CLI::App& app, SplitOptions& options) {
   const std::string group = "Split";
@@ -117,9 +128,29 @@ void add_training_options(CLI::App& app, TrainingOptions& options) {
   app.add_flag("--tensorboard", options.tensorboard,
                "writes an event file for TensorBoard beside history.csv, epoch by epoch")
       ->group(group);
+  app.add_option("--keep-checkpoints", options.keep_checkpoints,
+                 "of the newest checkpoints so many, beside that of the best epoch")
+      ->check(CLI::Range(1, 1000))
+      ->group(group);
+  add_choice(
+      app, "--bad-samples", options.bad_samples, bad_samples_words(),
+      "training samples that cannot be read, or have numbers that are not finite, end the program, are left out, "
+      "or lose the frames or joints in question; bad_samples.csv lists them. Validation and test samples always "
+      "end it")
+      ->group(group);
   app.add_option("--workers", options.workers, "threads that make batches ahead")
       ->check(CLI::Range(0, 64))
       ->group(group);
+}
+
+void tell_bad_samples(const data::BadSamplesReport& report, Index samples, const std::filesystem::path& folder) {
+  io::CsvWriter list({"sample", "outcome", "reason"});
+  for (const auto& [outcome, entries] : {std::pair("skipped", &report.skipped), std::pair("masked", &report.masked)})
+    for (const auto& [sample, reason] : *entries) list.row(sample, std::string(outcome), reason);
+  io::create_folders(folder);
+  list.write(folder / "bad_samples.csv");
+  std::cerr << "of " << samples << " training samples " << report.skipped.size() << " are skipped and "
+            << report.masked.size() << " masked: " << (folder / "bad_samples.csv").string() << "\n";
 }
 
 namespace {
@@ -481,7 +512,7 @@ void run_experiment(const Program& program, const SampleFacts& samples, const Sp
         place.folder /= detail::text("fold_", number);
       }
       if (!place.name.empty()) std::cerr << place.name << "\n";
-      std::filesystem::create_directories(place.folder);
+      io::create_folders(place.folder);
       FoldResult result = run(folds[i], place);
       result.seed = seed;
       result.fold = number;

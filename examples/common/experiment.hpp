@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "mien/data/bad_samples.hpp"
 #include "mien/data/data_set.hpp"
 #include "mien/train/history.hpp"
 #include "mien/train/metrics.hpp"
@@ -61,6 +62,8 @@ struct TrainingOptions {
   double moving_average = 0;  ///< decay; 0: no average
   bool find_learning_rate = false;
   bool tensorboard = false;
+  Index keep_checkpoints = 2;
+  data::BadSamples bad_samples = data::BadSamples::error;
 };
 
 void add_training_options(CLI::App& app, TrainingOptions& options);

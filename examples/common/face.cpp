@@ -341,12 +341,12 @@ TrainedFace<Device> train_face(const data::FrameSequences& data, const Parts& pa
   set_seed(place.seed);
   FaceModel<Device> model(form, data.class_names);
   if (!weights.empty()) start_from(model.network, weights);
-  const auto train_data = data.subset(parts.train);
+  const auto train_data = usable_training(data.subset(parts.train), training, place.folder);
   const auto loader =
       training_loader(face_clips(train_data, form, data::ClipSampling::random, augmentation), training, place.seed);
   const auto validation =
-      evaluation_loader(face_clips(data.subset(watched_samples(parts)), form, data::ClipSampling::centred,
-                                   evaluation_augmentation(augmentation)),
+      evaluation_loader(face_clips(usable_watched(data.subset(watched_samples(parts)), parts, training), form,
+                                   data::ClipSampling::centred, evaluation_augmentation(augmentation)),
                         training, place.seed);
   const CrossEntropyOptions loss = loss_options(training, train_data.labels(), data.classes());
   auto history = train_network(

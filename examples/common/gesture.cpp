@@ -175,7 +175,8 @@ data::GestureSequences read_gesture_data(const GestureDataOptions& options, cons
                                     .y_upwards = options.y_upwards,
                                     .layout = layout,
                                     .label = options.label_column,
-                                    .subject = subject_column};
+                                    .subject = subject_column,
+                                    .allow_not_finite = options.allow_not_finite};
     if (options.third == "depth") read.third = io::ThirdNumber::depth;
     if (!split_column.empty()) read.split = split_column;
     recordings = io::read_joint_recordings(options.recordings, read);
@@ -185,7 +186,8 @@ data::GestureSequences read_gesture_data(const GestureDataOptions& options, cons
                                            .frame = options.frame_column,
                                            .label = options.label_column,
                                            .split = split_column},
-                               .layout = layout};
+                               .layout = layout,
+                               .allow_not_finite = options.allow_not_finite};
     if (table.find_column(subject_column)) read.columns.subject = subject_column;
     for (const std::string& column : {options.valence_column, options.arousal_column})
       if (!column.empty()) read.columns.others.push_back(column);
@@ -294,11 +296,12 @@ TrainedGesture<Device> train_gesture(const data::GestureSequences& data, const P
   set_seed(place.seed);
   GestureModel<Device> model(fitted(form, data), data.class_names);
   const auto& representation = model.options.representation;
-  const auto train_data = data.subset(parts.train);
+  const auto train_data = usable_training(data.subset(parts.train), training, place.folder);
   const auto loader =
       training_loader(data::GestureMaps(train_data, {representation, augmentation}), training, place.seed);
   const auto validation = evaluation_loader(
-      data::GestureMaps(data.subset(watched_samples(parts)), {representation, {}}), training, place.seed);
+      data::GestureMaps(usable_watched(data.subset(watched_samples(parts)), parts, training), {representation, {}}),
+      training, place.seed);
   const CrossEntropyOptions loss = loss_options(training, train_data.labels(), data.classes());
   auto history = train_network(
       model.network, loader, validation,
@@ -316,7 +319,7 @@ Predictions predict_gesture(GestureModel<Device>& model, const data::GestureSequ
                             const std::vector<Index>& samples, const gesture::JointAugmentation& augmentation,
                             const TrainingOptions& training, std::uint64_t seed, std::vector<double>* attention) {
   const auto& representation = model.options.representation;
-  const auto subset = data.subset(samples);
+  const auto subset = usable_evaluation(data.subset(samples), training);
   const auto plain = evaluation_loader(data::GestureMaps(subset, {representation, {}}), training, seed);
   const auto varied = evaluation_loader(data::GestureMaps(subset, {representation, augmentation}), training, seed);
   if (attention) attention->assign(static_cast<std::size_t>(model.options.network.joints), 0.0);

@@ -39,10 +39,17 @@ struct GestureDataOptions {
   std::string third = "confidence";
   double yaw = 0;
   bool y_upwards = false;
+  bool allow_not_finite = false;  ///< for --bad-samples; then whoever uses samples has to look at them
 };
 
 /// `prefix` goes before every option's name, for programs that read two kinds of data.
 void add_gesture_data_options(CLI::App& app, GestureDataOptions& options, const std::string& prefix = "");
+
+/// Joints as they are to be read for a training with these options.
+inline GestureDataOptions joints_to_read(GestureDataOptions joints, const TrainingOptions& options) {
+  joints.allow_not_finite = options.bad_samples != data::BadSamples::error;
+  return joints;
+}
 
 /// The form of ACCM and of its input.
 struct GestureModelOptions {

@@ -337,11 +337,14 @@ class ImageExperiment {
 
   train::History train(ImageModel<Device>& model, const Parts& parts, const RunPlace& place) const {
     const TrainingOptions& training = options_.training;
+    const auto train_data = usable_training(data_.subset(parts.train), training, place.folder);
     const auto loader =
-        training_loader(source(parts.train, {data::ClipSampling::random, options_.augmentation}), training, place.seed);
-    const auto validation = evaluation_loader(source(watched_samples(parts), {}), training, place.seed);
+        training_loader(source_of(train_data, form_, options_, {data::ClipSampling::random, options_.augmentation}),
+                        training, place.seed);
+    const auto watched = usable_watched(data_.subset(watched_samples(parts)), parts, training);
+    const auto validation = evaluation_loader(source_of(watched, form_, options_, {}), training, place.seed);
     CrossEntropyOptions loss;
-    if (options_.classes) loss = loss_options(training, data_.subset(parts.train).labels(), data_.classes());
+    if (options_.classes) loss = loss_options(training, train_data.labels(), data_.classes());
     loss.focal_gamma = options_.targets.focal_gamma;
     TrainingForm<Device> own{.criterion = criterion_for(form_.affect)};
     if (options_.fine_tuning.head_learning_rate > 0) {
@@ -361,15 +364,15 @@ class ImageExperiment {
   }
 
   Predictions predictions(ImageModel<Device>& model, const std::vector<Index>& samples, std::uint64_t seed) const {
-    const auto plain = evaluation_loader(source(samples, {}), options_.training, seed);
-    const auto varied = evaluation_loader(source(samples, {data::ClipSampling::centred, options_.augmentation}),
-                                          options_.training, seed);
+    const auto plain = evaluation_loader(evaluation_source(samples, {}), options_.training, seed);
+    const auto varied = evaluation_loader(
+        evaluation_source(samples, {data::ClipSampling::centred, options_.augmentation}), options_.training, seed);
     return predict(plain, varied, options_.training.test_time_augmentation,
                    [&](const data::FaceBatch& batch) { return model.answer(pictures_in(batch)); });
   }
 
-  auto source(const std::vector<Index>& samples, const Picking& picking) const {
-    return source_of(data_.subset(samples), form_, options_, picking);
+  auto evaluation_source(const std::vector<Index>& samples, const Picking& picking) const {
+    return source_of(usable_evaluation(data_.subset(samples), options_.training), form_, options_, picking);
   }
 
   const ImageExperimentOptions& options_;
@@ -407,7 +410,8 @@ void run_image_experiment(const ImageExperimentOptions& options, const Program& 
   }
   if (has_pictures(options.data)) throw UsageError("--joint-...: pictures or joints, not both");
   const std::string subject = options.split.subject_column(options.joints.subject_column);
-  run_over<Device>(options, program, read_gesture_data(options.joints, split, subject));
+  run_over<Device>(options, program,
+                   read_gesture_data(joints_to_read(options.joints, options.training), split, subject));
 }
 
 // All of it that is compiled for a device. The types are those of the declarations.

@@ -144,7 +144,7 @@ template <class Device>
 Predictions predict_keypoints(KeypointModel<Device>& model, const data::GestureSequences& data,
                               const std::vector<Index>& samples, const gesture::JointAugmentation& augmentation,
                               const TrainingOptions& training, std::uint64_t seed) {
-  const auto subset = data.subset(samples);
+  const auto subset = usable_evaluation(data.subset(samples), training);
   const auto plain =
       evaluation_loader(frames_of(subset, model.options, data::ClipSampling::centred, {}), training, seed);
   const auto varied =
@@ -159,11 +159,13 @@ FoldResult train_and_test(const data::GestureSequences& data, const Parts& parts
                           const TrainingOptions& training, const TargetOptions& targets, const Program& program) {
   set_seed(place.seed);
   KeypointModel<Device> model(form, form.classes > 0 ? data.class_names : std::vector<std::string>());
-  const auto train_data = data.subset(parts.train);
+  const auto train_data = usable_training(data.subset(parts.train), training, place.folder);
   const auto loader =
       training_loader(frames_of(train_data, form, data::ClipSampling::random, augmentation), training, place.seed);
-  const auto validation = evaluation_loader(
-      frames_of(data.subset(watched_samples(parts)), form, data::ClipSampling::centred, {}), training, place.seed);
+  const auto validation =
+      evaluation_loader(frames_of(usable_watched(data.subset(watched_samples(parts)), parts, training), form,
+                                  data::ClipSampling::centred, {}),
+                        training, place.seed);
   CrossEntropyOptions loss;
   if (form.classes > 0) loss = loss_options(training, train_data.labels(), data.classes());
   loss.focal_gamma = targets.focal_gamma;

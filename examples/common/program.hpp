@@ -96,6 +96,9 @@ void on_device(const std::string& name, const Body& body) {
 #endif
 }
 
+/// "Did you mean --epochs?" in a line for each unknown option that is nearly one of a program's, or of its command's.
+std::string suggestions(const CLI::App& app);
+
 /// A command line and a main function.
 ///
 ///     int main(int count, char** arguments) {
@@ -137,9 +140,9 @@ class Program {
 
   /// All options that decide about the result, by name, as text: a run may only be resumed with the same ones.
   std::map<std::string, std::string> settings() const {
-    static const std::vector<std::string> others{"help",   "version", "threads",  "work-dir",
-                                                 "resume", "json",    "dry-run",  "epochs",
-                                                 "seeds",  "fold",    "baseline", "tensorboard"};
+    static const std::vector<std::string> others{"help",     "version",     "threads",         "work-dir", "resume",
+                                                 "json",     "dry-run",     "epochs",          "seeds",    "fold",
+                                                 "baseline", "tensorboard", "keep-checkpoints"};
     std::map<std::string, std::string> out;
     for (const CLI::Option* option : app_.get_options()) {
       const std::string name = option->get_single_name();
@@ -156,7 +159,9 @@ class Program {
     try {
       app_.parse(count, arguments);
     } catch (const CLI::ParseError& error) {
-      return app_.exit(error, std::cout, std::cerr) == 0 ? success : wrong_usage;
+      const bool is_wrong = app_.exit(error, std::cout, std::cerr) != 0;
+      if (is_wrong) std::cerr << suggestions(app_);
+      return is_wrong ? wrong_usage : success;
     }
     try {
       take_over();

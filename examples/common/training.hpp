@@ -22,6 +22,40 @@
 
 namespace mien::examples {
 
+/// Says how many training samples are left out or changed, and lists them in bad_samples.csv.
+void tell_bad_samples(const data::BadSamplesReport& report, Index samples, const std::filesystem::path& folder);
+
+/// The training samples that --bad-samples leaves, as it leaves them. `folder` gets their list.
+template <class Sample>
+data::DataSet<Sample> usable_training(data::DataSet<Sample> samples, const TrainingOptions& options,
+                                      const std::filesystem::path& folder) {
+  // Whatever is wrong with a sample is an error where it is used: all of them need not be read before.
+  if (options.bad_samples == data::BadSamples::error) return samples;
+  const Index before = samples.size();
+  data::BadSamplesReport report;
+  auto out = data::without_bad_samples(std::move(samples), options.bad_samples, report);
+  tell_bad_samples(report, before, folder);
+  return out;
+}
+
+/// Samples for validation and test, all of them. Throws FileError for joints that are not finite, which readers let
+/// pass with --bad-samples; pictures that cannot be read are told when they are.
+inline data::GestureSequences usable_evaluation(data::GestureSequences samples, const TrainingOptions& options) {
+  return options.bad_samples == data::BadSamples::error ? samples : data::require_good_samples(std::move(samples));
+}
+inline data::FrameSequences usable_evaluation(data::FrameSequences samples, const TrainingOptions&) { return samples; }
+
+/// The samples of `watched_samples`: those for validation, or where there are none training samples as training has
+/// them.
+template <class Sample>
+data::DataSet<Sample> usable_watched(data::DataSet<Sample> samples, const Parts& parts,
+                                     const TrainingOptions& options) {
+  if (!parts.validation.empty() || options.bad_samples == data::BadSamples::error)
+    return usable_evaluation(std::move(samples), options);
+  data::BadSamplesReport told_already;
+  return data::without_bad_samples(std::move(samples), options.bad_samples, told_already);
+}
+
 /// Any of the optimisers by name.
 template <class Device>
 std::unique_ptr<optim::Optimiser<float, Device>> make_optimiser(const nn::ParameterList<float, Device>& parameters,
@@ -101,6 +135,7 @@ train::History train_network(Network& network, const data::Loader<Batch>& loader
                    .criterion = form.criterion,
                    .early_stop_patience = choose_best ? options.patience : 0,
                    .gradient_clip = options.gradient_clip,
+                   .keep_checkpoints = options.keep_checkpoints,
                    .restore_best = choose_best,
                    .class_names = class_names,
                    .settings = settings,

@@ -208,6 +208,7 @@
 #ifdef MIEN_WITH_IO
 #include "mien/data/afew_va.hpp"
 #include "mien/data/augmentation.hpp"
+#include "mien/data/bad_samples.hpp"
 #include "mien/data/contact_sheet.hpp"
 #include "mien/data/data_check.hpp"
 #include "mien/data/face_clips.hpp"

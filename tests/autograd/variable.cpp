@@ -255,6 +255,9 @@ TEST_CASE("chains of any length begin, run and end") {
   {
     auto dropped = scale(x, 1);
     for (int i = 0; i < 100000; ++i) dropped = scale(dropped, 1);
+    // Of products with themselves each link holds the one before twice.
+    auto squares = scale(x, 1);
+    for (int i = 0; i < 100000; ++i) squares = squares * squares;
   }
   backward(y);
   CHECK(x.gradient().item() == 1);

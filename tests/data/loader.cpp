@@ -208,6 +208,21 @@ TEST_CASE("two functions are enough, and say what a batch is") {
   CHECK(sizes == std::vector<std::size_t>{2, 2, 1});
 }
 
+TEST_CASE("the fingerprint is that of the samples' names and labels, and of nothing else") {
+  const auto of = [](std::vector<Index> classes, const LoaderOptions& options = {}) {
+    return Loader(Numbered{std::move(classes)}, options).fingerprint();
+  };
+  const std::uint64_t fingerprint = of({0, 1, 2, 1});
+  CHECK(of({0, 1, 2, 1}, {.batch = 2, .seed = 7, .shuffle = false, .workers = 3}) == fingerprint);
+  CHECK(of({0, 1, 1, 2}) != fingerprint);
+  CHECK(of({0, 1, 2}) != fingerprint);
+  struct Renamed : Numbered {
+    std::string name(Index index) const { return "clip " + std::to_string(index); }
+  };
+  CHECK(Loader(Renamed{{{0, 1, 2, 1}}}).fingerprint() != fingerprint);
+  CHECK(numbers(4, {}).fingerprint() != numbers(5, {}).fingerprint());
+}
+
 TEST_CASE("options that make no sense are refused") {
   CHECK_THROWS_AS(numbers(5, {.batch = 0}), ValueError);
   CHECK_THROWS_AS(numbers(5, {.workers = -1}), ValueError);

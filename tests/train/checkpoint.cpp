@@ -12,6 +12,9 @@
 #include <string>
 #include <vector>
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "io/message.hpp"
 #include "io/temporary_folder.hpp"
 
@@ -83,6 +86,15 @@ void flip_a_bit(const std::filesystem::path& path, std::size_t from_the_end) {
   std::vector<std::byte> bytes = io::read_file(path);
   bytes[bytes.size() - from_the_end] ^= std::byte{1};
   io::write_file(path, bytes);
+}
+
+/// The number of a process that has ended.
+pid_t process_that_is_gone() {
+  const pid_t process = ::fork();
+  REQUIRE(process >= 0);
+  if (process == 0) ::_exit(0);
+  REQUIRE(::waitpid(process, nullptr, 0) == process);
+  return process;
 }
 
 }  // namespace
@@ -192,6 +204,58 @@ TEST_CASE("the file before the last is kept, and taken where the last one is dam
   checkpoints.save_last(some_state(3));
   CHECK(io::read_file(checkpoints.previous_file()) == second);
   CHECK(checkpoints.resume()->state.epoch == 3);
+}
+
+TEST_CASE("as many checkpoints are kept as are asked for, and the newest sound one is taken") {
+  const TemporaryFolder folder;
+  Training training(1);
+  const auto exists = [&](const char* name) { return std::filesystem::exists(folder / name); };
+  Checkpoints checkpoints(folder.path(), {.keep = 4});
+  training.add_to(checkpoints);
+  for (Index epoch = 1; epoch <= 6; ++epoch) {
+    training.step();
+    checkpoints.save_last(some_state(epoch));
+    CHECK(exists("previous-2.safetensors") == (epoch > 2));
+    CHECK(exists("previous-3.safetensors") == (epoch > 3));
+    CHECK_FALSE(exists("previous-4.safetensors"));
+  }
+  flip_a_bit(checkpoints.last_file(), 1);
+  CHECK(checkpoints.resume()->state.epoch == 5);
+  flip_a_bit(checkpoints.previous_file(), 1);
+  std::filesystem::remove(checkpoints.earlier_file(2));
+  const auto resumed = checkpoints.resume();
+  REQUIRE(resumed);
+  CHECK(resumed->state.epoch == 3);
+  REQUIRE(resumed->notes.size() == 1);
+  for (const char* words : {"last.safetensors: ", "previous.safetensors: ", "going on from", "previous-3.safetensors"})
+    CHECK(contains(resumed->notes[0], words));
+
+  // Whoever asks for fewer finds the older ones all the same, and has them removed when the next is written.
+  Checkpoints fewer(folder.path(), {.keep = 1});
+  training.add_to(fewer);
+  CHECK(fewer.resume()->state.epoch == 3);
+  fewer.save_last(some_state(4));
+  CHECK(exists("previous-3.safetensors"));
+  fewer.save_last(some_state(5));
+  for (const char* name : {"previous.safetensors", "previous-2.safetensors", "previous-3.safetensors"})
+    CHECK_FALSE(exists(name));
+  CHECK(fewer.resume()->state.epoch == 5);
+  CHECK_THROWS_AS(Checkpoints(folder.path(), {.keep = 0}), ValueError);
+}
+
+TEST_CASE("what a killed process left half written is removed, and nothing else") {
+  const TemporaryFolder folder;
+  const std::string abandoned = ".mien-" + std::to_string(process_that_is_gone()) + "-0.tmp";
+  const std::string at_work = ".mien-" + std::to_string(::getpid()) + "-987654.tmp";
+  for (const std::string& name : {abandoned, at_work, std::string(".mien-notes.tmp"), std::string("notes.tmp")})
+    io::write_file(folder / name, "half of a check");
+  Training training(1);
+  Checkpoints checkpoints(folder.path());
+  training.add_to(checkpoints);
+  checkpoints.save_last(some_state(1));
+  CHECK_FALSE(std::filesystem::exists(folder / abandoned));
+  for (const std::string& name : {at_work, std::string(".mien-notes.tmp"), std::string("notes.tmp")})
+    CHECK(std::filesystem::exists(folder / name));
 }
 
 TEST_CASE("a last file that is gone is no loss, two damaged ones are an error") {

@@ -45,16 +45,15 @@ struct GraphNode {
   GraphNode(const GraphNode&) = delete;
   GraphNode& operator=(const GraphNode&) = delete;
 
-  /// Long chains end one by one, not by recursion that could exhaust the stack.
+  /// Long chains end one by one, not by recursion that could exhaust the stack; and without asking for memory, which
+  /// may be why they end.
   virtual ~GraphNode() {
-    std::vector<std::shared_ptr<GraphNode>> ending = std::move(inputs);
-    while (!ending.empty()) {
-      const std::shared_ptr<GraphNode> node = std::move(ending.back());
-      ending.pop_back();
-      if (node && node.use_count() == 1) {
-        for (auto& input : node->inputs) ending.push_back(std::move(input));
-        node->inputs.clear();
-      }
+    std::shared_ptr<GraphNode> ending;
+    move_inputs(*this, ending);
+    while (ending) {
+      const std::shared_ptr<GraphNode> node = std::move(ending);
+      ending = std::move(node->next_ending_);
+      move_inputs(*node, ending);
     }
   }
 
@@ -64,6 +63,23 @@ struct GraphNode {
   virtual void pass_on() = 0;
   /// Frees what the closure holds.
   virtual void release() = 0;
+
+ private:
+  /// Lets go of all inputs. Those that nobody else holds go in front of a list of nodes that are to end; of one that is
+  /// an input twice it is the last that does.
+  static void move_inputs(GraphNode& node, std::shared_ptr<GraphNode>& list) {
+    for (std::shared_ptr<GraphNode>& input : node.inputs) {
+      if (input && input.use_count() == 1) {
+        input->next_ending_ = std::move(list);
+        list = std::move(input);
+      } else {
+        input.reset();
+      }
+    }
+    node.inputs.clear();
+  }
+
+  std::shared_ptr<GraphNode> next_ending_;
 };
 
 /// With what is known of the variable's gradient, and how to pass it on.

@@ -76,14 +76,30 @@ inline Listing list_folder(const filesystem::path& folder, const FolderOptions& 
   return out;
 }
 
+/// Appends all files of some extensions below a folder. `above` are the folders that lead to it, links followed: one
+/// that leads back to them is passed over.
+inline void add_files_below(const filesystem::path& folder, const FolderOptions& options,
+                            std::vector<filesystem::path>& above, SkippedFiles& skipped,
+                            std::vector<filesystem::path>& out) {
+  std::error_code unknown;
+  filesystem::path itself = filesystem::canonical(folder, unknown);
+  if (std::find(above.begin(), above.end(), itself) != above.end()) {
+    ++skipped.other;
+    return;
+  }
+  above.push_back(std::move(itself));
+  const Listing listing = list_folder(folder, options, skipped);
+  for (const std::string& file : listing.pictures) out.push_back(folder / file);
+  for (const std::string& name : listing.folders) add_files_below(folder / name, options, above, skipped, out);
+  above.pop_back();
+}
+
 /// All files of some extensions anywhere below a folder, in natural order of their paths.
-inline std::vector<std::filesystem::path> files_below(const std::filesystem::path& root, const FolderOptions& options,
-                                                      SkippedFiles& skipped) {
-  std::vector<std::filesystem::path> out;
-  const Listing listing = list_folder(root, options, skipped);
-  for (const std::string& file : listing.pictures) out.push_back(root / file);
-  for (const std::string& folder : listing.folders)
-    for (auto& path : files_below(root / folder, options, skipped)) out.push_back(std::move(path));
+inline std::vector<filesystem::path> files_below(const filesystem::path& root, const FolderOptions& options,
+                                                 SkippedFiles& skipped) {
+  std::vector<filesystem::path> above;
+  std::vector<filesystem::path> out;
+  add_files_below(root, options, above, skipped, out);
   return out;
 }
 

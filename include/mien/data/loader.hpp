@@ -14,6 +14,7 @@
 #include <mutex>
 #include <numeric>
 #include <optional>
+#include <span>
 #include <stop_token>
 #include <string>
 #include <thread>
@@ -22,6 +23,7 @@
 #include <vector>
 
 #include "mien/core/random.hpp"
+#include "mien/data/detail/bytes.hpp"
 #include "mien/data/sampling.hpp"
 
 namespace mien::data {
@@ -76,6 +78,7 @@ struct Recipe {
   LoaderOptions options;
   Index samples = 0;
   std::vector<Index> labels;
+  std::function<std::string(Index sample)> name;
   /// Makes a batch of `indices`, whose random choices come from `streams`.
   std::function<Batch(const std::vector<Index>& indices, const std::vector<Generator>& streams)> make;
 
@@ -286,6 +289,15 @@ class Loader {
   Index batches() const { return recipe_->batches(); }
   const LoaderOptions& options() const { return recipe_->options; }
 
+  /// A hash of all samples' names and labels in their order: two loaders with the same one draw from the same list.
+  /// What the files hold is not looked at.
+  std::uint64_t fingerprint() const {
+    const auto bytes_of = [](const auto& values) { return std::as_bytes(std::span(values)); };
+    std::uint64_t hash = detail::content_hash(bytes_of(recipe_->labels));
+    for (Index i = 0; i < samples(); ++i) hash = detail::content_hash(bytes_of(recipe_->name(i)), hash);
+    return hash;
+  }
+
   /// The numbers of all samples in the order in which an epoch takes them.
   std::vector<Index> order(Index epoch) const { return recipe_->order(epoch); }
 
@@ -321,7 +333,7 @@ class Loader {
   Loader(Index samples, const LoaderOptions& options, std::vector<Index> labels, Samples source) {
     check(samples, options, labels);
     recipe_ = std::make_shared<const detail::Recipe<Batch>>(detail::Recipe<Batch>{
-        options, samples, std::move(labels),
+        options, samples, std::move(labels), [source](Index sample) { return source.name(sample); },
         [source = std::move(source)](const std::vector<Index>& indices, const std::vector<Generator>& streams) {
           std::vector<std::decay_t<decltype(source.make(Index{}, std::declval<Generator&>()))>> made;
           made.reserve(indices.size());

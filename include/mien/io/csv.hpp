@@ -75,14 +75,18 @@ class CsvTable {
 
   /// A field as a finite number; throws FileError for anything else.
   double number(Index row, Index column) const {
-    const std::string_view digits = trimmed(text(row, column));
-    double value = 0;
-    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-    if (error != std::errc{} || end != digits.data() + digits.size() || digits.empty() || !std::isfinite(value))
-      fail(row, column, "a finite number");
-    return value;
+    const std::optional<double> value = parse_number(row, column);
+    if (!value || !std::isfinite(*value)) fail(row, column, "a finite number");
+    return *value;
   }
   double number(Index row, std::string_view name) const { return number(row, column(name)); }
+
+  /// As `number`, but nan and inf are numbers too.
+  double any_number(Index row, Index column) const {
+    const std::optional<double> value = parse_number(row, column);
+    if (!value) fail(row, column, "a number");
+    return *value;
+  }
 
   /// A field as an integer; throws FileError for anything else.
   std::int64_t integer(Index row, Index column) const {
@@ -118,6 +122,14 @@ class CsvTable {
     std::size_t begin;
     std::size_t size;
   };
+
+  std::optional<double> parse_number(Index row, Index column) const {
+    const std::string_view digits = trimmed(text(row, column));
+    double value = 0;
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    const bool is_number = error == std::errc{} && end == digits.data() + digits.size() && !digits.empty();
+    return is_number ? std::optional(value) : std::nullopt;
+  }
 
   CsvTable(std::string content, std::string file, const CsvOptions& options)
       : content_(std::move(content)), file_(std::move(file)), has_header_(options.header) {

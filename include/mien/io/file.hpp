@@ -4,9 +4,12 @@
 
 #include <atomic>
 #include <cerrno>
+#include <charconv>
+#include <csignal>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -14,8 +17,10 @@
 #include <utility>
 #include <vector>
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/types.h>
 #include <unistd.h>
 
 #include "mien/core/error.hpp"
@@ -104,6 +109,24 @@ inline void sync_folder(const std::filesystem::path& folder) {
     throw FileError(folder.string(), "", system_message(errno), "a folder that can be synced");
 }
 
+inline constexpr std::string_view temporary_prefix = ".mien-";
+
+/// ".mien-<process>-<number>.tmp", another one each time.
+inline std::string temporary_name() {
+  static std::atomic<unsigned> counter{0};
+  return text(temporary_prefix, static_cast<std::int64_t>(::getpid()), "-", counter++, ".tmp");
+}
+
+/// Whether a name is that of a temporary file whose process no longer runs on this machine.
+inline bool is_abandoned(std::string_view name) {
+  if (!name.starts_with(temporary_prefix) || !name.ends_with(".tmp")) return false;
+  name.remove_prefix(temporary_prefix.size());
+  pid_t process = 0;
+  const auto [end, problem] = std::from_chars(name.data(), name.data() + name.size(), process);
+  if (problem != std::errc() || *end != '-' || process <= 0) return false;
+  return ::kill(process, 0) != 0 && errno == ESRCH;
+}
+
 /// A file under a temporary name beside its target, gone again unless `commit` succeeds.
 class TemporaryFile {
  public:
@@ -118,7 +141,7 @@ class TemporaryFile {
     while (!content.empty()) {
       const ssize_t count = ::write(descriptor_.get(), content.data(), content.size());
       if (count < 0 && errno == EINTR) continue;
-      if (count < 0) fail(errno);
+      if (count <= 0) fail(count < 0 ? errno : EIO);
       content = content.subspan(static_cast<std::size_t>(count));
     }
   }
@@ -128,7 +151,7 @@ class TemporaryFile {
     while (!content.empty()) {
       const ssize_t count = ::pwrite(descriptor_.get(), content.data(), content.size(), static_cast<off_t>(byte));
       if (count < 0 && errno == EINTR) continue;
-      if (count < 0) fail(errno);
+      if (count <= 0) fail(count < 0 ? errno : EIO);
       byte += static_cast<std::uint64_t>(count);
       content = content.subspan(static_cast<std::size_t>(count));
     }
@@ -150,13 +173,12 @@ class TemporaryFile {
 
   /// The name is short whatever the target's length, and O_EXCL keeps two writers apart.
   int create() {
-    static std::atomic<unsigned> counter{0};
     struct stat existing {};
     const bool replaces = ::stat(target_.c_str(), &existing) == 0;
     if (replaces && !S_ISREG(existing.st_mode))
       throw FileError(target_.string(), "", file_kind(existing.st_mode), "a regular file or a new name");
     for (;;) {
-      temporary_ = folder() / text(".mien-", static_cast<std::int64_t>(::getpid()), "-", counter++, ".tmp");
+      temporary_ = folder() / temporary_name();
       const int descriptor = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
       if (descriptor < 0 && errno == EEXIST) continue;
       if (descriptor < 0) {
@@ -212,6 +234,40 @@ inline void write_file(const std::filesystem::path& path, std::span<const std::b
 
 inline void write_file(const std::filesystem::path& path, std::string_view content) {
   write_file(path, std::as_bytes(std::span(content)));
+}
+
+/// Makes a folder and those above it, unless they are there. Throws FileError.
+inline void create_folders(const std::filesystem::path& folder) {
+  std::error_code problem;
+  std::filesystem::create_directories(folder, problem);
+  if (problem) throw FileError(folder.string(), "", problem.message(), "a folder that can be made");
+}
+
+/// The names of all that lies in a folder, in no order. Throws FileError. (The iterators of std::filesystem end the
+/// program where memory runs out.)
+inline std::vector<std::string> names_in_folder(const std::filesystem::path& folder) {
+  const auto close = [](DIR* stream) { ::closedir(stream); };
+  const std::unique_ptr<DIR, decltype(close)> stream(::opendir(folder.c_str()), close);
+  if (!stream) throw FileError(folder.string(), "", detail::system_message(errno), "a folder that can be read");
+  std::vector<std::string> out;
+  errno = 0;
+  while (const dirent* entry = ::readdir(stream.get())) {
+    const std::string_view name = entry->d_name;
+    if (name != "." && name != "..") out.emplace_back(name);
+    errno = 0;
+  }
+  if (errno != 0) throw FileError(folder.string(), "", detail::system_message(errno), "a folder that can be read");
+  return out;
+}
+
+/// Removes what `write_file` left in a folder where the process was killed in the middle of it: temporary files of
+/// processes that no longer run. For folders that one machine writes into, as processes of others cannot be seen. What
+/// cannot be removed stays as it is. Throws FileError for a folder that cannot be read.
+inline void remove_abandoned_files(const std::filesystem::path& folder) {
+  std::error_code ignored;
+  if (!std::filesystem::is_directory(folder, ignored)) return;
+  for (const std::string& name : names_in_folder(folder))
+    if (detail::is_abandoned(name)) std::filesystem::remove(folder / name, ignored);
 }
 
 }  // namespace mien::io

@@ -55,6 +55,8 @@ struct JointTableOptions {
   gesture::JointLayout layout = gesture::JointLayout::body_25;
   double coordinate_scale = 1;  ///< x and y are multiplied by it
   double confidence_scale = 1;
+  /// Takes numbers that are not finite as they are, for `data::without_bad_samples`, which knows what samples are for.
+  bool allow_not_finite = false;
 };
 
 /// What the third number of a joint in an array means.
@@ -76,6 +78,7 @@ struct JointRecordingsOptions {
   std::string subject = "subject";  ///< taken if the list has it
   std::string split = "split";      ///< taken if the list has it
   std::uint64_t max_bytes = std::uint64_t{4} << 30;
+  bool allow_not_finite = false;  ///< as in `JointTableOptions`
 };
 
 namespace detail {
@@ -198,10 +201,15 @@ class JointTableReader {
 
   /// A field's number times `scale`.
   float scaled(Index row, Index column, double scale) const {
-    const double value = table_.number(row, column) * scale;
+    const double value = number(row, column) * scale;
+    if (!std::isfinite(value) && options_.allow_not_finite) return static_cast<float>(value);
     if (!(std::abs(value) <= static_cast<double>(std::numeric_limits<float>::max())))
       table_.fail(row, column, text("a number that float can hold once it is multiplied by ", scale));
     return static_cast<float>(value);
+  }
+
+  double number(Index row, Index column) const {
+    return options_.allow_not_finite ? table_.any_number(row, column) : table_.number(row, column);
   }
 
   float read_confidence(Index row, Index column) const {
@@ -273,6 +281,7 @@ inline void check_joint_array(const Tensor<float>& array, const JointRecordingsO
     throw FileError(file, "", text("an array of shape ", array.shape()),
                     text("[frames, ", expected > 0 ? std::to_string(expected) : std::string("joints"), ", ",
                          options.third == ThirdNumber::depth ? "3]" : "2 or 3]"));
+  if (options.allow_not_finite) return;
   const float* const end = array.data() + array.elements();
   const float* const found = std::find_if(array.data(), end, [](float value) { return !std::isfinite(value); });
   if (found != end)

@@ -55,41 +55,51 @@ class MovingAverage {
   const MovingAverageOptions& options() const { return options_; }
   Index updates() const { return updates_; }
 
-  /// After each step of the optimiser.
+  /// After each step of the optimiser. Throws OutOfMemory, and changes nothing then: all changes are computed before
+  /// the first of them is made.
   void update() {
     const auto share = static_cast<T>(1 - next_decay());
     const auto tensors = tensors_();
+    std::vector<Tensor<T, Device>> changes;
+    for (std::size_t i = 0; i < tensors.size() && updates_ > 0; ++i)
+      changes.push_back(ops::scale(ops::subtract(tensors[i].second, averages_[i].second), share));
     for (std::size_t i = 0; i < tensors.size(); ++i) {
-      Tensor<T, Device>& average = averages_[i].second;
       if (updates_ == 0) {
-        average.copy_from(tensors[i].second);
+        averages_[i].second.copy_from(tensors[i].second);
       } else {
-        ops::add_into(average, ops::scale(ops::subtract(tensors[i].second, average), share));
+        ops::add_into(averages_[i].second, changes[i]);
       }
     }
     ++updates_;
   }
 
-  /// Exchanges the averages and the network's own weights and buffers; a second call puts them back.
+  /// Exchanges the averages and the network's own weights and buffers; a second call puts them back. Throws
+  /// OutOfMemory, and changes nothing then.
   void swap() {
     auto tensors = tensors_();
+    const std::vector<Tensor<T, Device>> own = copies_of(tensors);
     for (std::size_t i = 0; i < tensors.size(); ++i) {
-      const Tensor<T, Device> own = tensors[i].second.clone();
       tensors[i].second.copy_from(averages_[i].second);
-      averages_[i].second.copy_from(own);
+      averages_[i].second.copy_from(own[i]);
     }
   }
 
-  /// The network has the averages as long as this lives.
+  /// The network has the averages as long as this lives. The constructor throws OutOfMemory, and changes nothing then.
   class InPlace {
    public:
-    explicit InPlace(MovingAverage& average) : average_(average) { average_.swap(); }
+    explicit InPlace(MovingAverage& average) : tensors_(average.tensors_()), own_(copies_of(tensors_)) {
+      for (std::size_t i = 0; i < tensors_.size(); ++i) tensors_[i].second.copy_from(average.averages_[i].second);
+    }
     InPlace(const InPlace&) = delete;
     InPlace& operator=(const InPlace&) = delete;
-    ~InPlace() { average_.swap(); }
+    /// Needs no memory, so that a network gets its weights back whatever happened.
+    ~InPlace() {
+      for (std::size_t i = 0; i < tensors_.size(); ++i) tensors_[i].second.copy_from(own_[i]);
+    }
 
    private:
-    MovingAverage& average_;
+    std::vector<std::pair<std::string, Tensor<T, Device>>> tensors_;
+    std::vector<Tensor<T, Device>> own_;
   };
 
   /// A copy. Training that goes on from it gives the same bits as training that was never interrupted.
@@ -102,7 +112,11 @@ class MovingAverage {
 
   /// Takes over the state of an average of the same kind of network. Throws ValueError or ShapeError, and changes
   /// nothing, if anything is missing, unexpected, or of another shape.
-  void set_state(const OptimiserState<T>& state) {
+  void set_state(const OptimiserState<T>& state) { prepare_state(state)(); }
+
+  /// As `set_state` in two parts: everything that can fail, and a function that then takes the state over. It can be
+  /// called once, while this object lives.
+  std::function<void()> prepare_state(const OptimiserState<T>& state) {
     const auto updates = state.numbers.find("updates");
     if (updates == state.numbers.end() || state.numbers.size() != 1 || state.tensors.size() != averages_.size())
       throw ValueError(mien::detail::text("MovingAverage: the state has ", state.tensors.size(), " tensors and ",
@@ -118,8 +132,10 @@ class MovingAverage {
                                             found->second.shape(), ", the network's ", average.shape()));
       restored.push_back(found->second.clone().template to<Device>());
     }
-    updates_ = static_cast<Index>(updates->second);
-    for (std::size_t i = 0; i < restored.size(); ++i) averages_[i].second = restored[i];
+    return [this, count = static_cast<Index>(updates->second), restored = std::move(restored)] {
+      updates_ = count;
+      for (std::size_t i = 0; i < restored.size(); ++i) averages_[i].second = restored[i];
+    };
   }
 
  private:
@@ -131,6 +147,12 @@ class MovingAverage {
     NamedTensors out;
     for (auto& parameter : module.named_parameters()) out.emplace_back(parameter.name, parameter.variable.value());
     for (auto& buffer : module.named_buffers()) out.emplace_back(buffer.name, buffer.tensor);
+    return out;
+  }
+
+  static std::vector<Tensor<T, Device>> copies_of(const NamedTensors& tensors) {
+    std::vector<Tensor<T, Device>> out;
+    for (const auto& [name, tensor] : tensors) out.push_back(tensor.clone());
     return out;
   }
 

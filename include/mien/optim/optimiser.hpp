@@ -17,6 +17,7 @@
 /// graph keeps what the step works on, so that the optimiser may be moved, and may end before it.
 
 #include <cmath>
+#include <functional>
 #include <initializer_list>
 #include <limits>
 #include <map>
@@ -107,7 +108,8 @@ class Optimiser {
     for_each([](const Group&, Entry& entry) { entry.parameter.zero_gradient(); });
   }
 
-  /// Changes every parameter that has a gradient; the others stay as they are, and so does what is known of them.
+  /// Changes every parameter that has a gradient; the others stay as they are, and so does what is known of them. If it
+  /// throws OutOfMemory or std::bad_alloc, the step has not been made.
   void step() {
     std::vector<backend::OptimisedParameter<T, Device>> updated;
     std::vector<EntryNumber> numbers;
@@ -120,11 +122,17 @@ class Optimiser {
           entry.slots.push_back(Tensor<T, Device>::zeros(entry.parameter.shape()));
         const auto slot = [&](std::size_t s) { return s < entry.slots.size() ? entry.slots[s] : Tensor<T, Device>(); };
         updated.push_back({entry.parameter.gradient(), entry.parameter.value(), slot(0), slot(1)});
-        numbers.push_back({group, i});
+        numbers.push_back({group, i, entry.steps});
       }
     }
     if (updated.empty()) return;
-    update(updated, [shared = shared_, numbers = std::move(numbers)] { return shared->count(numbers); });
+    try {
+      update(updated, [shared = shared_, numbers] { return shared->count(numbers); });
+    } catch (...) {
+      // Steps are counted before anything is changed, and what fails in between has made none.
+      shared_->count_back(numbers);
+      throw;
+    }
   }
 
   double learning_rate() const { return shared_->settings.learning_rate; }
@@ -174,9 +182,13 @@ class Optimiser {
   }
 
   /// Takes over the state of an optimiser of the same kind with parameters of the same shapes; graphs that hold a step
-  /// go on from there. Throws ValueError or
-  /// ShapeError, and changes nothing, if anything is missing, unexpected, or of another shape.
-  void set_state(const OptimiserState<T>& state) {
+  /// go on from there. Throws ValueError or ShapeError, and changes nothing, if anything is missing, unexpected, or of
+  /// another shape.
+  void set_state(const OptimiserState<T>& state) { prepare_state(state)(); }
+
+  /// As `set_state` in two parts: everything that can fail, and a function that then takes the state over. It can be
+  /// called once, while this object stays where it is.
+  std::function<void()> prepare_state(const OptimiserState<T>& state) {
     const double rate = number_of(state, "learning_rate");
     const double momentum = number_of(state, "momentum");
     detail::require_setting(name_, "learning rate", rate);
@@ -197,14 +209,16 @@ class Optimiser {
     if (state.tensors.size() != tensors || state.numbers.size() != restored.size() + 2)
       throw ValueError(detail::text(name_, ": the state is of ", state.numbers.size() - 2, " parameters with ",
                                     state.tensors.size(), " tensors, expected ", restored.size(), " with ", tensors));
-    shared_->settings.learning_rate = rate;
-    shared_->settings.momentum = momentum;
-    std::size_t next = 0;
-    for_each([&](const Group&, Entry& entry) {
-      auto& [steps, slots] = restored[next++];
-      entry.steps = steps;
-      overwrite(entry.slots, std::move(slots));
-    });
+    return [this, rate, momentum, restored = std::move(restored)]() mutable {
+      shared_->settings.learning_rate = rate;
+      shared_->settings.momentum = momentum;
+      std::size_t next = 0;
+      for_each([&](const Group&, Entry& entry) {
+        auto& [steps, slots] = restored[next++];
+        entry.steps = steps;
+        overwrite(entry.slots, std::move(slots));
+      });
+    };
   }
 
  protected:
@@ -262,6 +276,7 @@ class Optimiser {
 
   struct EntryNumber {
     std::size_t group, entry;
+    Index steps;  ///< until now
   };
 
   /// All that a step reads and counts beside the settings that never change.
@@ -284,6 +299,10 @@ class Optimiser {
             {{learning_rate_of(group), group.weight_decay, settings.momentum}, ++group.entries[number.entry].steps});
       }
       return out;
+    }
+
+    void count_back(const std::vector<EntryNumber>& numbers) {
+      for (const auto& number : numbers) groups[number.group].entries[number.entry].steps = number.steps;
     }
   };
 

@@ -223,10 +223,17 @@ class Journal {
   void append(const Json& event) {
     // Words of other programs need not be UTF-8.
     const std::string line = event.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+    const off_t end = ::lseek(file_.get(), 0, SEEK_END);
+    if (end < 0) fail("", io::detail::system_message(errno), "a file that can be written");
     for (std::size_t written = 0; written < line.size();) {
       const ssize_t count = ::write(file_.get(), line.data() + written, line.size() - written);
       if (count < 0 && errno == EINTR) continue;
-      if (count < 0) fail("", io::detail::system_message(errno), "a file that can be written");
+      if (count <= 0) {
+        const int code = count < 0 ? errno : EIO;
+        // Half a line would spoil the next one. If it stays, resuming drops it.
+        static_cast<void>(::ftruncate(file_.get(), end) == 0);
+        fail("", io::detail::system_message(code), "a file that can be written");
+      }
       written += static_cast<std::size_t>(count);
     }
     if (::fsync(file_.get()) != 0 && errno != EINVAL)

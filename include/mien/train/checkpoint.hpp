@@ -12,8 +12,9 @@
 ///     ...
 ///     checkpoints.save_last(state);
 ///
-/// The folder holds `last.safetensors`, the one before it as `previous.safetensors`, and `best.safetensors` with the
-/// networks alone. Each is replaced as a whole or not at all, and carries a checksum of its content.
+/// The folder holds `last.safetensors`, the one before it as `previous.safetensors`, more of them as
+/// `previous-2.safetensors` and so on if they are asked for, and `best.safetensors` with the networks alone. Each is
+/// replaced as a whole or not at all, and carries a checksum of its content.
 
 #include <algorithm>
 #include <charconv>
@@ -59,6 +60,7 @@ struct CheckpointOptions {
   /// What must be the same for training to go on: by name, as text.
   std::map<std::string, std::string> settings = {};
   std::vector<std::string> class_names = {};
+  Index keep = 2;  ///< how many of the newest are kept: the last one, those before it; and the best one in any case
 };
 
 /// What `resume` found.
@@ -193,7 +195,7 @@ struct CheckpointPart {
   std::string name;
   bool is_model;
   std::function<void(CheckpointWriter&)> write;
-  /// Takes the state over, or throws and changes nothing. Returns how to undo it.
+  /// Takes the state over, or throws and changes nothing. Returns how to undo it, which cannot fail.
   std::function<std::function<void()>(const CheckpointReader&)> restore;
 };
 
@@ -250,9 +252,12 @@ inline std::string difference(const std::map<std::string, std::string>& before,
 /// the parts apart in the file and have no dot.
 class Checkpoints {
  public:
-  /// The folder is made with the first file. An empty path keeps the best networks in memory and nothing else.
+  /// The folder is made with the first file. An empty path keeps the best networks in memory and nothing else. Throws
+  /// ValueError if none is to be kept.
   explicit Checkpoints(std::filesystem::path folder = {}, CheckpointOptions options = {})
-      : folder_(std::move(folder)), options_(std::move(options)) {}
+      : folder_(std::move(folder)), options_(std::move(options)) {
+    if (options_.keep < 1) throw ValueError(detail::text("Checkpoints: keep ", options_.keep, ", of at least 1"));
+  }
   Checkpoints(const Checkpoints&) = delete;
   Checkpoints& operator=(const Checkpoints&) = delete;
 
@@ -315,9 +320,10 @@ class Checkpoints {
            writer.set(name, detail::numbers_to_json(schedule.state()));
          },
          [&schedule, name](const detail::CheckpointReader& reader) -> std::function<void()> {
-           const optim::ScheduleState before = schedule.state();
-           schedule.set_state(reader.numbers(name));
-           return [&schedule, before] { schedule.set_state(before); };
+           const optim::ScheduleState read = reader.numbers(name);
+           std::function<void()> undo = [&schedule, before = schedule.state()] { schedule.set_state(before); };
+           schedule.set_state(read);
+           return undo;
          }});
   }
 
@@ -334,19 +340,21 @@ class Checkpoints {
            const auto number = [&](const char* which) {
              return detail::parse_number<std::uint64_t>(numbers[which], reader.path(), detail::text(name, ", ", which));
            };
-           const Generator::State before = generator.state();
-           generator.set_state({number("seed"), number("stream"), number("counter")});
-           return [&generator, before] { generator.set_state(before); };
+           const Generator::State read{number("seed"), number("stream"), number("counter")};
+           std::function<void()> undo = [&generator, before = generator.state()] { generator.set_state(before); };
+           generator.set_state(read);
+           return undo;
          }});
   }
 
-  /// Writes last.safetensors; the one that was there stays as previous.safetensors. Throws FileError.
+  /// Writes last.safetensors; the one that was there stays as previous.safetensors, and so on. Throws FileError.
   void save_last(const TrainingState& state) {
     if (folder_.empty()) return;
     make_folder();
     const std::vector<std::byte> bytes = serialize(state, false);
-    if (!std::exchange(last_is_damaged_, false)) keep_previous();
+    if (!last_is_damaged_) keep_earlier();
     io::write_file(last_file(), bytes);
+    last_is_damaged_ = false;
   }
 
   /// Writes best.safetensors: the networks and `state`.
@@ -360,11 +368,12 @@ class Checkpoints {
     }
   }
 
-  /// Takes everything over from last.safetensors, or if that is damaged or gone from previous.safetensors; nothing if
-  /// there is neither. Nothing changes if it throws: FileError if all that is there is damaged or does not fit what was
-  /// added, ValueError if it was made with other settings or class names.
+  /// Takes everything over from last.safetensors, or if that is damaged or gone from the newest one before it that is
+  /// sound; nothing if there is none at all. Nothing changes if it throws: FileError if all that is there is damaged or
+  /// does not fit what was added, ValueError if it was made with other settings or class names.
   std::optional<Resumed> resume() {
     if (folder_.empty()) return {};
+    io::remove_abandoned_files(folder_);
     Resumed out;
     const std::optional<detail::CheckpointReader> reader = open_newest(out);
     if (!reader) return {};
@@ -381,8 +390,7 @@ class Checkpoints {
   /// Puts the networks of `save_best` back and returns their state; nothing if none was saved. Throws FileError, and
   /// changes nothing, if the file is damaged or does not fit.
   std::optional<TrainingState> load_best() {
-    std::error_code ignored;
-    if (folder_.empty() ? best_in_memory_.empty() : !std::filesystem::exists(best_file(), ignored)) return {};
+    if (folder_.empty() ? best_in_memory_.empty() : !exists(best_file())) return {};
     const std::string path = folder_.empty() ? "best networks in memory" : best_file().string();
     const detail::CheckpointReader reader(
         io::Safetensors::parse(folder_.empty() ? best_in_memory_ : io::read_file(best_file()), path), path);
@@ -391,8 +399,13 @@ class Checkpoints {
     return state;
   }
 
-  std::filesystem::path last_file() const { return folder_ / "last.safetensors"; }
-  std::filesystem::path previous_file() const { return folder_ / "previous.safetensors"; }
+  std::filesystem::path last_file() const { return earlier_file(0); }
+  std::filesystem::path previous_file() const { return earlier_file(1); }
+  /// The one that was last before `age` others were saved: 0 is last.safetensors, 1 previous.safetensors.
+  std::filesystem::path earlier_file(Index age) const {
+    if (age == 0) return folder_ / "last.safetensors";
+    return folder_ / (age == 1 ? std::string("previous.safetensors") : detail::text("previous-", age, ".safetensors"));
+  }
   std::filesystem::path best_file() const { return folder_ / "best.safetensors"; }
 
  private:
@@ -422,9 +435,10 @@ class Checkpoints {
            for (const std::string& path : reader.file().names())
              if (path.starts_with(name + "."))
                state.tensors[path.substr(name.size() + 1)] = reader.file().tensor<T>(path);
-           const optim::OptimiserState<T> before = owner.state();
-           owner.set_state(state);
-           return [&owner, before] { owner.set_state(before); };
+           // Undoing must not need memory: it may be what has run out.
+           std::function<void()> undo = owner.prepare_state(owner.state());
+           owner.prepare_state(state)();
+           return undo;
          }});
   }
 
@@ -448,40 +462,86 @@ class Checkpoints {
     return writer.serialize();
   }
 
-  void make_folder() const {
-    std::error_code problem;
-    std::filesystem::create_directories(folder_, problem);
-    if (problem) throw FileError(folder_.string(), "", problem.message(), "a folder that can be made");
+  void make_folder() {
+    io::create_folders(folder_);
+    if (!std::exchange(folder_is_clean_, true)) io::remove_abandoned_files(folder_);
   }
 
-  /// A second name for the newest file, so that there is no moment without a file called last.
+  static bool exists(const std::filesystem::path& path) {
+    std::error_code ignored;
+    return std::filesystem::exists(path, ignored);
+  }
+
+  /// What `earlier_file` was asked for to give a name; nothing for other names.
+  static std::optional<Index> age_of(std::string_view name) {
+    constexpr std::string_view begin = "previous-";
+    constexpr std::string_view end = ".safetensors";
+    if (name == "last.safetensors") return 0;
+    if (name == "previous.safetensors") return 1;
+    if (!name.starts_with(begin) || !name.ends_with(end) || name.size() < begin.size() + end.size()) return {};
+    name = name.substr(begin.size(), name.size() - begin.size() - end.size());
+    Index age = 0;
+    const auto [rest, problem] = std::from_chars(name.data(), name.data() + name.size(), age);
+    const bool is_number = problem == std::errc() && rest == name.data() + name.size() && age > 1;
+    return is_number ? std::optional(age) : std::nullopt;
+  }
+
+  /// Of all checkpoints that are there, the youngest first; the best one is none of them. Throws FileError for a folder
+  /// that is there and cannot be read.
+  std::vector<Index> ages() const {
+    std::vector<Index> out;
+    if (!exists(folder_)) return out;
+    for (const std::string& name : io::names_in_folder(folder_))
+      if (const auto age = age_of(name)) out.push_back(*age);
+    std::sort(out.begin(), out.end());
+    return out;
+  }
+
+  /// Every file but the last one grows older by one, and the last one gets a second name, so that there is no moment
+  /// without a file called last.
+  void keep_earlier() const {
+    std::error_code ignored;
+    for (const Index age : ages())
+      if (age >= options_.keep) std::filesystem::remove(earlier_file(age), ignored);
+    if (options_.keep == 1 || !exists(last_file())) return;
+    for (Index age = options_.keep - 1; age > 1; --age)
+      if (exists(earlier_file(age - 1))) rename(earlier_file(age - 1), earlier_file(age));
+    keep_previous();
+  }
+
   void keep_previous() const {
+    const auto link = folder_ / io::detail::temporary_name();
     std::error_code problem;
-    if (!std::filesystem::exists(last_file(), problem)) return;
-    const auto link = folder_ / ".previous.tmp";
-    std::filesystem::remove(link, problem);
     std::filesystem::create_hard_link(last_file(), link, problem);
     if (problem) {  // not every file system has such links
       io::write_file(previous_file(), io::read_file(last_file()));
       return;
     }
     std::filesystem::rename(link, previous_file(), problem);
+    // Still there if that failed, and also if both were names of one file already, as where a process was killed at
+    // this place: renaming does nothing then.
+    std::error_code ignored;
+    std::filesystem::remove(link, ignored);
     if (problem) throw FileError(previous_file().string(), "", problem.message(), "a place that can be written");
+  }
+
+  static void rename(const std::filesystem::path& from, const std::filesystem::path& to) {
+    std::error_code problem;
+    std::filesystem::rename(from, to, problem);
+    if (problem) throw FileError(to.string(), "", problem.message(), "a place that can be written");
   }
 
   std::optional<detail::CheckpointReader> open_newest(Resumed& out) {
     std::string damage;
-    for (const auto& path : {last_file(), previous_file()}) {
-      std::error_code ignored;
-      if (!std::filesystem::exists(path, ignored)) continue;
+    for (const Index age : ages()) {
+      const std::filesystem::path path = earlier_file(age);
       try {
         detail::CheckpointReader reader(io::read_safetensors(path), path.string());
         if (!damage.empty()) out.notes.push_back(detail::text(damage, "; going on from ", path.string()));
         return reader;
       } catch (const FileError& error) {
-        if (!damage.empty()) throw FileError(detail::text(damage, "; ", error.what()));
-        damage = error.what();
-        last_is_damaged_ = true;
+        damage += detail::text(damage.empty() ? "" : "; ", error.what());
+        if (age == 0) last_is_damaged_ = true;
       }
     }
     if (!damage.empty()) throw FileError(damage);
@@ -522,6 +582,7 @@ class Checkpoints {
   std::vector<detail::CheckpointPart> parts_;
   std::vector<std::byte> best_in_memory_;
   bool last_is_damaged_ = false;
+  bool folder_is_clean_ = false;
 };
 
 }  // namespace mien::train

@@ -48,17 +48,20 @@ class TrainingUndo {
  public:
   template <class... Modules>
   explicit TrainingUndo(optim::Optimiser<T, Device>& optimiser, Modules&... modules)
-      : optimiser_(optimiser), state_(optimiser.state()), random_(default_generator().state()) {
+      : optimiser_(optimiser),
+        restore_optimiser_(optimiser.prepare_state(optimiser.state())),
+        random_(default_generator().state()) {
     for (const auto& parameter : optimiser.parameters()) keep(parameter.value());
     (keep_all(modules), ...);
   }
   TrainingUndo(const TrainingUndo&) = delete;
   TrainingUndo& operator=(const TrainingUndo&) = delete;
 
+  /// Needs no memory, so that it cannot fail.
   ~TrainingUndo() {
     for (auto& [tensor, before] : tensors_) tensor.copy_from(before);
     optimiser_.zero_grad();
-    optimiser_.set_state(state_);
+    restore_optimiser_();
     default_generator().set_state(random_);
     for (const auto& restore : modes_) restore();
   }
@@ -74,7 +77,7 @@ class TrainingUndo {
   }
 
   optim::Optimiser<T, Device>& optimiser_;
-  optim::OptimiserState<T> state_;
+  std::function<void()> restore_optimiser_;
   Generator::State random_;
   std::vector<std::pair<Tensor<T, Device>, Tensor<T, Device>>> tensors_;
   std::vector<std::function<void()>> modes_;

@@ -90,6 +90,8 @@ struct TrainerOptions {
   std::optional<optim::LossScaleOptions> loss_scale = {};
   /// Batches between two checkpoints within an epoch; 0 saves after epochs alone.
   Index checkpoint_batches = 0;
+  /// How many of the newest checkpoints stay in the work folder, beside the best one.
+  Index keep_checkpoints = 2;
   /// Puts the best epoch's weights into the models when training is over.
   bool restore_best = true;
   std::vector<std::string> class_names = {};
@@ -151,7 +153,7 @@ class Trainer {
   Trainer(optim::Optimiser<T, Device>& optimiser, TrainerOptions options)
       : optimiser_(optimiser),
         options_(std::move(options)),
-        checkpoints_(options_.work_dir, {options_.settings, options_.class_names}) {
+        checkpoints_(options_.work_dir, {options_.settings, options_.class_names, options_.keep_checkpoints}) {
     if (options_.epochs < 0 || options_.early_stop_patience < 0 || options_.checkpoint_batches < 0 ||
         !(options_.gradient_clip >= 0))
       throw ValueError(detail::text("Trainer: epochs ", options_.epochs, ", patience ", options_.early_stop_patience,
@@ -219,6 +221,7 @@ class Trainer {
     if (loader.batches() < 1) throw ValueError("Trainer: no batches to train on");
     Progress progress(options_.progress);
     describe("train", loader);
+    describe_samples("validation", validation);
     TrainingResult result;
     TrainingState& state = result.state;
     begin(result, progress);
@@ -338,6 +341,14 @@ class Trainer {
       checkpoints_.set(name + " order", loader.options().balanced  ? "balanced"
                                         : loader.options().shuffle ? "shuffled"
                                                                    : "as given");
+    describe_samples(name, loader);
+  }
+
+  template <class Loader>
+  void describe_samples(const std::string& name, const Loader& loader) {
+    if constexpr (requires { loader.fingerprint(); })
+      checkpoints_.set(name + " fingerprint",
+                       detail::printed("%016llx", static_cast<unsigned long long>(loader.fingerprint())));
   }
 
   void begin(TrainingResult& result, Progress& progress) {
@@ -348,10 +359,16 @@ class Trainer {
       result.notes = std::move(resumed->notes);
       result.notes.push_back(detail::text("going on after epoch ", result.state.epoch, ", batch ", result.state.batch,
                                           " from ", resumed->file.string()));
+      save_history(result.state);
     } else {
       result.notes.push_back(detail::text("no checkpoint in `", options_.work_dir.string(), "`; from the beginning"));
     }
     for (const std::string& note : result.notes) progress.line(note);
+  }
+
+  /// What a table for people and plots has is in the checkpoints too: a file that is behind them is made anew.
+  void save_history(const TrainingState& state) const {
+    if (!options_.work_dir.empty()) state.history.save(options_.work_dir / "history.csv");
   }
 
   bool patience_is_over(const TrainingState& state) const {
@@ -414,7 +431,7 @@ class Trainer {
     optimiser_.zero_grad();
     const BatchOutput<T, Device> output = step(batch);
     const auto loss = static_cast<double>(output.loss.item());
-    if (!std::isfinite(loss)) fail(detail::text("the loss is ", loss), batch, state);
+    if (!std::isfinite(loss)) fail(detail::text("the loss is ", detail::exact_digits(loss)), batch, state);
     require_criterion(output);
     const double samples = samples_in(output);
     const std::vector<Index> predictions = output.logits.defined() ? predictions_of(output) : std::vector<Index>();
@@ -450,7 +467,8 @@ class Trainer {
     }
     const double norm = options_.gradient_clip > 0 ? optim::clip_gradient_norm(parameters, options_.gradient_clip)
                                                    : optim::gradient_norm(parameters);
-    if (!std::isfinite(norm)) fail(detail::text("the norm of the gradients is ", norm), batch, state);
+    if (!std::isfinite(norm))
+      fail(detail::text("the norm of the gradients is ", detail::exact_digits(norm)), batch, state);
     return true;
   }
 
@@ -558,7 +576,7 @@ class Trainer {
       checkpoints_.save_best(state);
     }
     checkpoints_.save_last(state);
-    if (!options_.work_dir.empty()) state.history.save(options_.work_dir / "history.csv");
+    save_history(state);
 
     progress.line(
         detail::text("epoch ", state.epoch, "/", options_.epochs, "  ", detail::printed("loss %.4f", train_loss),

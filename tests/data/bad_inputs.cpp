@@ -1,0 +1,275 @@
+/// Data as they come: what docs/reliability.md says about each kind of bad input.
+
+#include <mien/data/bad_samples.hpp>
+#include <mien/data/face_clips.hpp>
+#include <mien/data/frame_folders.hpp>
+#include <mien/data/packed_pictures.hpp>
+#include <mien/io/joint_table.hpp>
+#include <mien/io/openpose.hpp>
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "io/message.hpp"
+#include "io/temporary_folder.hpp"
+
+using namespace mien;
+namespace fs = std::filesystem;
+
+namespace {
+
+void write_picture(const fs::path& path, Index side = 4) {
+  fs::create_directories(path.parent_path());
+  io::write_png(path, io::Image(side, side, 3, 100));
+}
+
+/// A message with the folder taken out of it.
+template <class Action>
+std::string refusal(const TemporaryFolder& folder, Action action) {
+  std::string message = message_of<Error>(action);
+  const std::string root = folder.path().string() + "/";
+  for (std::size_t place = message.find(root); place != std::string::npos; place = message.find(root))
+    message.erase(place, root.size());
+  return message;
+}
+
+std::string openpose_frame(const std::vector<std::vector<double>>& people, int joints = 25) {
+  std::string out = R"({"version": 1.3, "people": [)";
+  for (std::size_t i = 0; i < people.size(); ++i) {
+    out += (i > 0 ? std::string(", ") : std::string()) + R"({"pose_keypoints_2d": [)";
+    for (int joint = 0; joint < joints; ++joint)
+      out += (joint > 0 ? ", " : "") + std::to_string(people[i][0] + joint) + ", " + std::to_string(people[i][1]) +
+             ", 0.5";
+    out += "]}";
+  }
+  return out + "]}";
+}
+
+void write_openpose(const fs::path& folder, const std::vector<std::string>& frames) {
+  fs::create_directories(folder);
+  for (std::size_t i = 0; i < frames.size(); ++i)
+    io::write_file(folder / ("film_00000000000" + std::to_string(i) + "_keypoints.json"), frames[i]);
+}
+
+const std::string joint_header = "sequence,frame,label,x0,y0,x1,y1\n";
+
+std::vector<io::JointRecording> read_joints(const fs::path& path, bool allow_not_finite = false) {
+  return io::read_joint_table(path, {.layout = gesture::JointLayout::other, .allow_not_finite = allow_not_finite});
+}
+
+}  // namespace
+
+TEST_CASE("an HTML page, text and nothing under the names of pictures") {
+  const TemporaryFolder folder;
+  io::write_file(folder / "page.jpg", "<!DOCTYPE html>\n<html><body>404</body></html>");
+  io::write_file(folder / "empty.png", "");
+  CHECK(refusal(folder, [&] { io::read_image(folder / "page.jpg"); }) ==
+        "page.jpg: found what looks like HTML, perhaps a saved error page under the extension .jpg, expected a PNG, "
+        "JPEG, "
+        "BMP, PGM or PPM image");
+  CHECK(contains(refusal(folder, [&] { io::read_image(folder / "empty.png"); }), "empty.png: found "));
+}
+
+TEST_CASE("paths with spaces, letters of all scripts and quotes") {
+  const TemporaryFolder folder;
+  const fs::path picture = folder.path() / "データ é ü" / "喜び 1" / "пример \"1\", 👍.png";
+  write_picture(picture, 7);
+  const auto data = data::image_folder(folder / "データ é ü");
+  CHECK(data.class_names == std::vector<std::string>{"喜び 1"});
+  REQUIRE(data.size() == 1);
+  CHECK(data.samples[0].frames[0] == picture);
+  CHECK(data::read_frame(data.samples[0], 0).width == 7);
+  // Through a table and a packed file, too.
+  data::write_sheet(folder / "表.csv", data);
+  const auto sheet = data::from_sheet(folder / "表.csv", folder.path(), data::written_sheet(data.class_names));
+  CHECK(data::read_frame(sheet.samples[0], 0).width == 7);
+  data::write_packed(folder / "包み.pack", data);
+  CHECK(data::read_frame(data::read_packed(folder / "包み.pack").samples[0], 0).width == 7);
+}
+
+TEST_CASE("class folders without pictures, hidden files and files of other kinds") {
+  const TemporaryFolder folder;
+  write_picture(folder.path() / "joy" / "1.png");
+  fs::create_directories(folder.path() / "fear");
+  io::write_file(folder / "joy/.DS_Store", "x");
+  io::write_file(folder / "joy/Thumbs.db", "x");
+  io::write_file(folder / "joy/notes.txt", "x");
+  CHECK(contains(refusal(folder, [&] { data::image_folder(folder.path()); }),
+                 "found nothing for the classes `fear`, expected pictures for each class (FolderOptions::allow_empty "
+                 "takes empty ones)"));
+  const auto data = data::image_folder(folder.path(), {.allow_empty = true});
+  // An empty class keeps its number.
+  CHECK(data.class_names == std::vector<std::string>{"fear", "joy"});
+  CHECK(data.samples[0].label == 1);
+  CHECK(data.skipped.hidden == 2);
+  CHECK(data.skipped.other == 1);
+}
+
+TEST_CASE("links that lead round in circles") {
+  const TemporaryFolder folder;
+  write_picture(folder.path() / "joy" / "film" / "1.png");
+  fs::create_directory_symlink("itself", folder.path() / "joy" / "itself");
+  const auto data = data::frame_sequences(folder.path());
+  CHECK(data.size() == 1);
+  CHECK(data.skipped.other == 1);
+
+  fs::create_directory_symlink(folder.path(), folder.path() / "joy" / "film" / "up");
+  fs::create_directory_symlink(folder.path() / "joy", folder.path() / "joy" / "film" / "also up");
+  data::SkippedFiles skipped;
+  CHECK(data::detail::files_below(folder.path(), {}, skipped).size() == 1);
+  CHECK(skipped.other == 3);
+}
+
+TEST_CASE("labels, valence and arousal beyond their range") {
+  const TemporaryFolder folder;
+  write_picture(folder / "a.png");
+  const auto read = [&](const std::string& row) {
+    io::write_file(folder / "sheet.csv", "path,label,valence,arousal\n" + row + "\n");
+    return refusal(folder, [&] {
+      data::from_sheet(folder / "sheet.csv", folder.path(),
+                       {.class_names = {"joy", "fear"}, .valence = "valence", .arousal = "arousal"});
+    });
+  };
+  CHECK(read("a.png,1,0.5,-1") == "nothing thrown");
+  CHECK(read("a.png,2,0,0") == "sheet.csv: line 2, column `label`: found `2`, expected 0..1, or one of `joy`, `fear`");
+  CHECK(read("a.png,-1,0,0") ==
+        "sheet.csv: line 2, column `label`: found `-1`, expected 0..1, or one of `joy`, `fear`");
+  CHECK(read("a.png,0,-2,0") == "sheet.csv: line 2, column `valence`: found `-2`, expected -1 to 1");
+  CHECK(read("a.png,0,0,1.01") == "sheet.csv: line 2, column `arousal`: found `1.01`, expected -1 to 1");
+  CHECK(read("a.png,0,nan,0") == "sheet.csv: line 2, column `valence`: found `nan`, expected a finite number");
+  const data::FrameSequences set{.samples = {{.name = "film", .label = 7}}, .class_names = {"joy", "fear"}};
+  CHECK(refusal(folder, [&] { set.check_labels(); }) == "`film`: label 7 of 2 classes");
+}
+
+TEST_CASE("coordinates that are not finite, and other numbers of joints") {
+  const TemporaryFolder folder;
+  io::write_file(folder / "joints.csv", joint_header + "a,0,up,1,2,3,4\na,1,up,1,nan,3,4\n");
+  CHECK(refusal(folder, [&] { read_joints(folder / "joints.csv"); }) ==
+        "joints.csv: line 3, column `y0`: found `nan`, expected a finite number");
+  CHECK(refusal(folder, [&] { io::read_joint_table(folder / "joints.csv"); }) ==
+        "joints.csv: line 1: found 2 columns of x, 2 of y, 0 of confidence, expected 25 each (BODY_25)");
+
+  write_openpose(folder / "coco", {openpose_frame({{1, 2}}, 18)});
+  CHECK(refusal(folder, [&] { io::read_openpose_folder(folder / "coco"); }) ==
+        "coco/film_000000000000_keypoints.json: pose_keypoints_2d: found 18 joints, expected 25 (BODY_25)");
+  write_openpose(folder / "odd", {openpose_frame({{1, 2}}, 24)});
+  CHECK(contains(refusal(folder, [&] { io::read_openpose_folder(folder / "odd"); }),
+                 "person 0, pose_keypoints_2d: found 72 numbers, expected none or 75 (BODY_25) or 54 (COCO)"));
+  std::string infinite = openpose_frame({{1, 2}});
+  infinite.replace(infinite.find("0.5"), 3, "1e99");
+  write_openpose(folder / "infinite", {infinite});
+  CHECK(contains(refusal(folder, [&] { io::read_openpose_folder(folder / "infinite"); }), "expected a finite number"));
+  infinite.replace(infinite.find("1e99"), 4, "NaN");
+  write_openpose(folder / "infinite", {infinite});
+  CHECK(contains(refusal(folder, [&] { io::read_openpose_folder(folder / "infinite"); }),
+                 "infinite/film_000000000000_keypoints.json"));
+}
+
+TEST_CASE("frames without people, and people who change places in the list") {
+  const TemporaryFolder folder;
+  const std::string nobody = R"({"people": []})";
+  write_openpose(folder / "empty", {nobody, nobody});
+  CHECK(refusal(folder, [&] { io::read_openpose_folder(folder / "empty"); }) ==
+        "empty: found no person in 2 frames, expected somebody in at least one");
+
+  const std::vector<double> left{10, 100}, right{400, 100};
+  write_openpose(folder / "two", {openpose_frame({left}), openpose_frame({left, right}), openpose_frame({right, left}),
+                                  nobody, openpose_frame({right, left})});
+  const auto sequence = io::read_openpose_folder(folder / "two");
+  CHECK(sequence.frames_with_several_people == 3);
+  CHECK(sequence.frames_without_person == 1);
+  for (const Index frame : {0, 1, 2, 4}) CHECK(sequence.joints(frame, 0, 0) == 10);
+  CHECK(sequence.joints(3, 0, 2) == 0);
+}
+
+TEST_CASE("frames of several sizes, and films shorter than a clip") {
+  const TemporaryFolder folder;
+  data::FrameSequence film{.name = "joy/film"};
+  for (const Index side : {4, 9, 31}) {
+    film.frames.push_back(folder / (std::to_string(side) + ".png"));
+    write_picture(film.frames.back(), side);
+  }
+  const data::FrameSequences set{.samples = {film}, .class_names = {"joy"}};
+  Generator unused;
+  // Every frame becomes one of the network's side; a short film repeats its frames, or is refused where that is asked
+  // for.
+  const auto sample = data::FaceClips(set, {.clips = 2, .frames = 8, .side = 5}).make(0, unused);
+  CHECK(sample.frames.shape() == Shape{2, 8, 5, 5, 3});
+  CHECK(refusal(folder, [&] {
+          data::FaceClips(set, {.clips = 2, .frames = 8, .short_video = data::ShortVideo::reject});
+        }) == "`joy/film`: clip_frames: the video has 3 frames, fewer than 2 clips of 8");
+}
+
+TEST_CASE("pictures that cannot be read are an error, or skipped, or taken out of their film, in training alone") {
+  const TemporaryFolder folder;
+  data::FrameSequences set{.class_names = {"joy", "fear"}};
+  for (const std::string name : {"good", "half", "bad"}) {
+    data::FrameSequence film{.name = name, .label = name == "bad" ? 1 : 0};
+    for (int frame = 0; frame < 2; ++frame) {
+      film.frames.push_back(folder / (name + std::to_string(frame) + ".png"));
+      const bool is_page = name == "bad" || (name == "half" && frame == 0);
+      if (is_page) io::write_file(film.frames.back(), "<html>");
+      if (!is_page) write_picture(film.frames.back());
+    }
+    set.samples.push_back(film);
+  }
+  data::BadSamplesReport report;
+  CHECK(contains(
+      refusal(folder, [&] { data::without_bad_samples(set, data::BadSamples::error, report); }),
+      "sample `half`: 1 of 2 frames: half0.png: found what looks like HTML, perhaps a saved error page under the "
+      "extension .png"));
+  CHECK(contains(refusal(folder, [&] { data::require_good_samples(set); }), "sample `half`"));
+
+  const auto skipped = data::without_bad_samples(set, data::BadSamples::skip, report);
+  REQUIRE(skipped.size() == 1);
+  CHECK(skipped.samples[0].name == "good");
+  CHECK(skipped.class_names == set.class_names);
+  REQUIRE(report.skipped.size() == 2);
+  CHECK(report.skipped[1].sample == "bad");
+  CHECK(contains(report.skipped[1].reason, "2 of 2 frames: "));
+  CHECK(report.masked.empty());
+
+  report = {};
+  const auto masked = data::without_bad_samples(set, data::BadSamples::mask, report);
+  REQUIRE(masked.size() == 2);
+  CHECK(masked.samples[1].frames == std::vector<fs::path>{folder / "half1.png"});
+  CHECK(report.masked.size() == 1);
+  CHECK(report.skipped.size() == 1);
+  CHECK(set.samples[1].frames.size() == 2);
+}
+
+TEST_CASE("joints that are not finite are an error, or skipped, or unseen, in training alone") {
+  const TemporaryFolder folder;
+  io::write_file(folder / "joints.csv", joint_header +
+                                            "good,0,up,1,2,3,4\n"
+                                            "half,0,up,1,2,inf,4\nhalf,1,up,1,2,3,4\n"
+                                            "bad,0,down,nan,2,3,-inf\n");
+  data::GestureSequences set{.class_names = {"up", "down"}};
+  for (const auto& recording : read_joints(folder / "joints.csv", true))
+    set.samples.push_back(
+        {.name = recording.sequence.name, .label = recording.label == "up" ? 0 : 1, .joints = recording.sequence});
+  REQUIRE(set.size() == 3);
+  data::BadSamplesReport report;
+  CHECK(refusal(folder, [&] { data::require_good_samples(set); }) ==
+        "sample `half`: 1 of 4 joints: frame 0, joint 1 at (inf, 4) with confidence 1");
+  CHECK(data::without_bad_samples(set, data::BadSamples::skip, report).size() == 1);
+  CHECK(report.skipped.size() == 2);
+
+  report = {};
+  const auto masked = data::without_bad_samples(set, data::BadSamples::mask, report);
+  REQUIRE(masked.size() == 2);
+  const Tensor<float>& joints = masked.samples[1].joints.joints;
+  for (Index number = 0; number < 3; ++number) CHECK(joints(0, 1, number) == 0);
+  CHECK(joints(0, 0, 1) == 2);
+  CHECK(joints(1, 1, 2) == 1);
+  REQUIRE(report.masked.size() == 1);
+  CHECK(report.masked[0].sample == "half");
+  REQUIRE(report.skipped.size() == 1);
+  CHECK(report.skipped[0].sample == "bad");
+  // Those of the set itself are as they were read.
+  CHECK(std::isinf(set.samples[1].joints.joints(0, 1, 0)));
+}

@@ -1,0 +1,178 @@
+/// A training program among full disks, closed folders, bad samples and slips of the keyboard.
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <sys/resource.h>
+
+#include "examples/process.hpp"
+#include "io/temporary_folder.hpp"
+#include "mien/io/csv.hpp"
+#include "mien/io/file.hpp"
+
+namespace {
+
+using namespace mien;
+
+/// Small and quick: three joints that go up or down.
+Words arguments(const fs::path& folder, const Words& more) {
+  Words out{"--table",    (folder / "joints.csv").string(),
+            "--layout",   "other",
+            "--size",     "8",
+            "--width",    "4",
+            "--batch",    "4",
+            "--epochs",   "2",
+            "--threads",  "1",
+            "--work-dir", (folder / "work").string()};
+  out.insert(out.end(), more.begin(), more.end());
+  return out;
+}
+
+/// No file can become larger than this while one lives, as on a disk that is nearly full.
+class SmallFiles {
+ public:
+  explicit SmallFiles(rlim_t bytes) : handler_(std::signal(SIGXFSZ, SIG_IGN)) {
+    ::getrlimit(RLIMIT_FSIZE, &before_);
+    const struct rlimit small { bytes, before_.rlim_max };
+    ::setrlimit(RLIMIT_FSIZE, &small);
+  }
+  SmallFiles(const SmallFiles&) = delete;
+  SmallFiles& operator=(const SmallFiles&) = delete;
+  ~SmallFiles() {
+    ::setrlimit(RLIMIT_FSIZE, &before_);
+    std::signal(SIGXFSZ, handler_);
+  }
+
+ private:
+  struct rlimit before_ {};
+  void (*handler_)(int);
+};
+
+/// A table with a column for the parts; the recordings whose numbers are named have a coordinate that is none.
+void write_parts(const fs::path& path, const std::vector<int>& bad) {
+  std::string out = "sequence,frame,label,split,x0,y0,x1,y1\n";
+  for (int i = 0; i < 16; ++i)
+    for (int frame = 0; frame < 4; ++frame) {
+      const bool is_bad = frame == 2 && std::find(bad.begin(), bad.end(), i) != bad.end();
+      out += std::to_string(i) + "," + std::to_string(frame) + (i % 2 == 0 ? ",up," : ",down,") +
+             (i < 10   ? "train,"
+              : i < 12 ? "validation,"
+                       : "test,") +
+             (is_bad ? "nan" : "1") + ",2," + std::to_string(i) + "," + std::to_string(i % 2 == 0 ? frame : -frame) +
+             "\n";
+    }
+  io::write_file(path, out);
+}
+
+}  // namespace
+
+TEST_CASE("an option that is nearly right is named") {
+  const TemporaryFolder folder;
+  const auto meant = [&](const std::string& word) {
+    const auto found = run(folder.path(), "train_gesture", {word, "3"});
+    CHECK(found.code == 2);
+    CHECK(found.out.empty());
+    return found.err;
+  };
+  CHECK(contains(meant("--epohcs"), "Did you mean --epochs?"));
+  CHECK(contains(meant("--learning_rate"), "Did you mean --learning-rate?"));
+  CHECK(contains(meant("--worker"), "Did you mean --workers?"));
+  CHECK_FALSE(contains(meant("--frobnicate"), "Did you mean"));
+}
+
+TEST_CASE("a work folder that cannot be made, and a disk that is full") {
+  const TemporaryFolder folder;
+  write_table(folder / "joints.csv", 6);
+  auto words = arguments(folder.path(), {});
+  words.back() = (folder / "joints.csv/work").string();
+  const auto no_folder = run(folder.path(), "train_gesture", words);
+  CHECK(no_folder.code == 1);
+  CHECK(contains(no_folder.err, "joints.csv/work: found Not a directory, expected a folder that can be made"));
+
+  Outcome full{};
+  {
+    const SmallFiles limit(2000);
+    full = run(folder.path(), "train_gesture", arguments(folder.path(), {}));
+  }
+  CHECK(full.code == 1);
+  CHECK(contains(full.err, "safetensors: found "));
+  CHECK(contains(full.err, ", expected a place that can be written"));
+  for (const auto& entry : fs::directory_iterator(folder / "work"))
+    CHECK_MESSAGE(!entry.path().filename().string().starts_with(".mien-"), entry.path().string());
+
+  const auto afterwards = run(folder.path(), "train_gesture", arguments(folder.path(), {}));
+  CHECK_MESSAGE(afterwards.code == 0, afterwards.err);
+}
+
+TEST_CASE("a checkpoint that cannot be replaced stays, and training goes on from it when there is space again") {
+  const TemporaryFolder folder;
+  write_table(folder / "joints.csv", 6);
+  const Words settings{"--schedule", "constant"};
+  REQUIRE(run(folder.path(), "train_gesture", arguments(folder.path(), settings)).code == 0);
+  const auto before = io::read_file(folder / "work/last.safetensors");
+  auto more = settings;
+  more.insert(more.end(), {"--epochs", "4", "--resume"});
+  auto words = arguments(folder.path(), more);
+  words.erase(std::find(words.begin(), words.end(), "--epochs"), std::find(words.begin(), words.end(), "--threads"));
+  {
+    const SmallFiles limit(2000);
+    CHECK(run(folder.path(), "train_gesture", words).code == 1);
+  }
+  CHECK(io::read_file(folder / "work/last.safetensors") == before);
+  const auto resumed = run(folder.path(), "train_gesture", words);
+  CHECK_MESSAGE(resumed.code == 0, resumed.err);
+  CHECK(contains(resumed.err, "going on after epoch 2, batch 0"));
+}
+
+TEST_CASE("a loss that is no number ends training with the samples' names") {
+  const TemporaryFolder folder;
+  write_table(folder / "joints.csv", 6);
+  const auto diverged =
+      run(folder.path(), "train_gesture",
+          arguments(folder.path(), {"--learning-rate", "1e30", "--schedule", "constant", "--optimiser", "sgd"}));
+  CHECK(diverged.code == 1);
+  CHECK(contains(diverged.err, "error: training: the "));
+  CHECK(contains(diverged.err, " in epoch "));
+  CHECK(contains(diverged.err, ", samples "));
+}
+
+TEST_CASE("bad samples end a training, or are skipped or masked and listed; bad test samples always end it") {
+  const TemporaryFolder folder;
+  const auto train = [&](const std::string& policy) {
+    return run(folder.path(), "train_gesture",
+               arguments(folder.path(), {"--split-column", "split", "--bad-samples", policy}));
+  };
+  write_parts(folder / "joints.csv", {3});
+  const auto refused = train("error");
+  CHECK(refused.code == 1);
+  CHECK(contains(refused.err, "joints.csv: line 16, column `x0`: found `nan`, expected a finite number"));
+
+  const auto skipped = train("skip");
+  CHECK_MESSAGE(skipped.code == 0, skipped.err);
+  CHECK(contains(skipped.err, "of 10 training samples 1 are skipped and 0 masked"));
+  const auto list = io::read_csv(folder / "work/bad_samples.csv");
+  REQUIRE(list.rows() == 1);
+  CHECK(list.text(0, 0) == "3");
+  CHECK(list.text(0, 1) == "skipped");
+  CHECK(contains(std::string(list.text(0, 2)), "1 of 8 joints: frame 2, joint 0 at (nan, 2)"));
+
+  const auto masked = train("mask");
+  CHECK_MESSAGE(masked.code == 0, masked.err);
+  CHECK(contains(masked.err, "of 10 training samples 0 are skipped and 1 masked"));
+
+  for (const int held_out : {10, 13}) {
+    CAPTURE(held_out);
+    write_parts(folder / "joints.csv", {held_out});
+    for (const char* policy : {"skip", "mask"}) {
+      const auto ended = train(policy);
+      CHECK(ended.code == 1);
+      CHECK(contains(ended.err, "sample `" + std::to_string(held_out) + "`: 1 of 8 joints"));
+    }
+  }
+}
