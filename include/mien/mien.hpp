@@ -198,10 +198,13 @@
 #include "mien/search/strategy.hpp"
 #include "mien/search/summary.hpp"
 #include "mien/search/trial.hpp"
+#include "mien/train/communicator.hpp"
+#include "mien/train/gradient_sum.hpp"
 #include "mien/train/history.hpp"
 #include "mien/train/learning_rate_finder.hpp"
 #include "mien/train/metrics.hpp"
 #include "mien/train/progress.hpp"
+#include "mien/train/thread_communicator.hpp"
 #include "mien/version.hpp"
 #include "mien/video/options.hpp"
 
