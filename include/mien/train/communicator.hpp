@@ -105,6 +105,7 @@ class Communicator {
   void broadcast(Tensor<T, Device>& tensor, Index root = 0) {
     broadcast(Elements::of(tensor), root);
   }
+  void broadcast(std::span<double> numbers, Index root = 0) { broadcast(Elements::of(numbers), root); }
 };
 
 }  // namespace mien::train
