@@ -5,7 +5,8 @@
 /// The first part needs the C++ library and Eigen. The second part reads files, with nlohmann-json, stb_image and zlib,
 /// which has to be linked; it is included where `MIEN_WITH_IO` is defined. In CMake, linking `mien::io` does all of that;
 /// by hand: `-D MIEN_WITH_IO ... -lz`. The third part is tensors on GPUs, where `MIEN_WITH_CUDA` is defined: link
-/// `mien::cuda`. The fourth is films through FFmpeg, where `MIEN_WITH_VIDEO` is defined: link `mien::video`.
+/// `mien::cuda`. The fourth is films through FFmpeg, where `MIEN_WITH_VIDEO` is defined: link `mien::video`. The last are
+/// several processes that train together, where `MIEN_WITH_MPI` is defined: link `mien::mpi`.
 ///
 /// This list is written by `cmake -D WRITE=ON -P tests/consumer/umbrella.cmake`.
 
@@ -294,4 +295,8 @@
 #ifdef MIEN_WITH_VIDEO
 #include "mien/video/ffmpeg.hpp"
 #include "mien/video/ffmpeg_writer.hpp"
+#endif
+
+#ifdef MIEN_WITH_MPI
+#include "mien/train/mpi.hpp"
 #endif
