@@ -117,6 +117,9 @@ void add_training_options(CLI::App& app, TrainingOptions& options) {
   app.add_flag("--tensorboard", options.tensorboard,
                "writes an event file for TensorBoard beside history.csv, epoch by epoch")
       ->group(group);
+  app.add_flag("--sync-batch-norm", options.sync_batch_norm,
+               "under mpirun: batch normalisation by the statistics of all ranks' samples")
+      ->group(group);
   app.add_option("--workers", options.workers, "threads that make batches ahead")
       ->check(CLI::Range(0, 64))
       ->group(group);
@@ -451,6 +454,20 @@ void Results::print_confusion(const metrics::ConfusionMatrix& confusion) const {
   }
 }
 
+namespace {
+
+/// What a rank that is not the first one does of a fold.
+void help(const std::function<FoldResult(const Parts& parts, const RunPlace& place)>& run, const Parts& parts,
+          const RunPlace& place) {
+  try {
+    run(parts, place);
+  } catch (const Helped&) {
+    check_stop();
+  }
+}
+
+}  // namespace
+
 void run_experiment(const Program& program, const SampleFacts& samples, const SplitOptions& split,
                     const TrainingOptions& training, const Json& facts,
                     const std::function<FoldResult(const Parts& parts, const RunPlace& place)>& run) {
@@ -481,6 +498,10 @@ void run_experiment(const Program& program, const SampleFacts& samples, const Sp
         place.folder /= detail::text("fold_", number);
       }
       if (!place.name.empty()) std::cerr << place.name << "\n";
+      if (!program.is_first()) {
+        help(run, folds[i], place);
+        continue;
+      }
       std::filesystem::create_directories(place.folder);
       FoldResult result = run(folds[i], place);
       result.seed = seed;
@@ -490,6 +511,7 @@ void run_experiment(const Program& program, const SampleFacts& samples, const Sp
       check_stop();
     }
   }
+  if (!program.is_first()) return;
   Json all = results.to_json();
   all["device"] = common.device;
   all.update(facts);

@@ -31,14 +31,9 @@ foreach(header IN LISTS headers)
 endforeach()
 list(FILTER headers EXCLUDE REGEX "/video/ffmpeg")
 
-# Only for who has MPI, and only for who has NCCL.
-foreach(library IN ITEMS mpi nccl)
-  set(${library}_lines "")
-  if("mien/train/${library}.hpp" IN_LIST headers)
-    set(${library}_lines "#include \"mien/train/${library}.hpp\"\n")
-    list(REMOVE_ITEM headers "mien/train/${library}.hpp")
-  endif()
-endforeach()
+# Only for who has MPI; and who has NCCL includes its header by name.
+set(mpi_lines "#include \"mien/train/mpi.hpp\"\n")
+list(REMOVE_ITEM headers mien/train/mpi.hpp mien/train/nccl.hpp)
 
 # A header belongs to the part that needs more than Eigen if it includes one of these libraries, or one of our headers
 # that does.
