@@ -62,9 +62,11 @@ void Program::take_place() {
 void Program::tell_failure(const std::exception& error) {
   std::cerr.clear();
   std::cerr << "error: ";
-  if (ranks_) std::cerr << "rank " << ranks_->rank() << " of " << ranks_->size() << ": ";
+  const bool others_lost = dynamic_cast<const train::RankLost*>(&error) != nullptr;
+  // That one says by itself who waited.
+  if (ranks_ && !others_lost) std::cerr << "rank " << ranks_->rank() << " of " << ranks_->size() << ": ";
   std::cerr << error.what();
-  if (dynamic_cast<const train::RankLost*>(&error) != nullptr && !common_.work_dir.empty())
+  if (others_lost && !common_.work_dir.empty())
     std::cerr << "; --resume goes on from the newest checkpoint in " << common_.work_dir.string()
               << ", with any number of ranks";
   std::cerr << std::endl;
