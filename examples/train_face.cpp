@@ -18,6 +18,7 @@
 int main(int count, char** arguments) {
   using namespace mien;
   examples::Program program("Trains SISTCM-ResNet18, the face model, on frames.", "work/face");
+  program.allow_ranks();
   examples::FaceDataOptions data_options;
   examples::SplitOptions split;
   examples::FaceFormOptions form;

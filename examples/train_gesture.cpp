@@ -12,6 +12,7 @@
 int main(int count, char** arguments) {
   using namespace mien;
   examples::Program program("Trains ACCM, the gesture model, on joint recordings.", "work/gesture");
+  program.allow_ranks();
   examples::GestureDataOptions data_options;
   examples::SplitOptions split;
   examples::GestureModelOptions form;

@@ -15,6 +15,7 @@
 int main(int count, char** arguments) {
   using namespace mien;
   examples::Program program("Trains a network over single images to tell classes.", "work/image");
+  program.allow_ranks();
   examples::ImageExperimentOptions options;
   examples::add_image_experiment_options(program.app(), options);
   return program.run_on_device(count, arguments,

@@ -16,6 +16,7 @@
 int main(int count, char** arguments) {
   using namespace mien;
   examples::Program program("Trains a perceptron over keypoints on joint recordings.", "work/keypoints");
+  program.allow_ranks();
   examples::GestureDataOptions data_options;
   examples::SplitOptions split;
   examples::KeypointModelOptions form;

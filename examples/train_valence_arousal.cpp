@@ -13,6 +13,7 @@
 int main(int count, char** arguments) {
   using namespace mien;
   examples::Program program("Trains a network over single images to tell valence and arousal.", "work/valence_arousal");
+  program.allow_ranks();
   examples::ImageExperimentOptions options{.classes = false, .affect = true};
   options.data.valence_column = "valence";
   options.data.arousal_column = "arousal";

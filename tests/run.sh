@@ -55,7 +55,7 @@ if [ "$(${CXX:-g++} -dumpversion 2>/dev/null | cut -d. -f1)" = 12 ]; then werror
 echo "==> configuring"
 # Eigen's and our own assertions stay. Inner loops are vectors by their own words, so that -O1 runs nearly as fast as -O3,
 # and compiles in half the time of -O2.
-quietly cmake --preset release -B "$build" -D CMAKE_CXX_FLAGS_RELEASE=-O1 -D MIEN_VIDEO=ON \
+quietly cmake --preset release -B "$build" -D CMAKE_CXX_FLAGS_RELEASE=-O1 -D MIEN_VIDEO=ON -D MIEN_MPI=ON \
         -D MIEN_WARNINGS_AS_ERRORS="$werror"
 
 echo "==> building with $jobs jobs (minutes the first time, seconds later)"

@@ -138,6 +138,9 @@ void add_training_options(CLI::App& app, TrainingOptions& options) {
       "or lose the frames or joints in question; bad_samples.csv lists them. Validation and test samples always "
       "end it")
       ->group(group);
+  app.add_flag("--sync-batch-norm", options.sync_batch_norm,
+               "under mpirun: batch normalisation by the statistics of all ranks' samples")
+      ->group(group);
   app.add_option("--workers", options.workers, "threads that make batches ahead")
       ->check(CLI::Range(0, 64))
       ->group(group);
@@ -482,6 +485,20 @@ void Results::print_confusion(const metrics::ConfusionMatrix& confusion) const {
   }
 }
 
+namespace {
+
+/// What a rank that is not the first one does of a fold.
+void help(const std::function<FoldResult(const Parts& parts, const RunPlace& place)>& run, const Parts& parts,
+          const RunPlace& place) {
+  try {
+    run(parts, place);
+  } catch (const Helped&) {
+    check_stop();
+  }
+}
+
+}  // namespace
+
 void run_experiment(const Program& program, const SampleFacts& samples, const SplitOptions& split,
                     const TrainingOptions& training, const Json& facts,
                     const std::function<FoldResult(const Parts& parts, const RunPlace& place)>& run) {
@@ -512,6 +529,10 @@ void run_experiment(const Program& program, const SampleFacts& samples, const Sp
         place.folder /= detail::text("fold_", number);
       }
       if (!place.name.empty()) std::cerr << place.name << "\n";
+      if (!program.is_first()) {
+        help(run, folds[i], place);
+        continue;
+      }
       io::create_folders(place.folder);
       FoldResult result = run(folds[i], place);
       result.seed = seed;
@@ -521,6 +542,7 @@ void run_experiment(const Program& program, const SampleFacts& samples, const Sp
       check_stop();
     }
   }
+  if (!program.is_first()) return;
   Json all = results.to_json();
   all["device"] = common.device;
   all.update(facts);

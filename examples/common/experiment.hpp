@@ -64,6 +64,7 @@ struct TrainingOptions {
   bool tensorboard = false;
   Index keep_checkpoints = 2;
   data::BadSamples bad_samples = data::BadSamples::error;
+  bool sync_batch_norm = false;  ///< of several ranks
 };
 
 void add_training_options(CLI::App& app, TrainingOptions& options);
@@ -268,7 +269,8 @@ void save_predictions(const std::filesystem::path& path, const Predictions& pred
                       const std::vector<std::string>& class_names);
 
 /// Runs all folds that are asked for with all seeds. `run(parts, place)` trains one of them and says how it did.
-/// Prints the results and keeps them as result.json and report.html in the work folder.
+/// Prints the results and keeps them as result.json and report.html in the work folder. Of several ranks, the first one
+/// does all of that, and the others help to train.
 void run_experiment(const Program& program, const SampleFacts& samples, const SplitOptions& split,
                     const TrainingOptions& training, const Json& facts,
                     const std::function<FoldResult(const Parts& parts, const RunPlace& place)>& run);

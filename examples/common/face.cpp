@@ -357,7 +357,10 @@ TrainedFace<Device> train_face(const data::FrameSequences& data, const Parts& pa
           const NoGradient not_recorded;
           return FaceNetwork<Device>::emotion(output);
         }();
-        return train::BatchOutput<float, Device>{model.network.loss(output, batch.labels, loss), emotion, batch.labels};
+        return train::BatchOutput<float, Device>{.loss = model.network.loss(output, batch.labels, loss),
+                                                 .logits = emotion,
+                                                 .labels = batch.labels,
+                                                 .weight = loss_weight(batch.labels, loss)};
       },
       training, place, !parts.validation.empty(), program, data.class_names);
   return {std::move(model), std::move(history)};

@@ -307,8 +307,10 @@ TrainedGesture<Device> train_gesture(const data::GestureSequences& data, const P
       model.network, loader, validation,
       [&](const data::GestureBatch& batch) {
         const Variable<float, Device> logits = model.network(Variable<float, Device>(batch.maps.to<Device>()));
-        return train::BatchOutput<float, Device>{cross_entropy(logits, batch.labels, loss), logits.value(),
-                                                 batch.labels};
+        return train::BatchOutput<float, Device>{.loss = cross_entropy(logits, batch.labels, loss),
+                                                 .logits = logits.value(),
+                                                 .labels = batch.labels,
+                                                 .weight = loss_weight(batch.labels, loss)};
       },
       training, place, !parts.validation.empty(), program, data.class_names);
   return {std::move(model), std::move(history)};

@@ -2,10 +2,77 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdlib>
+#include <thread>
 
 #include "mien/io/csv.hpp"
+#if defined(MIEN_WITH_MPI)
+#include "mien/train/mpi.hpp"
+#endif
 
 namespace mien::examples {
+
+namespace detail {
+
+namespace {
+
+#if defined(MIEN_WITH_MPI)
+volatile std::sig_atomic_t end_signal = 0;
+
+void remember_end(int) { end_signal = 1; }
+#endif
+
+}  // namespace
+
+Index started_ranks(const char* variable) {
+  const char* const number = std::getenv(variable);
+  return number == nullptr ? 1 : std::max<Index>(1, std::atol(number));
+}
+
+std::shared_ptr<train::Communicator> join_ranks([[maybe_unused]] Index ranks) {
+#if defined(MIEN_WITH_MPI)
+  // mpirun sends it to the ranks that are left when one is lost.
+  struct sigaction action {};
+  action.sa_handler = remember_end;
+  ::sigaction(SIGTERM, &action, nullptr);
+  return std::make_shared<train::MpiCommunicator>(train::MpiOptions{.gives_up = [] { return end_signal != 0; }});
+#else
+  throw UsageError(text("mpirun started ", ranks, " processes, and this build has no MPI: they would all do the same. ",
+                        "Configure it with -D MIEN_MPI=ON"));
+#endif
+}
+
+}  // namespace detail
+
+void Program::take_place() {
+  // Open MPI's name for it, and that of MPICH and Intel.
+  const Index ranks = std::max(detail::started_ranks("OMPI_COMM_WORLD_SIZE"), detail::started_ranks("PMI_SIZE"));
+  if (ranks == 1) return;
+  if (!allows_ranks_)
+    throw UsageError(detail::text(name(), " runs as one process; mpirun started ", ranks, " of them"));
+  ranks_ = detail::join_ranks(ranks);
+  const Index here =
+      std::max(detail::started_ranks("OMPI_COMM_WORLD_LOCAL_SIZE"), detail::started_ranks("MPI_LOCALNRANKS"));
+  if (common_.threads == 0)
+    common_.threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()) / static_cast<int>(here));
+  if (is_first()) return;
+  // All would say the same.
+  std::cout.setstate(std::ios::failbit);
+  std::cerr.setstate(std::ios::failbit);
+}
+
+void Program::tell_failure(const std::exception& error) {
+  std::cerr.clear();
+  std::cerr << "error: ";
+  const bool others_lost = dynamic_cast<const train::RankLost*>(&error) != nullptr;
+  // That one says by itself who waited.
+  if (ranks_ && !others_lost) std::cerr << "rank " << ranks_->rank() << " of " << ranks_->size() << ": ";
+  std::cerr << error.what();
+  if (others_lost && !common_.work_dir.empty())
+    std::cerr << "; --resume goes on from the newest checkpoint in " << common_.work_dir.string()
+              << ", with any number of ranks";
+  std::cerr << std::endl;
+}
 
 bool stop_requested() { return detail::stop_signal != 0; }
 

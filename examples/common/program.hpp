@@ -14,6 +14,7 @@
 #include <iostream>
 #include <limits>
 #include <map>
+#include <memory>
 #include <sstream>
 #include <string>
 #include <string_view>
@@ -31,6 +32,7 @@
 #include "mien/core/precision.hpp"
 #include "mien/core/random.hpp"
 #include "mien/core/threads.hpp"
+#include "mien/train/communicator.hpp"
 #include "mien/version.hpp"
 
 namespace mien::examples {
@@ -50,6 +52,9 @@ struct Interrupted {};
 /// What was asked for is done, before the usual end.
 struct Done {};
 
+/// A network is trained, and what comes next is done by the first rank.
+struct Helped {};
+
 enum ExitCode : int { success = 0, failure = 1, wrong_usage = 2, interrupted = 130 };
 
 namespace detail {
@@ -59,6 +64,14 @@ using mien::detail::text;
 inline volatile std::sig_atomic_t stop_signal = 0;
 
 inline void remember_signal(int) { stop_signal = 1; }
+
+/// How many processes `mpirun` started, here or on all machines, as it says in a variable of the environment; 1 without
+/// it.
+Index started_ranks(const char* variable);
+
+/// The ranks that `mpirun` started. Throws UsageError in a build without MPI: they would all do the same, and write
+/// over each other.
+std::shared_ptr<train::Communicator> join_ranks(Index ranks);
 
 }  // namespace detail
 
@@ -70,7 +83,7 @@ void check_stop();
 
 struct CommonOptions {
   std::uint64_t seed = 1;
-  int threads = 0;  ///< 0: one for each core
+  int threads = 0;  ///< 0: one for each core, divided among the ranks of this machine
   std::string precision = "highest";
   std::string device = "cpu";  ///< of programs that have a choice
   std::filesystem::path work_dir = {};
@@ -115,7 +128,8 @@ class Program {
     app_.set_version_flag("--version", std::string("mien ") + std::string(version()));
     app_.option_defaults()->always_capture_default();
     app_.add_option("--seed", common_.seed, "of everything that is random");
-    app_.add_option("--threads", common_.threads, "threads, 0 for one a core; results do not depend on it")
+    app_.add_option("--threads", common_.threads,
+                    "threads, 0 for one a core, which ranks of one machine divide; results do not depend on it")
         ->check(CLI::Range(0, 1024));
     app_.add_option("--precision", common_.precision,
                     "of products: highest is float; high and medium allow pairs of bfloat16 numbers, or single ones, "
@@ -134,6 +148,14 @@ class Program {
 
   /// As it was called, without folders.
   std::string name() const { return std::filesystem::path(app_.get_name()).filename().string(); }
+
+  /// For programs that can train as several processes: `mpirun` may start them. The others refuse.
+  void allow_ranks() { allows_ranks_ = true; }
+
+  /// Those that train together; null for a process on its own.
+  train::Communicator* ranks() const { return ranks_.get(); }
+  /// The one that writes files and says what happens.
+  bool is_first() const { return !ranks_ || ranks_->is_first(); }
 
   /// Whether an option was given on the command line.
   bool given(const std::string& option) const { return app_.count(option) > 0; }
@@ -175,10 +197,12 @@ class Program {
       std::cout << std::flush;
       return success;
     } catch (const Interrupted&) {
-      std::cerr << "interrupted" << (common_.work_dir.empty() ? "" : "; --resume goes on from here") << "\n";
+      std::cerr << "interrupted" << (common_.work_dir.empty() ? "" : "; --resume goes on from here") << std::endl;
+      if (ranks_ && is_first()) ranks_->abandon(interrupted);
       return interrupted;
     } catch (const std::exception& error) {
-      std::cerr << "error: " << error.what() << "\n";
+      tell_failure(error);
+      if (ranks_) ranks_->abandon(failure);
       return failure;
     }
   }
@@ -201,7 +225,14 @@ class Program {
   }
 
  private:
+  /// Of several ranks, the one that failed says so, whichever it is.
+  void tell_failure(const std::exception& error);
+
+  /// Becomes one of the ranks that `mpirun` started, if it did.
+  void take_place();
+
   void take_over() {
+    take_place();
     common_.resume = app_.count("--resume") > 0;
     if (!resume_path_.empty()) common_.work_dir = resume_path_;
     if (common_.resume && common_.work_dir.empty()) throw UsageError("--resume needs a folder, its own or --work-dir");
@@ -217,6 +248,8 @@ class Program {
   CLI::App app_;
   CommonOptions common_;
   std::string resume_path_;
+  bool allows_ranks_ = false;
+  std::shared_ptr<train::Communicator> ranks_;
 };
 
 /// The name of a value, or nothing.

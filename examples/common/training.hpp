@@ -17,6 +17,7 @@
 #include "mien/optim/schedules.hpp"
 #include "mien/optim/sgd.hpp"
 #include "mien/train/learning_rate_finder.hpp"
+#include "mien/train/synchronised_batch_norm.hpp"
 #include "mien/train/trainer.hpp"
 #include "report.hpp"
 
@@ -99,6 +100,14 @@ inline CrossEntropyOptions loss_options(const TrainingOptions& options, const st
   return out;
 }
 
+/// How much a batch's mean loss counts beside those of other ranks: what the cross-entropy divides by.
+inline double loss_weight(const std::vector<Index>& labels, const CrossEntropyOptions& options) {
+  double sum = 0;
+  for (const Index label : labels)
+    sum += options.class_weights.empty() ? 1 : options.class_weights[static_cast<std::size_t>(label)];
+  return sum;
+}
+
 /// Writes a search for a learning rate: a table on standard output, and learning_rates.html in the folder.
 void report_learning_rates(const train::LearningRateCurve& curve, const std::filesystem::path& folder);
 
@@ -111,8 +120,8 @@ struct TrainingForm {
   double head_learning_rate = 0;
 };
 
-/// Trains `network` by `step`, and leaves the chosen weights in it. Throws Interrupted after Ctrl-C, and Done where
-/// only a learning rate is looked for.
+/// Trains `network` by `step`, and leaves the chosen weights in it. Throws Interrupted after Ctrl-C, Done where only a
+/// learning rate is looked for, and on all ranks but the first one Helped.
 template <class Network, class Batch, class Step>
 train::History train_network(Network& network, const data::Loader<Batch>& loader, const data::Loader<Batch>& validation,
                              const Step& step, const TrainingOptions& options, const RunPlace& place, bool choose_best,
@@ -120,12 +129,15 @@ train::History train_network(Network& network, const data::Loader<Batch>& loader
                              const TrainingForm<typename Network::Device>& form = {}) {
   auto optimiser = make_optimiser(form.parameters.empty() ? network.parameters() : form.parameters, options);
   if (!form.head.empty()) optimiser->add_group(form.head, {.learning_rate = form.head_learning_rate});
+  train::Communicator* const ranks = program.ranks();
   if (options.find_learning_rate) {
+    if (ranks) throw UsageError("--find-learning-rate runs as one process");
     report_learning_rates(train::find_learning_rate(*optimiser, loader, step, {}, network), place.folder);
     throw Done{};
   }
   auto settings = program.settings();
   if (options.schedule != "constant") settings["epochs"] = std::to_string(options.epochs);
+  if (ranks && options.sync_batch_norm) train::synchronise_batch_norm(network, *ranks);
   EpochLog epoch_log(options.tensorboard, place.folder, settings);
   train::Trainer<float, typename Network::Device> trainer(
       *optimiser, {.epochs = options.epochs,
@@ -141,7 +153,8 @@ train::History train_network(Network& network, const data::Loader<Batch>& loader
                    .settings = settings,
                    .progress = {.stream = &std::cerr},
                    .stop_requested = stop_requested,
-                   .on_epoch = [&](const auto& state, const auto&) { epoch_log.add(state); }});
+                   .on_epoch = [&](const auto& state, const auto&) { epoch_log.add(state); },
+                   .communicator = ranks});
   trainer.add_model("model", network);
   std::optional<optim::MovingAverage<float, typename Network::Device>> average;
   if (options.moving_average > 0) {
@@ -156,6 +169,7 @@ train::History train_network(Network& network, const data::Loader<Batch>& loader
   if (options.schedule == "cosine") trainer.set_schedule(cosine, train::ScheduleStep::batch);
   const auto result = trainer.fit(loader, validation, step);
   if (result.interrupted) throw Interrupted{};
+  if (!program.is_first()) throw Helped{};
   return result.state.history;
 }
 

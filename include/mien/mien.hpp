@@ -5,7 +5,8 @@
 /// The first part needs the C++ library and Eigen. The second part reads files, with nlohmann-json, stb_image and zlib,
 /// which has to be linked; it is included where `MIEN_WITH_IO` is defined. In CMake, linking `mien::io` does all of that;
 /// by hand: `-D MIEN_WITH_IO ... -lz`. The third part is tensors on GPUs, where `MIEN_WITH_CUDA` is defined: link
-/// `mien::cuda`. The fourth is films through FFmpeg, where `MIEN_WITH_VIDEO` is defined: link `mien::video`.
+/// `mien::cuda`. The fourth is films through FFmpeg, where `MIEN_WITH_VIDEO` is defined: link `mien::video`. The last are
+/// several processes that train together, where `MIEN_WITH_MPI` is defined: link `mien::mpi`.
 ///
 /// This list is written by `cmake -D WRITE=ON -P tests/consumer/umbrella.cmake`.
 
@@ -81,6 +82,7 @@
 #include "mien/backend/optimiser_steps.hpp"
 #include "mien/backend/pooling_windows.hpp"
 #include "mien/backend/super_image.hpp"
+#include "mien/core/batch_part.hpp"
 #include "mien/core/device.hpp"
 #include "mien/core/device_memory.hpp"
 #include "mien/core/error.hpp"
@@ -198,10 +200,15 @@
 #include "mien/search/strategy.hpp"
 #include "mien/search/summary.hpp"
 #include "mien/search/trial.hpp"
+#include "mien/train/communicator.hpp"
+#include "mien/train/evaluation.hpp"
+#include "mien/train/gradient_sum.hpp"
 #include "mien/train/history.hpp"
 #include "mien/train/learning_rate_finder.hpp"
 #include "mien/train/metrics.hpp"
 #include "mien/train/progress.hpp"
+#include "mien/train/synchronised_batch_norm.hpp"
+#include "mien/train/thread_communicator.hpp"
 #include "mien/version.hpp"
 #include "mien/video/options.hpp"
 
@@ -289,4 +296,8 @@
 #ifdef MIEN_WITH_VIDEO
 #include "mien/video/ffmpeg.hpp"
 #include "mien/video/ffmpeg_writer.hpp"
+#endif
+
+#ifdef MIEN_WITH_MPI
+#include "mien/train/mpi.hpp"
 #endif

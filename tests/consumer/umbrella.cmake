@@ -31,6 +31,10 @@ foreach(header IN LISTS headers)
 endforeach()
 list(FILTER headers EXCLUDE REGEX "/video/ffmpeg")
 
+# Only for who has MPI; and who has NCCL includes its header by name.
+set(mpi_lines "#include \"mien/train/mpi.hpp\"\n")
+list(REMOVE_ITEM headers mien/train/mpi.hpp mien/train/nccl.hpp)
+
 # A header belongs to the part that needs more than Eigen if it includes one of these libraries, or one of our headers
 # that does.
 foreach(header IN LISTS headers)
@@ -79,7 +83,8 @@ set(expected [[
 /// The first part needs the C++ library and Eigen. The second part reads files, with nlohmann-json, stb_image and zlib,
 /// which has to be linked; it is included where `MIEN_WITH_IO` is defined. In CMake, linking `mien::io` does all of that;
 /// by hand: `-D MIEN_WITH_IO ... -lz`. The third part is tensors on GPUs, where `MIEN_WITH_CUDA` is defined: link
-/// `mien::cuda`. The fourth is films through FFmpeg, where `MIEN_WITH_VIDEO` is defined: link `mien::video`.
+/// `mien::cuda`. The fourth is films through FFmpeg, where `MIEN_WITH_VIDEO` is defined: link `mien::video`. The last are
+/// several processes that train together, where `MIEN_WITH_MPI` is defined: link `mien::mpi`.
 ///
 /// This list is written by `cmake -D WRITE=ON -P tests/consumer/umbrella.cmake`.
 
@@ -94,7 +99,9 @@ string(APPEND expected
   "\n#ifdef MIEN_WITH_CUDA\n"
   "${cuda_lines}#endif\n"
   "\n#ifdef MIEN_WITH_VIDEO\n"
-  "${video_lines}#endif\n")
+  "${video_lines}#endif\n"
+  "\n#ifdef MIEN_WITH_MPI\n"
+  "${mpi_lines}#endif\n")
 
 set(found "")
 if(EXISTS "${umbrella}")

@@ -23,7 +23,7 @@ using Words = std::vector<std::string>;
 class Process {
  public:
   Process(const fs::path& folder, const std::string& program, const Words& arguments) : folder_(folder) {
-    const std::string path = std::string(MIEN_EXAMPLES_DIR) + "/" + program;
+    const std::string path = program.starts_with('/') ? program : std::string(MIEN_EXAMPLES_DIR) + "/" + program;
     REQUIRE_MESSAGE(fs::exists(path), path << " is not built");
     id_ = ::fork();
     REQUIRE(id_ >= 0);

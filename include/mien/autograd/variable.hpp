@@ -278,6 +278,9 @@ Variable<T, Device> record(Tensor<T, Device> value, std::initializer_list<detail
 struct BackwardOptions {
   /// Keeps closures and what they hold, so that `backward` can run again from the same variables.
   bool retain_graph = false;
+  /// Called with the node of each leaf (`Variable::node`) as soon as its gradient is complete, while those of others
+  /// are still to come: in an order that depends on the graph alone.
+  std::function<void(const detail::GraphNode& leaf)> leaf_done = {};
 };
 
 namespace detail {
@@ -328,7 +331,12 @@ void backward(const Variable<T, Device>& result, const Tensor<T, Device>& upstre
   for (const auto& node : order) {
     node->pass_on();
     if (!node->keeps_gradient) node->clear_gradient();
-    if (!node->is_leaf() && !options.retain_graph) node->release();
+    if (node->is_leaf()) {
+      // Whatever leads to a leaf comes before it.
+      if (options.leaf_done) options.leaf_done(*node);
+    } else if (!options.retain_graph) {
+      node->release();
+    }
   }
 }
 

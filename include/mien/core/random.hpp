@@ -133,11 +133,35 @@ class Generator {
   State state_;
 };
 
-/// The stream that initialisers and dropout draw from when they are given none. Belongs to the thread that trains.
-inline Generator& default_generator() {
-  static Generator generator;
+namespace detail {
+
+/// What this thread draws from instead of the program's generator.
+inline Generator*& own_generator() {
+  thread_local Generator* generator = nullptr;
   return generator;
 }
+
+}  // namespace detail
+
+/// The stream that initialisers and dropout draw from when they are given none. Belongs to the thread that trains;
+/// several that train at once have a `GeneratorScope` each.
+inline Generator& default_generator() {
+  static Generator generator;
+  Generator* const own = detail::own_generator();
+  return own != nullptr ? *own : generator;
+}
+
+/// While one lives, `default_generator` of this thread is another one.
+class GeneratorScope {
+ public:
+  explicit GeneratorScope(Generator& generator) : before_(std::exchange(detail::own_generator(), &generator)) {}
+  GeneratorScope(const GeneratorScope&) = delete;
+  GeneratorScope& operator=(const GeneratorScope&) = delete;
+  ~GeneratorScope() { detail::own_generator() = before_; }
+
+ private:
+  Generator* before_;
+};
 
 /// Starts `default_generator` anew.
 inline void set_seed(std::uint64_t seed) { default_generator() = Generator(seed); }

@@ -22,11 +22,24 @@
 #include <utility>
 #include <vector>
 
+#include "mien/core/batch_part.hpp"
 #include "mien/core/random.hpp"
 #include "mien/data/detail/bytes.hpp"
 #include "mien/data/sampling.hpp"
 
 namespace mien::data {
+
+/// What one of several processes makes of an epoch. All of them together make every sample once, in the batches that
+/// one process alone would make.
+struct Share {
+  /// Of every batch some samples, the first ones for the first process: for training. Or some batches whole, every
+  /// `ranks`-th of them: for evaluation, where nobody waits for anybody.
+  enum class Of { each_batch, whole_batches };
+
+  Index rank = 0;
+  Index ranks = 1;
+  Of of = Of::each_batch;
+};
 
 struct LoaderOptions {
   Index batch = 8;         ///< samples in a batch
@@ -137,8 +150,8 @@ class Epoch {
     Epoch* epoch_;
   };
 
-  Epoch(std::shared_ptr<const detail::Recipe<Batch>> recipe, Index epoch, Index first_batch)
-      : state_(std::make_unique<State>(std::move(recipe), epoch, first_batch)) {
+  Epoch(std::shared_ptr<const detail::Recipe<Batch>> recipe, Index epoch, Index first_batch, const Share& share = {})
+      : state_(std::make_unique<State>(std::move(recipe), epoch, first_batch, share)) {
     for (Index i = 0; i < state_->recipe->options.workers; ++i)
       workers_.emplace_back([state = state_.get()](std::stop_token stop) { state->work(stop); });
   }
@@ -153,11 +166,20 @@ class Epoch {
   }
   std::default_sentinel_t end() const { return {}; }
 
-  /// Batches of the whole epoch, those before `first_batch` included.
-  Index batches() const { return state_->batches; }
+  /// Batches of the whole epoch, those before `first_batch` and those of other processes included.
+  Index batches() const { return state_->recipe->batches(); }
+
+  /// Which samples of a batch the current one has: all, unless the epoch is shared.
+  BatchPart part() const { return state_->parts[static_cast<std::size_t>(taken_ - 1)].samples; }
 
  private:
-  /// What the threads share. Batch b waits in slot b modulo the number of slots.
+  /// A batch to be made, or what is made of it here.
+  struct Part {
+    Index begin = 0;  ///< of the batch, in the order of the samples
+    BatchPart samples = {};
+  };
+
+  /// What the threads share. Part b waits in slot b modulo the number of slots.
   struct State {
     struct Slot {
       bool ready = false;
@@ -165,19 +187,34 @@ class Epoch {
       std::exception_ptr error;
     };
 
-    State(std::shared_ptr<const detail::Recipe<Batch>> recipe_, Index epoch, Index first_batch)
+    State(std::shared_ptr<const detail::Recipe<Batch>> recipe_, Index epoch, Index first_batch, const Share& share)
         : recipe(std::move(recipe_)),
           order(recipe->order(epoch)),
           streams(recipe->streams(epoch, order)),
-          batches(recipe->batches()),
-          next_made(first_batch),
-          next_taken(first_batch),
+          parts(parts_of(*recipe, first_batch, share)),
+          batches(static_cast<Index>(parts.size())),
           slots(static_cast<std::size_t>(recipe->options.prefetch)) {}
 
+    static std::vector<Part> parts_of(const detail::Recipe<Batch>& recipe, Index first_batch, const Share& share) {
+      std::vector<Part> parts;
+      for (Index batch = first_batch; batch < recipe.batches(); ++batch) {
+        const Index begin = batch * recipe.options.batch;
+        const Index samples = std::min(recipe.options.batch, recipe.samples - begin);
+        if (share.of == Share::Of::whole_batches) {
+          if (batch % share.ranks == share.rank) parts.push_back({begin, {0, samples, samples}});
+          continue;
+        }
+        const Index first = share.rank * samples / share.ranks;
+        const Index last = (share.rank + 1) * samples / share.ranks;
+        parts.push_back({begin, {first, last - first, samples}});
+      }
+      return parts;
+    }
+
     Batch make(Index batch) const {
-      const auto first = static_cast<std::ptrdiff_t>(batch * recipe->options.batch);
-      const auto last = std::min(first + static_cast<std::ptrdiff_t>(recipe->options.batch),
-                                 static_cast<std::ptrdiff_t>(order.size()));
+      const Part& part = parts[static_cast<std::size_t>(batch)];
+      const auto first = static_cast<std::ptrdiff_t>(part.begin + part.samples.first);
+      const auto last = first + static_cast<std::ptrdiff_t>(part.samples.samples);
       return recipe->make({order.begin() + first, order.begin() + last},
                           {streams.begin() + first, streams.begin() + last});
     }
@@ -223,20 +260,22 @@ class Epoch {
     const std::shared_ptr<const detail::Recipe<Batch>> recipe;
     const std::vector<Index> order;
     const std::vector<Generator> streams;
+    const std::vector<Part> parts;
     const Index batches;
     std::mutex mutex;
     std::condition_variable_any space;
     std::condition_variable ready;
-    Index next_made;
-    Index next_taken;
+    Index next_made = 0;
+    Index next_taken = 0;
     std::vector<Slot> slots;
   };
 
   void advance() {
     current_.reset();
-    if (state_->next_taken >= state_->batches) return;
+    if (taken_ >= state_->batches) return;
+    const Index batch = taken_++;
     if (workers_.empty()) {
-      current_.emplace(state_->make(state_->next_taken++));
+      current_.emplace(state_->make(batch));
     } else {
       current_.emplace(state_->take());
     }
@@ -244,6 +283,7 @@ class Epoch {
 
   std::unique_ptr<State> state_;
   std::optional<Batch> current_;
+  Index taken_ = 0;
   bool begun_ = false;
   std::vector<std::jthread> workers_;  // last, so that the threads end before what they use
 };
@@ -279,10 +319,19 @@ class Loader {
                                         std::make_shared<const Collate>(std::move(collate))}) {}
 
   /// A run over all samples, from batch `first_batch` on: how a training that was cut off goes on.
-  Epoch<Batch> epoch(Index number = 0, Index first_batch = 0) const {
+  Epoch<Batch> epoch(Index number = 0, Index first_batch = 0) const { return epoch(number, first_batch, Share{}); }
+
+  /// What one of several processes makes of it. Throws ValueError if the last batch, or every one, has too few samples
+  /// for all of them to get one.
+  Epoch<Batch> epoch(Index number, Index first_batch, const Share& share) const {
+    if (share.ranks < 1 || share.rank < 0 || share.rank >= share.ranks)
+      throw ValueError(detail::text("Loader::epoch: rank ", share.rank, " of ", share.ranks));
     if (number < 0 || first_batch < 0 || first_batch > batches())
       throw IndexError(detail::text("Loader::epoch: epoch ", number, " from batch ", first_batch, " of ", batches()));
-    return Epoch<Batch>(recipe_, number, first_batch);
+    if (share.of == Share::Of::each_batch && batches() > 0 && fewest_samples() < share.ranks)
+      throw ValueError(detail::text("Loader::epoch: a batch of ", fewest_samples(), " samples for ", share.ranks,
+                                    " ranks; take larger batches, or leave out the last one with drop_last"));
+    return Epoch<Batch>(recipe_, number, first_batch, share);
   }
 
   Index samples() const { return recipe_->samples; }
@@ -347,6 +396,12 @@ class Loader {
           }
           return source.collate(std::move(made));
         }});
+  }
+
+  /// In any of the batches.
+  Index fewest_samples() const {
+    const Index last = samples() - (batches() - 1) * options().batch;
+    return std::min(options().batch, last);
   }
 
   static void check(Index samples, const LoaderOptions& options, const std::vector<Index>& labels) {

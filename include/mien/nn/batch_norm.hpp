@@ -1,5 +1,7 @@
 #pragma once
 
+#include <utility>
+
 #include "mien/autograd/batch_norm.hpp"
 #include "mien/nn/initialisation.hpp"
 #include "mien/nn/module.hpp"
@@ -39,11 +41,16 @@ class BatchNorm : public Module<BatchNorm<T, Device>, T, Device> {
   template <MapOf<T> Map>
   ops::Moments<T, Device> moments(const Tensor<Map, Device>& x) {
     if (!this->is_training()) return {running_mean, running_var};
-    const ops::Moments<T, Device> own = ops::channel_moments(x);
-    backend::update_running_moments(own.mean, own.variance, x.elements() / weight.value().elements(),
-                                    static_cast<T>(options_.momentum), running_mean, running_var);
+    const ops::Moments<T, Device> own = sum_ ? ops::channel_moments(x, sum_) : ops::channel_moments(x);
+    const Index rows = sum_ ? own.rows : x.elements() / weight.value().elements();
+    backend::update_running_moments(own.mean, own.variance, rows, static_cast<T>(options_.momentum), running_mean,
+                                    running_var);
     return own;
   }
+
+  /// From now on a batch's statistics are those of all processes that share it, which `sum` adds numbers up over:
+  /// synchronised batch normalisation. Without one, each goes by its own part again.
+  void share_statistics(ops::SumOverRanks<T, Device> sum) { sum_ = std::move(sum); }
 
   T epsilon() const { return static_cast<T>(options_.epsilon); }
 
@@ -66,6 +73,7 @@ class BatchNorm : public Module<BatchNorm<T, Device>, T, Device> {
 
  private:
   BatchNormOptions options_;
+  ops::SumOverRanks<T, Device> sum_;
 };
 
 }  // namespace mien::nn

@@ -27,6 +27,18 @@ Tensor<T, Device> dropout(const Tensor<T, Device>& x, double probability, const 
   return out;
 }
 
+/// The same for x that begins at element `first` of a larger tensor: what is dropped of the larger one.
+template <class T, class Device>
+Tensor<T, Device> dropout(const Tensor<T, Device>& x, double probability, Generator::State state, Index first) {
+  state.counter += static_cast<std::uint64_t>(first / backend::dropout_elements_per_counter);
+  const Index before = first % backend::dropout_elements_per_counter;
+  if (before == 0) return dropout(x, probability, state);
+  // The first counter belongs to earlier elements too, which have to be there to be drawn for.
+  Tensor<T, Device> padded({before + x.elements()}, T{0});
+  padded.slice(0, before, padded.elements()).copy_from(x.contiguous().view({-1}));
+  return dropout(padded, probability, state).slice(0, before, padded.elements()).view(x.shape());
+}
+
 /// The generator's state after `dropout` of this many elements.
 inline Generator::State state_after_dropout(Generator::State state, Index elements) {
   state.counter += static_cast<std::uint64_t>(chunk_count(elements, backend::dropout_elements_per_counter));

@@ -40,9 +40,9 @@ class LossScale {
 
   /// `mien::backward` of the loss times the factor.
   template <class T, class Device>
-  void backward(const Variable<T, Device>& loss) const {
+  void backward(const Variable<T, Device>& loss, const BackwardOptions& options = {}) const {
     require_host<Device>();
-    mien::backward(loss, Tensor<T, Device>(loss.shape(), static_cast<T>(value_)));
+    mien::backward(loss, Tensor<T, Device>(loss.shape(), static_cast<T>(value_)), options);
   }
 
   /// Takes the factor off all gradients, and says whether they are finite: if not, this step must be left out, and the

@@ -37,11 +37,11 @@ class ConfusionMatrix {
 
   Index classes() const { return counts_.size(0); }
 
-  /// Throws ValueError, counting nothing, if either is no class.
-  void add(Index label, Index prediction) {
+  /// One sample, or so many. Throws ValueError, counting nothing, if either is no class.
+  void add(Index label, Index prediction, Index times = 1) {
     require_class("label", label);
     require_class("prediction", prediction);
-    ++counts_(label, prediction);
+    counts_(label, prediction) += times;
   }
 
   /// Throws ShapeError unless there are as many predictions as labels, ValueError if any is no class; then nothing is
@@ -312,6 +312,9 @@ class AffectRecord {
   }
 
   Index frames() const { return static_cast<Index>(targets_.size()) / 2; }
+  /// Copies, [frames, 2].
+  Tensor<double> predictions() const { return pairs(predictions_); }
+  Tensor<double> targets() const { return pairs(targets_); }
 
   /// As the function of this name; 0 without frames.
   ValenceArousal concordance() const { return metrics::concordance(pairs(predictions_), pairs(targets_)); }

@@ -18,8 +18,12 @@
 ///       return train::BatchOutput<float>{.loss = affect_loss(affect, batch.affect, batch.affect_mask),
 ///                                        .affect = affect.value(), .affect_target = batch.affect,
 ///                                        .affect_mask = batch.affect_mask};
+///
+/// Several processes train as one would with the whole batch, if each has the same program and a communicator: see
+/// docs/distributed.md.
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <cstddef>
@@ -36,11 +40,15 @@
 #include <utility>
 #include <vector>
 
-#include "mien/autograd/variable.hpp"
+#include "mien/autograd/arithmetic.hpp"
+#include "mien/core/batch_part.hpp"
+#include "mien/data/loader.hpp"
 #include "mien/optim/gradient_clipping.hpp"
 #include "mien/optim/loss_scale.hpp"
 #include "mien/train/checkpoint.hpp"
-#include "mien/train/metrics.hpp"
+#include "mien/train/communicator.hpp"
+#include "mien/train/evaluation.hpp"
+#include "mien/train/gradient_sum.hpp"
 #include "mien/train/progress.hpp"
 
 namespace mien::train {
@@ -54,6 +62,9 @@ struct BatchOutput {
   Tensor<T, Device> affect = {};     ///< predicted valence and arousal, [..., 2]; undefined of a network without them
   Tensor<float> affect_target = {};  ///< of the same shape
   Tensor<std::uint8_t> affect_mask = {};  ///< [...], 0 for what was not annotated; undefined: all was
+  /// How much the loss counts beside those of other ranks, if not as many times as there are labels, or without classes
+  /// annotated frames: the sum of the samples' weights, where it is a mean that these weigh.
+  std::optional<double> weight = {};
 };
 
 /// What makes one epoch better than another, on validation data. Concordance is the mean CCC of valence and arousal,
@@ -62,15 +73,6 @@ enum class Criterion { mean_recall, accuracy, loss, concordance, squared_error }
 
 /// When a schedule goes on: after each batch, or after each epoch. ReduceOnPlateau watches the validation loss.
 enum class ScheduleStep { batch, epoch };
-
-/// How good a model is on a data set.
-struct Evaluation {
-  double loss = 0;                        ///< mean over the samples
-  bool tells_classes = false;             ///< whether there were logits
-  bool tells_affect = false;              ///< whether there were valence and arousal
-  metrics::ConfusionMatrix confusion{1};  ///< of the samples that have a label
-  metrics::AffectRecord affect = {};      ///< all frames that were annotated
-};
 
 struct TrainerOptions {
   Index epochs = 20;
@@ -100,8 +102,11 @@ struct TrainerOptions {
   ProgressOptions progress = {};
   /// Asked after each batch; true saves a checkpoint and ends training. A program sets it from its signal handler.
   std::function<bool()> stop_requested = {};
-  /// Called after each epoch, when everything is saved.
+  /// Called after each epoch, when everything is saved, on the first rank.
   std::function<void(const TrainingState&, const Evaluation&)> on_epoch = {};
+  /// The processes that share the work, if there are several. The first one writes files and shows progress; all see
+  /// the work folder. A checkpoint may be resumed by another number of them.
+  Communicator* communicator = nullptr;
 };
 
 struct TrainingResult {
@@ -153,6 +158,7 @@ class Trainer {
   Trainer(optim::Optimiser<T, Device>& optimiser, TrainerOptions options)
       : optimiser_(optimiser),
         options_(std::move(options)),
+        ranks_(options_.communicator != nullptr && options_.communicator->size() > 1 ? options_.communicator : nullptr),
         checkpoints_(options_.work_dir, {options_.settings, options_.class_names, options_.keep_checkpoints}) {
     if (options_.epochs < 0 || options_.early_stop_patience < 0 || options_.checkpoint_batches < 0 ||
         !(options_.gradient_clip >= 0))
@@ -178,6 +184,7 @@ class Trainer {
   void add_model(const std::string& name, Module& module) {
     checkpoints_.add_model(name, module);
     modes_.push_back([&module](bool training) { module.train(training); });
+    buffers_.push_back([&module] { return module.named_buffers(); });
   }
 
   /// Weights that are averaged over the steps. Validation sees them, the best epoch keeps them as the network's own,
@@ -215,11 +222,11 @@ class Trainer {
   /// Trains on `loader`, validates after each epoch. A loader has `batches()` and `epoch(number, first_batch)`, a range
   /// of batches; `step(batch)` returns a BatchOutput. Throws Error that names epoch and batch if a loss or a gradient
   /// is not finite: the parameters are then those before that batch, and the newest checkpoint is from before it.
-  /// Models are left in evaluation.
+  /// Models are left in evaluation. Several ranks need a loader that can be shared, as `data::Loader`; else ValueError.
   template <class Loader, class Validation, class Step>
   TrainingResult fit(const Loader& loader, const Validation& validation, const Step& step) {
     if (loader.batches() < 1) throw ValueError("Trainer: no batches to train on");
-    Progress progress(options_.progress);
+    Progress progress(is_first() ? options_.progress : ProgressOptions{});
     describe("train", loader);
     describe_samples("validation", validation);
     TrainingResult result;
@@ -231,12 +238,14 @@ class Trainer {
       result.training_seconds += time.training;
       result.waited_seconds += time.waited;
       if (!time.finished) {
-        checkpoints_.save_last(state);
+        save_last(state);
+        wait_for_all();
         progress.line(detail::text("stopped in epoch ", state.epoch + 1, " after batch ", state.batch));
         result.interrupted = true;
         set_training(false);
         return result;
       }
+      agree_about_weights();
       const Evaluation evaluation = [&] {
         const auto averaged = averaged_weights();
         return evaluate(validation, step);
@@ -249,6 +258,7 @@ class Trainer {
                                  state.best_epoch));
     // Without a best epoch, a best.safetensors in the folder is another training's.
     if (options_.restore_best && state.best_epoch > 0) {
+      wait_for_all();
       checkpoints_.load_best();
     } else if (average_) {
       average_->swap();
@@ -257,15 +267,15 @@ class Trainer {
     return result;
   }
 
-  /// Loss, confusion matrix, and valence and arousal over all batches, in evaluation and without recording. Throws
-  /// ValueError if there are none.
+  /// Loss, confusion matrix, and valence and arousal over all batches, in evaluation and without recording. Several
+  /// ranks divide the batches among themselves, and all get the same answer. Throws ValueError if there are none.
   template <class Loader, class Step>
   Evaluation evaluate(const Loader& loader, const Step& step) {
     const NoGradient not_recorded;
     set_training(false);
     Evaluation out;
     double samples = 0;
-    for (const auto& batch : loader.epoch(0, 0)) {
+    for (const auto& batch : share_of(loader, 0, 0, data::Share::Of::whole_batches)) {
       const BatchOutput<T, Device> output = step(batch);
       const double weight = samples_in(output);
       out.loss += static_cast<double>(output.loss.item()) * weight;
@@ -282,12 +292,99 @@ class Trainer {
                        output.affect_target.template cast<double>(), output.affect_mask);
       }
     }
+    if (ranks_) pool(*ranks_, out, samples);
     if (!out.tells_classes && !out.tells_affect) throw ValueError("Trainer: no batches to evaluate");
     out.loss /= std::max(1.0, samples);
     return out;
   }
 
  private:
+  // --- several ranks ---
+
+  bool is_first() const { return !ranks_ || ranks_->is_first(); }
+
+  void wait_for_all() {
+    if (ranks_) ranks_->barrier();
+  }
+
+  /// This rank's part of an epoch.
+  template <class Loader>
+  auto share_of(const Loader& loader, Index epoch, Index first_batch, data::Share::Of of) const {
+    if constexpr (requires { loader.epoch(epoch, first_batch, data::Share{}); }) {
+      if (!ranks_) return loader.epoch(epoch, first_batch);
+      return loader.epoch(epoch, first_batch, data::Share{ranks_->rank(), ranks_->size(), of});
+    } else {
+      if (ranks_) throw ValueError("Trainer: several ranks need a loader whose epochs can be shared");
+      return loader.epoch(epoch, first_batch);
+    }
+  }
+
+  /// What a batch adds to an epoch's sums.
+  struct BatchSums {
+    double loss = 0;  ///< the mean
+    double samples = 0;
+    double labelled = 0;
+    double correct = 0;
+  };
+
+  /// Makes the sums of this rank's part of a batch those of the whole one, and returns the part's share in the loss.
+  double pool_batch(BatchSums& sums, double weight) {
+    const Generator::State drawn = default_generator().state();
+    std::array<double, 7> all{sums.loss * weight,
+                              weight,
+                              sums.samples,
+                              sums.labelled,
+                              sums.correct,
+                              options_.stop_requested && options_.stop_requested() ? 1.0 : 0.0,
+                              is_first() ? static_cast<double>(drawn.counter) : 0.0};
+    ranks_->sum(all);
+    sums = {all[1] > 0 ? all[0] / all[1] : 0, all[2], all[3], all[4]};
+    all_stop_ = all[5] > 0;
+    // What a step draws for its own samples, as mixup does, may be more on one rank than on another.
+    default_generator().set_state({drawn.seed, drawn.stream, static_cast<std::uint64_t>(all[6])});
+    return all[1] > 0 ? weight / all[1] : 1;
+  }
+
+  /// Buffers become their means over the ranks, such as running statistics that each rank has of its own samples: since
+  /// they are means themselves, it makes no difference how often this is done. Throws Error if ranks have drifted
+  /// apart.
+  void agree_about_weights() {
+    if (!ranks_) return;
+    average_buffers();
+    if (average_) {
+      const auto averaged = averaged_weights();
+      average_buffers();
+    }
+    require_equal_weights();
+  }
+
+  void average_buffers() {
+    for (const auto& buffers : buffers_)
+      for (auto& buffer : buffers()) {
+        ranks_->sum(buffer.tensor);
+        buffer.tensor.copy_from(ops::scale(buffer.tensor, T{1} / static_cast<T>(ranks_->size())));
+      }
+  }
+
+  void require_equal_weights() {
+    std::vector<Tensor<T, Device>> values;
+    for (const auto& parameter : optimiser_.parameters()) values.push_back(parameter.value());
+    const double own = backend::sum_of_squares(values);
+    std::array<double, 1> first{own};
+    ranks_->broadcast(first);
+    if (own != first[0])
+      throw Error(detail::text("training: the weights of rank ", ranks_->rank(), " of ", ranks_->size(),
+                               " are not those of the first one; all ranks need the same seed, settings and files"));
+  }
+
+  /// The first rank writes for all.
+  void save_last(const TrainingState& state) {
+    agree_about_weights();
+    if (is_first()) checkpoints_.save_last(state);
+  }
+
+  // --- one rank ---
+
   /// The networks have their averages, if there are any, as long as the result lives.
   auto averaged_weights() {
     using InPlace = typename optim::MovingAverage<T, Device>::InPlace;
@@ -309,6 +406,12 @@ class Trainer {
     if (output.logits.defined()) return static_cast<double>(output.labels.size());
     if (!output.affect.defined()) throw ValueError("Trainer: a batch's output has neither logits nor affect");
     return static_cast<double>(backend::count_rows(output.affect_mask.contiguous(), output.affect.elements() / 2));
+  }
+
+  /// How much a batch's loss counts beside those of other ranks.
+  static double weight_of(const BatchOutput<T, Device>& output, const BatchSums& sums) {
+    const bool of_classes_alone = output.logits.defined() && !output.affect.defined();
+    return output.weight.value_or(of_classes_alone ? sums.labelled : sums.samples);
   }
 
   /// Throws ValueError if the criterion cannot be told from such batches: better now than after an epoch.
@@ -353,7 +456,12 @@ class Trainer {
 
   void begin(TrainingResult& result, Progress& progress) {
     set_seed(options_.seed);
-    if (!options_.resume) return;
+    if (ranks_) gradients_.emplace(*ranks_, optimiser_.parameters());
+    if (options_.resume) resume(result, progress);
+    agree_about_weights();
+  }
+
+  void resume(TrainingResult& result, Progress& progress) {
     if (auto resumed = checkpoints_.resume()) {
       result.state = std::move(resumed->state);
       result.notes = std::move(resumed->notes);
@@ -392,11 +500,14 @@ class Trainer {
     set_training(true);
     EpochTime time;
     const Clock::time_point begun = Clock::now();
-    auto&& batches = loader.epoch(state.epoch, state.batch);
+    auto&& batches = share_of(loader, state.epoch, state.batch, data::Share::Of::each_batch);
     auto batch = batches.begin();
     time.waited = seconds_since(begun);
     time.finished = true;
     while (batch != batches.end()) {
+      std::optional<BatchPartScope> part;
+      if constexpr (requires { batches.part(); })
+        if (ranks_) part.emplace(batches.part());
       time.finished = run_batch(*batch, step, state, loader.batches(), progress);
       if (!time.finished) break;
       const Clock::time_point asked = Clock::now();
@@ -420,9 +531,8 @@ class Trainer {
                      .loss = loss_of(state),
                      .accuracy = has_sum(state, "labelled") ? std::optional(accuracy_of(state)) : std::nullopt,
                      .learning_rate = optimiser_.learning_rate()});
-    if (options_.stop_requested && options_.stop_requested()) return false;
-    if (options_.checkpoint_batches > 0 && state.batch % options_.checkpoint_batches == 0)
-      checkpoints_.save_last(state);
+    if (ranks_ ? all_stop_ : options_.stop_requested && options_.stop_requested()) return false;
+    if (options_.checkpoint_batches > 0 && state.batch % options_.checkpoint_batches == 0) save_last(state);
     return true;
   }
 
@@ -433,18 +543,24 @@ class Trainer {
     const auto loss = static_cast<double>(output.loss.item());
     if (!std::isfinite(loss)) fail(detail::text("the loss is ", detail::exact_digits(loss)), batch, state);
     require_criterion(output);
-    const double samples = samples_in(output);
     const std::vector<Index> predictions = output.logits.defined() ? predictions_of(output) : std::vector<Index>();
-    if (differentiate(output.loss, batch, state)) {
+    BatchSums sums{.loss = loss, .samples = samples_in(output)};
+    for (std::size_t i = 0; i < predictions.size(); ++i) {
+      if (output.labels[i] < 0) continue;
+      sums.labelled += 1;
+      sums.correct += predictions[i] == output.labels[i] ? 1 : 0;
+    }
+    Variable<T, Device> own_loss = output.loss;
+    if (ranks_) own_loss = scale(output.loss, static_cast<T>(pool_batch(sums, weight_of(output, sums))));
+    if (differentiate(own_loss, batch, state)) {
       optimiser_.step();
       if (average_) average_->update();
     }
-    state.sums["loss"] += loss * samples;
-    state.sums["samples"] += samples;
-    for (std::size_t i = 0; i < predictions.size(); ++i) {
-      if (output.labels[i] < 0) continue;
-      state.sums["labelled"] += 1;
-      state.sums["correct"] += predictions[i] == output.labels[i] ? 1 : 0;
+    state.sums["loss"] += sums.loss * sums.samples;
+    state.sums["samples"] += sums.samples;
+    if (sums.labelled > 0) {
+      state.sums["labelled"] += sums.labelled;
+      state.sums["correct"] += sums.correct;
     }
   }
 
@@ -454,16 +570,20 @@ class Trainer {
     // A scale that still overflows this low is not what makes the gradients infinite.
     constexpr double least_scale = 0x1p-14;
     const nn::ParameterList<T, Device> parameters = optimiser_.parameters();
+    const BackwardOptions sums = gradients_ ? gradients_->begin() : BackwardOptions{};
     if (loss_scale_) {
-      loss_scale_->backward(loss);
+      loss_scale_->backward(loss, sums);
+    } else {
+      backward(loss, sums);
+    }
+    if (gradients_) gradients_->finish();
+    if (loss_scale_) {
       if (!loss_scale_->unscale(parameters)) {
         if (loss_scale_->value() < least_scale)
           fail(detail::text("gradients are not finite at a loss scale of ", loss_scale_->value()), batch, state);
         ++state.sums["left out"];
         return false;
       }
-    } else {
-      backward(loss);
     }
     const double norm = options_.gradient_clip > 0 ? optim::clip_gradient_norm(parameters, options_.gradient_clip)
                                                    : optim::gradient_norm(parameters);
@@ -571,12 +691,11 @@ class Trainer {
     }
     const double rate = optimiser_.learning_rate();
     if (advance_schedule_ && schedule_step_ == ScheduleStep::epoch) advance_schedule_(evaluation.loss);
-    if (better) {
-      const auto averaged = averaged_weights();
-      checkpoints_.save_best(state);
+    if (better) save_best(state);
+    if (is_first()) {
+      checkpoints_.save_last(state);
+      save_history(state);
     }
-    checkpoints_.save_last(state);
-    save_history(state);
 
     progress.line(
         detail::text("epoch ", state.epoch, "/", options_.epochs, "  ", detail::printed("loss %.4f", train_loss),
@@ -585,15 +704,26 @@ class Trainer {
                      detail::printed("  |  rate %.3g  %.1f s, waited for data: %.1f %%", rate, pace.seconds,
                                      100 * pace.waited_share),
                      left_out > 0 ? detail::text("  batches left out: ", left_out) : "", better ? "  best" : ""));
-    if (options_.on_epoch) options_.on_epoch(state, evaluation);
+    if (options_.on_epoch && is_first()) options_.on_epoch(state, evaluation);
+  }
+
+  /// In a folder for all ranks, else each for itself.
+  void save_best(const TrainingState& state) {
+    if (!is_first() && !options_.work_dir.empty()) return;
+    const auto averaged = averaged_weights();
+    checkpoints_.save_best(state);
   }
 
   optim::Optimiser<T, Device>& optimiser_;
   optim::MovingAverage<T, Device>* average_ = nullptr;
   TrainerOptions options_;
+  Communicator* ranks_;  ///< null if this one is alone
   Checkpoints checkpoints_;
   std::optional<optim::LossScale> loss_scale_;
+  std::optional<GradientSum<T, Device>> gradients_;  ///< of several ranks
+  bool all_stop_ = false;                            ///< whether one of them was asked to stop
   std::vector<std::function<void(bool)>> modes_;
+  std::vector<std::function<std::vector<nn::NamedBuffer<T, Device>>()>> buffers_;
   ScheduleStep schedule_step_ = ScheduleStep::epoch;
   std::function<void(double)> advance_schedule_;
 };

@@ -1,0 +1,111 @@
+#pragma once
+
+/// What several processes that train one network together have to say to each other. A process is called a rank, and
+/// has a number from 0 on; every call below is made by all ranks, in the same order and with as many elements.
+///
+///     communicator.sum(gradient);                       // in place, on every rank
+///     auto request = communicator.start_sum(bucket);    // the same, while this rank goes on computing
+///     ...
+///     request->wait();
+///
+/// Ranks are processes that `mpirun` starts (`train::MpiCommunicator` of train/mpi.hpp), GPUs
+/// (`train::NcclCommunicator` of train/nccl.hpp), or threads of one program (`train::run_ranks`, for tests).
+
+#include <concepts>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+
+#include "mien/core/tensor.hpp"
+
+namespace mien::train {
+
+/// Another rank is gone, or did not answer in time.
+class RankLost : public Error {
+ public:
+  using Error::Error;
+};
+
+enum class ElementType { bytes, float32, float64 };
+
+/// What is exchanged, in place.
+struct Elements {
+  void* data = nullptr;
+  Index count = 0;
+  ElementType type = ElementType::bytes;
+  bool is_on_gpu = false;
+
+  /// Throws ShapeError for a tensor that has gaps in memory.
+  template <class T, class Device>
+  static Elements of(Tensor<T, Device>& tensor) {
+    static_assert(std::same_as<T, float> || std::same_as<T, double>, "ranks add up numbers of float and double");
+    if (!tensor.is_contiguous())
+      throw ShapeError(mien::detail::text("Communicator: tensor ", tensor.shape(), " has gaps in memory"));
+    return {tensor.data(), tensor.elements(), std::same_as<T, float> ? ElementType::float32 : ElementType::float64,
+            !std::same_as<Device, Cpu>};
+  }
+  static Elements of(std::span<double> numbers) {
+    return {numbers.data(), static_cast<Index>(numbers.size()), ElementType::float64, false};
+  }
+};
+
+/// As in "31 float32".
+inline std::string to_string(const Elements& elements) {
+  const char* const names[] = {"bytes", "float32", "float64"};
+  return mien::detail::text(elements.count, " ", names[static_cast<int>(elements.type)]);
+}
+
+/// Something that was started and goes on beside the caller's work. The elements must not be touched before it is done.
+class Request {
+ public:
+  Request() = default;
+  Request(const Request&) = delete;
+  Request& operator=(const Request&) = delete;
+  virtual ~Request() = default;
+
+  /// Whether it is done. Ask now and then: some kinds go on only while they are asked.
+  virtual bool test() = 0;
+  /// Throws RankLost if it never will be.
+  virtual void wait() = 0;
+};
+
+class Communicator {
+ public:
+  Communicator() = default;
+  Communicator(const Communicator&) = delete;
+  Communicator& operator=(const Communicator&) = delete;
+  virtual ~Communicator() = default;
+
+  virtual Index rank() const = 0;
+  virtual Index size() const = 0;
+  /// The one that writes files and says how far training is.
+  bool is_first() const { return rank() == 0; }
+
+  /// Starts to replace every element by its sum over all ranks: the same bits on each of them, and in every run with as
+  /// many. Throws ValueError for bytes, and for elements that this kind of communicator does not reach.
+  virtual std::unique_ptr<Request> start_sum(const Elements& elements) = 0;
+  /// Everybody gets what `root` has.
+  virtual void broadcast(const Elements& elements, Index root) = 0;
+  /// Nobody goes on before all have come here.
+  virtual void barrier() = 0;
+  /// This rank cannot go on, and nobody must wait for it. Where ranks are processes this ends all of them.
+  virtual void abandon(int exit_code) noexcept = 0;
+
+  template <class T, class Device>
+  std::unique_ptr<Request> start_sum(Tensor<T, Device>& tensor) {
+    return start_sum(Elements::of(tensor));
+  }
+  template <class T, class Device>
+  void sum(Tensor<T, Device>& tensor) {
+    start_sum(tensor)->wait();
+  }
+  void sum(std::span<double> numbers) { start_sum(Elements::of(numbers))->wait(); }
+  template <class T, class Device>
+  void broadcast(Tensor<T, Device>& tensor, Index root = 0) {
+    broadcast(Elements::of(tensor), root);
+  }
+  void broadcast(std::span<double> numbers, Index root = 0) { broadcast(Elements::of(numbers), root); }
+};
+
+}  // namespace mien::train
