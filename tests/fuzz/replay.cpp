@@ -18,6 +18,7 @@
 #include "fuzz/targets/checkpoint.hpp"
 #include "fuzz/targets/csv.hpp"
 #include "fuzz/targets/image.hpp"
+#include "fuzz/targets/image_stb.hpp"
 #include "fuzz/targets/joint_recordings.hpp"
 #include "fuzz/targets/joint_table.hpp"
 #include "fuzz/targets/journal.hpp"
@@ -46,6 +47,7 @@ const std::vector<std::pair<std::string, const Target*>> targets{{"afew_va", &af
                                                                  {"checkpoint", &checkpoint_target},
                                                                  {"csv", &csv_target},
                                                                  {"image", &image_target},
+                                                                 {"image_stb", &image_stb_target},
                                                                  {"joint_recordings", &joint_recordings_target},
                                                                  {"joint_table", &joint_table_target},
                                                                  {"journal", &journal_target},
