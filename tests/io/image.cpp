@@ -304,7 +304,7 @@ TEST_CASE("what a PNG says besides its pixels is no reason to refuse it") {
 TEST_CASE("JPEGs differ by rounding where they are decoded by libjpeg and by stb_image") {
   for (const auto* name : {"baseline.jpg", "restart.jpg", "progressive.jpg", "grey.jpg"}) {
     CAPTURE(name);
-    CHECK(greatest_difference(decode(file_text(name)), decode_by_stb(file_text(name))) <= 6);
+    CHECK(greatest_difference(decode(file_text(name)), decode_by_stb(file_text(name))) <= 3);
   }
 }
 
