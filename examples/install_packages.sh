@@ -7,7 +7,7 @@ set -eu
 
 if [ $# -eq 0 ]; then
   set -- g++ cmake ninja-build libeigen3-dev doctest-dev libbenchmark-dev libstb-dev nlohmann-json3-dev libcli11-dev \
-         zlib1g-dev pkg-config libavdevice-dev libavformat-dev libavcodec-dev libswscale-dev \
+         zlib1g-dev libjpeg-dev libpng-dev pkg-config libavdevice-dev libavformat-dev libavcodec-dev libswscale-dev \
          libopenmpi-dev openmpi-bin
 fi
 

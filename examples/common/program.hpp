@@ -27,13 +27,13 @@
 #if defined(MIEN_WITH_CUDA)
 #include "mien/backend/cuda/device.hpp"
 #endif
+#include "mien/build_info.hpp"
 #include "mien/core/device.hpp"
 #include "mien/core/error.hpp"
 #include "mien/core/precision.hpp"
 #include "mien/core/random.hpp"
 #include "mien/core/threads.hpp"
 #include "mien/train/communicator.hpp"
-#include "mien/version.hpp"
 
 namespace mien::examples {
 
@@ -125,7 +125,7 @@ class Program {
   /// `work_dir` is the folder that the program writes into unless told otherwise; empty: it writes none.
   Program(const std::string& description, std::filesystem::path work_dir) : app_(description) {
     common_.work_dir = std::move(work_dir);
-    app_.set_version_flag("--version", std::string("mien ") + std::string(version()));
+    app_.set_version_flag("--version", build_info().to_string());
     app_.option_defaults()->always_capture_default();
     app_.add_option("--seed", common_.seed, "of everything that is random");
     app_.add_option("--threads", common_.threads,

@@ -82,6 +82,7 @@
 #include "mien/backend/optimiser_steps.hpp"
 #include "mien/backend/pooling_windows.hpp"
 #include "mien/backend/super_image.hpp"
+#include "mien/build_info.hpp"
 #include "mien/core/batch_part.hpp"
 #include "mien/core/device.hpp"
 #include "mien/core/device_memory.hpp"

@@ -21,8 +21,8 @@ if(NOT MIEN_CUDA)
   set(CPACK_DEBIAN_PACKAGE_ARCHITECTURE all)
 endif()
 set(CPACK_DEBIAN_PACKAGE_DEPENDS "libeigen3-dev (>= 3.4)")
-# What mien::io needs: everybody but who reads no files.
-set(CPACK_DEBIAN_PACKAGE_RECOMMENDS "libstb-dev, nlohmann-json3-dev (>= 3.10), zlib1g-dev")
+# What mien::io needs, and the better decoders: everybody but who reads no files.
+set(CPACK_DEBIAN_PACKAGE_RECOMMENDS "libstb-dev, nlohmann-json3-dev (>= 3.10), zlib1g-dev, libjpeg-dev, libpng-dev")
 set(CPACK_DEBIAN_PACKAGE_DESCRIPTION
 "Networks, training and data handling on tensors and gradients of its own,
 without a framework underneath: super-image convolutions over the frames of

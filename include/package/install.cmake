@@ -25,6 +25,13 @@ function(mien_install_component component)
   endif()
 endfunction()
 
+# CMake finds the decoders where a program is built. A file of pkg-config cannot look for anything, so there is one for who
+# wants them: mien-image-decoders.pc.
+function(mien_install_image_decoders)
+  configure_file(include/package/mien-image-decoders.pc.in "${PROJECT_BINARY_DIR}/mien-image-decoders.pc" @ONLY)
+  install(FILES "${PROJECT_BINARY_DIR}/mien-image-decoders.pc" DESTINATION "${pkgconfig_dir}")
+endfunction()
+
 # Everything but the components, which have to be known by then.
 function(mien_install_package)
   install(DIRECTORY include/mien DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" FILES_MATCHING PATTERN "*.hpp" PATTERN "*.inc")

@@ -169,7 +169,8 @@ file(WRITE "${OUTPUT}" "#pragma once
 
 // mien ${version} as one header, made from the headers under include/mien by include/package/single_header.cmake.
 // It needs a C++20 compiler, Eigen 3.4 and -pthread. With -D MIEN_WITH_IO it reads files too, and needs nlohmann-json,
-// stb_image and -lz besides. Tensors on GPUs need the headers as they were, and mien::cuda.
+// stb_image and -lz besides; with -D MIEN_WITH_LIBJPEG and -ljpeg, -D MIEN_WITH_LIBPNG and -lpng, it decodes images by
+// these. Tensors on GPUs need the headers as they were, and mien::cuda.
 //
 ${licence}
 

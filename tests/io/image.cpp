@@ -14,10 +14,13 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include <zlib.h>
 
+#include <mien/build_info.hpp>
 #include <mien/core/random.hpp>
 
 #include "io/message.hpp"
@@ -42,6 +45,14 @@ Image decode(std::string_view text, const io::ImageOptions& options = {}) {
 std::string refusal(std::string_view text, const std::string& name = "a.png", const io::ImageOptions& options = {}) {
   return message_of<FileError>([&] { io::decode_image(bytes_of(text), options, name); });
 }
+
+/// What stb_image makes of it, whichever decoders the program has.
+Image decode_by_stb(std::string_view text, const io::ImageOptions& options = {}) {
+  return io::decode_image<io::detail::StbDecoder, io::detail::StbDecoder>(bytes_of(text), options);
+}
+
+constexpr bool has_libjpeg = !std::is_same_v<io::detail::JpegDecoder, io::detail::StbDecoder>;
+constexpr bool has_libpng = !std::is_same_v<io::detail::PngDecoder, io::detail::StbDecoder>;
 
 std::string big_endian(std::uint32_t value) {
   std::string out;
@@ -254,6 +265,118 @@ TEST_CASE("JPEG tables are checked") {
   CHECK(refusal("\xff" + good, "a.jpg") != "nothing thrown");
 }
 
+TEST_CASE("PNGs give the same pixels whoever decodes them") {
+  using namespace std::string_literals;
+  const auto transparent = [](const std::string& content) { return chunk("tRNS", content); };
+  const std::string colours = chunk("PLTE", "\x01\x02\x03\xc8\x64\x32\x09\x08\x07\xff\xfe\xfd");
+  // Interlaced by Adam7: of two pixels the first comes in the first pass, the second in the sixth.
+  const std::string interlaced = "\x89PNG\r\n\x1a\n" + chunk("IHDR", "\0\0\0\2\0\0\0\1\x08\0\0\0\1"s) +
+                                 png(2, 1, 8, 0, "\0\x40\0\x80"s).substr(33);
+  const std::vector<std::pair<std::string, std::vector<std::uint8_t>>> files{
+      {png(2, 1, 16, 2, "\0\x80\x12\xff\xff\1\2\x80\x13\xff\xff\1\2"s, transparent("\x80\x12\xff\xff\1\2")),
+       {0, 0, 0, 0x80, 0xff, 1}},
+      {png(1, 1, 16, 4, "\0\xc8\x11\x80\x22"s), {100, 100, 100}},
+      {png(2, 1, 8, 0, "\0\xc8\xc9"s, transparent("\0\xc8"s)), {0, 0, 0, 0xc9, 0xc9, 0xc9}},
+      {png(4, 1, 2, 0, "\0\x1b"s), {0, 0, 0, 85, 85, 85, 170, 170, 170, 255, 255, 255}},
+      {png(4, 1, 1, 0, "\0\xa0"s), {255, 255, 255, 0, 0, 0, 255, 255, 255, 0, 0, 0}},
+      {png(2, 1, 4, 3, "\0\x13"s, colours + transparent("\xff\x80")), {100, 50, 25, 255, 254, 253}},
+      {interlaced, {0x40, 0x40, 0x40, 0x80, 0x80, 0x80}}};
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    CAPTURE(i);
+    CHECK(decode(files[i].first).pixels == files[i].second);
+    CHECK(decode_by_stb(files[i].first).pixels == files[i].second);
+    CHECK(decode(files[i].first, {.channels = 1}).pixels == decode_by_stb(files[i].first, {.channels = 1}).pixels);
+  }
+  for (const auto& [width, height] : {std::pair<Index, Index>{1, 1}, {65, 31}, {300, 2}}) {
+    const auto written = io::encode_png(random_image(width, height, 3));
+    const std::string_view text(reinterpret_cast<const char*>(written.data()), written.size());
+    CHECK(decode(text, {.channels = 1}).pixels == decode_by_stb(text, {.channels = 1}).pixels);
+  }
+}
+
+TEST_CASE("what a PNG says besides its pixels is no reason to refuse it") {
+  using namespace std::string_literals;
+  for (const std::string& beside :
+       {chunk("gAMA", std::string(4, '\0')), chunk("iCCP", "no profile"), chunk("tEXt", "x"), chunk("zTXt", "no text"),
+        chunk("sRGB", "\x09"), chunk("prVt", "whatever")})
+    CHECK(decode(png(1, 1, 8, 0, "\0\x40"s, beside)).pixels == std::vector<std::uint8_t>{0x40, 0x40, 0x40});
+}
+
+TEST_CASE("what a program is built with tells its decoders") {
+  CHECK(build_info().io);
+  CHECK(std::string(build_info().jpeg_decoder) == (has_libjpeg ? "libjpeg" : "stb_image"));
+  CHECK(std::string(build_info().png_decoder) == (has_libpng ? "libpng" : "stb_image"));
+  CHECK(contains(build_info().to_string(), std::string("mien ") + version() + ": JPEG by "));
+}
+
+TEST_CASE("JPEGs differ by rounding where they are decoded by libjpeg and by stb_image") {
+  for (const auto* name : {"baseline.jpg", "restart.jpg", "progressive.jpg", "grey.jpg"}) {
+    CAPTURE(name);
+    CHECK(greatest_difference(decode(file_text(name)), decode_by_stb(file_text(name))) <= 3);
+  }
+}
+
+TEST_CASE("damaged data are an error, not a picture with grey blocks") {
+  // The coded data end in their middle, and the end marker stands right behind.
+  const std::string good = file_text("baseline.jpg");
+  const std::size_t scan = good.find("\xff\xda");
+  const std::string cut = good.substr(0, scan + 14 + (good.size() - scan) / 3) + "\xff\xd9";
+  if (has_libjpeg) CHECK(contains(refusal(cut, "a.jpg"), "a.jpg: found damaged data ("));
+  const std::string rows_missing = png(2, 2, 8, 0, std::string(3, '\0'));
+  CHECK(contains(refusal(rows_missing), "a.png: found damaged data ("));
+  // A row filter that there is not.
+  const std::string strange_filter = png(2, 2, 8, 0, std::string("\0ab\x09xy", 6));
+  if (has_libpng) CHECK(contains(refusal(strange_filter), "damaged data (bad adaptive filter value)"));
+}
+
+TEST_CASE("a JPEG is turned as its EXIF data say") {
+  using namespace std::string_literals;
+  const std::string file = file_text("baseline.jpg");
+  const Image stored = decode(file);
+  const auto with_exif = [&](const std::string& tiff) {
+    const std::string content = "Exif\0\0"s + tiff;
+    const auto length = static_cast<std::uint32_t>(content.size() + 2);
+    return file.substr(0, 2) + "\xff\xe1" + static_cast<char>(length >> 8) + static_cast<char>(length & 0xff) +
+           content + file.substr(2);
+  };
+  const auto motorola = [](char orientation) {
+    return "MM\0*\0\0\0\x08\0\2\1\x0f\0\2\0\0\0\1\0\0\0\0\1\x12\0\3\0\0\0\1\0"s + orientation + "\0\0\0\0\0\0"s;
+  };
+  const auto intel = [](char orientation) {
+    return "II*\0\x08\0\0\0\1\0\x12\1\3\0\1\0\0\0"s + orientation + "\0\0\0\0\0\0\0"s;
+  };
+  // By the standard's words: on which side the first row and the first column are seen.
+  struct Sides {
+    bool rows_down;      // the first row is above or below, else left or right
+    bool first_row_far;  // below or right
+    bool first_column_far;
+  };
+  const std::vector<Sides> sides{{true, false, false}, {true, false, true},   {true, true, true},
+                                 {true, true, false},  {false, false, false}, {false, true, false},
+                                 {false, true, true},  {false, false, true}};
+  for (std::size_t i = 0; i < sides.size(); ++i) {
+    const auto orientation = static_cast<char>(i + 1);
+    CAPTURE(i);
+    const Image seen = decode(with_exif(motorola(orientation)));
+    CHECK(seen.width == (sides[i].rows_down ? stored.width : stored.height));
+    CHECK(seen.height == (sides[i].rows_down ? stored.height : stored.width));
+    bool all_equal = true;
+    for (Index y = 0; y < stored.height; ++y)
+      for (Index x = 0; x < stored.width; ++x) {
+        const Index row = sides[i].first_row_far ? stored.height - 1 - y : y;
+        const Index column = sides[i].first_column_far ? stored.width - 1 - x : x;
+        const std::uint8_t* const at = sides[i].rows_down ? seen.at(column, row) : seen.at(row, column);
+        all_equal = all_equal && std::equal(at, at + 3, stored.at(x, y));
+      }
+    CHECK(all_equal);
+    CHECK(decode(with_exif(intel(orientation))).pixels == seen.pixels);
+    CHECK(decode_by_stb(with_exif(intel(orientation))).width == seen.width);
+  }
+  for (const std::string& nonsense : {motorola(9), motorola(0), motorola(6).substr(0, 20), intel(6).substr(0, 9), ""s,
+                                      "II*\0\xff\xff\xff\xff"s, "XX*\0\x08\0\0\0"s})
+    CHECK(decode(with_exif(nonsense)).pixels == stored.pixels);
+}
+
 TEST_CASE("images cut or damaged anywhere never do more than throw") {
   std::vector<std::string> files;
   for (const auto* name : {"baseline.jpg", "progressive.jpg", "restart.jpg", "grey.jpg"})
@@ -275,6 +398,11 @@ TEST_CASE("images cut or damaged anywhere never do more than throw") {
       try {
         const Image image = decode(damaged, {.max_pixels = 1 << 16});
         CHECK(static_cast<Index>(image.pixels.size()) == image.width * image.height * 3);
+      } catch (const FileError&) {
+        ++refused;
+      }
+      try {
+        decode_by_stb(damaged, {.max_pixels = 1 << 16});
       } catch (const FileError&) {
         ++refused;
       }

@@ -4,6 +4,7 @@
 /// peak of an expression.
 
 #include <array>
+#include <cmath>
 #include <filesystem>
 #include <string>
 #include <system_error>
@@ -47,11 +48,10 @@ inline std::optional<Index> ck_plus_label(const std::filesystem::path& folder, S
   const std::string content = io::read_text(path, 4096);
   // "   3.0000000e+00" is how they are written.
   const auto value = finite_number(content);
-  const auto number = value ? static_cast<Index>(*value) : Index{-1};
-  if (!value || static_cast<double>(number) != *value || number < 0 || number > 7)
+  if (!value || !(*value >= 0 && *value <= 7) || *value != std::floor(*value))
     throw FileError(path.string(), "line 1", text("`", content.substr(0, 40), "`"),
                     LabelMap(ck_plus_labels).expected());
-  return number;
+  return static_cast<Index>(*value);
 }
 
 }  // namespace detail

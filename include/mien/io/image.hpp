@@ -20,6 +20,12 @@
 #include "mien/io/detail/image_checks.hpp"
 #include "mien/io/detail/stb.hpp"
 #include "mien/io/file.hpp"
+#ifdef MIEN_WITH_LIBJPEG
+#include "mien/io/detail/libjpeg.hpp"
+#endif
+#ifdef MIEN_WITH_LIBPNG
+#include "mien/io/detail/libpng.hpp"
+#endif
 
 namespace mien::io {
 
@@ -135,6 +141,96 @@ inline std::size_t decoding_budget(const ImageFacts& facts, std::size_t file_byt
   return 40 * padded + 4 * file_bytes + (std::size_t{1} << 20);
 }
 
+/// Checked files by stb_image.
+struct StbDecoder {
+  static Image decode(std::span<const std::byte> bytes, const ImageFacts& facts, const std::string& file,
+                      const ImageOptions& options) {
+    if (bytes.size() > static_cast<std::size_t>(INT_MAX))
+      throw FileError(file, "", text(bytes.size(), " bytes"), text("at most ", INT_MAX));
+    const StbSession session(decoding_budget(facts, bytes.size()));
+    int width = 0;
+    int height = 0;
+    int stored = 0;
+    const auto* const data = reinterpret_cast<const unsigned char*>(bytes.data());
+    const auto* const pixels =
+        stb::stbi_load_from_memory(data, static_cast<int>(bytes.size()), &width, &height, &stored, 0);
+    if (pixels == nullptr)
+      throw FileError(file, "", text("damaged data (", stb::stbi_failure_reason(), ")"), "a whole image");
+    if (width != facts.width || height != facts.height || stored < 1 || stored > 4)
+      throw FileError(file, "", "a header that contradicts the data", "a whole image");
+    return convert_channels(pixels, facts, stored, options.channels);
+  }
+};
+
+#if defined(MIEN_WITH_LIBJPEG) || defined(MIEN_WITH_LIBPNG)
+/// What `decompressor`, which was started, gives. `is_started` is what its `start` said.
+template <class Decompressor>
+Image decompressed(Decompressor& decompressor, bool is_started, const ImageFacts& facts, const std::string& file,
+                   const ImageOptions& options) {
+  const auto refuse = [&] {
+    throw FileError(file, "", text("damaged data (", decompressor.problem(), ")"), "a whole image");
+  };
+  if (!is_started) refuse();
+  const int stored = decompressor.channels();
+  if (decompressor.width() != facts.width || decompressor.height() != facts.height || stored < 1 || stored > 4)
+    throw FileError(file, "", "a header that contradicts the data", "a whole image");
+  if (stored == options.channels) {
+    Image out(facts.width, facts.height, options.channels);
+    if (!decompressor.read(out.pixels.data())) refuse();
+    return out;
+  }
+  std::vector<std::uint8_t> pixels(static_cast<std::size_t>(facts.width * facts.height * stored));
+  if (!decompressor.read(pixels.data())) refuse();
+  return convert_channels(pixels.data(), facts, stored, options.channels);
+}
+#endif
+
+#ifdef MIEN_WITH_LIBJPEG
+struct LibjpegDecoder {
+  static Image decode(std::span<const std::byte> bytes, const ImageFacts& facts, const std::string& file,
+                      const ImageOptions& options) {
+    JpegDecompressor decompressor(decoding_budget(facts, bytes.size()));
+    const bool is_started = decompressor.start(bytes);
+    return decompressed(decompressor, is_started, facts, file, options);
+  }
+};
+using JpegDecoder = LibjpegDecoder;
+#else
+using JpegDecoder = StbDecoder;
+#endif
+
+#ifdef MIEN_WITH_LIBPNG
+struct LibpngDecoder {
+  static Image decode(std::span<const std::byte> bytes, const ImageFacts& facts, const std::string& file,
+                      const ImageOptions& options) {
+    PngDecompressor decompressor(bytes);
+    const bool is_started = decompressor.start(decoding_budget(facts, bytes.size()));
+    return decompressed(decompressor, is_started, facts, file, options);
+  }
+};
+using PngDecoder = LibpngDecoder;
+#else
+using PngDecoder = StbDecoder;
+#endif
+
+/// The picture as it was seen, by EXIF's number of how the camera was held.
+inline Image upright(Image image, int orientation) {
+  if (orientation == 1) return image;
+  const bool is_transposed = orientation >= 5;
+  const bool from_right = orientation == 2 || orientation == 3 || orientation >= 7;
+  const bool from_below = orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
+  Image out(is_transposed ? image.height : image.width, is_transposed ? image.width : image.height, image.channels);
+  for (Index y = 0; y < out.height; ++y)
+    for (Index x = 0; x < out.width; ++x) {
+      const Index across = is_transposed ? y : x;
+      const Index down = is_transposed ? x : y;
+      const std::uint8_t* const from =
+          image.at(from_right ? image.width - 1 - across : across, from_below ? image.height - 1 - down : down);
+      std::copy_n(from, image.channels, out.at(x, y));
+    }
+  return out;
+}
+
 inline void check_image_argument(const Image& image, std::string_view caller) {
   const bool sane = image.width >= 1 && image.height >= 1 && (image.channels == 1 || image.channels == 3) &&
                     image.width <= Image::max_pixels / image.height &&
@@ -197,8 +293,14 @@ inline std::uint8_t to_byte(float value) {
 }  // namespace detail
 
 /// Decodes an image in memory. `file` is only named in errors. Throws FileError; see `read_image`.
-inline Image decode_image(std::span<const std::byte> bytes, const ImageOptions& options = {},
-                          const std::filesystem::path& file = "image in memory") {
+///
+/// JPEGs and PNGs are decoded by libjpeg and libpng where the program is built with them (docs/install.md), else by
+/// stb_image, after the same checks. PNGs give the same pixels, JPEGs such that differ by a rounding step. The
+/// parameters make these different functions to the linker, so that files compiled with the libraries and without them
+/// can be in one program.
+template <class Jpeg = detail::JpegDecoder, class Png = detail::PngDecoder>
+Image decode_image(std::span<const std::byte> bytes, const ImageOptions& options = {},
+                   const std::filesystem::path& file = "image in memory") {
   if (options.channels != 1 && options.channels != 3)
     throw ValueError(detail::text("images are read with 1 or 3 channels, not ", options.channels));
   const std::string name = file.string();
@@ -206,29 +308,19 @@ inline Image decode_image(std::span<const std::byte> bytes, const ImageOptions& 
   if (format == detail::ImageFormat::pnm) return detail::decode_pnm(detail::ImageReader(bytes, name), name, options);
   const auto facts = detail::check_image(format, bytes, name);
   detail::check_pixel_count(facts, options, name);
-  if (bytes.size() > static_cast<std::size_t>(INT_MAX))
-    throw FileError(name, "", detail::text(bytes.size(), " bytes"), detail::text("at most ", INT_MAX));
-
-  const detail::StbSession session(detail::decoding_budget(facts, bytes.size()));
-  int width = 0;
-  int height = 0;
-  int stored = 0;
-  const auto* const data = reinterpret_cast<const unsigned char*>(bytes.data());
-  const auto* const pixels =
-      detail::stb::stbi_load_from_memory(data, static_cast<int>(bytes.size()), &width, &height, &stored, 0);
-  if (pixels == nullptr)
-    throw FileError(name, "", detail::text("damaged data (", detail::stb::stbi_failure_reason(), ")"), "a whole image");
-  if (width != facts.width || height != facts.height || stored < 1 || stored > 4)
-    throw FileError(name, "", "a header that contradicts the data", "a whole image");
-  return detail::convert_channels(pixels, facts, stored, options.channels);
+  if (format == detail::ImageFormat::jpeg)
+    return detail::upright(Jpeg::decode(bytes, facts, name, options), facts.orientation);
+  if (format == detail::ImageFormat::png) return Png::decode(bytes, facts, name, options);
+  return detail::StbDecoder::decode(bytes, facts, name, options);
 }
 
 /// Reads a PNG, JPEG, BMP or binary PGM/PPM image; the file's first bytes decide, not its name. Grey becomes RGB and
-/// RGB becomes grey as asked for, transparency is laid over black, 16-bit samples keep their upper byte. A rotation
-/// noted in EXIF data is not applied. Files are checked before they are decoded: a damaged, cut or hostile file, CMYK,
-/// other formats and pictures beyond `max_pixels` throw FileError.
-inline Image read_image(const std::filesystem::path& path, const ImageOptions& options = {}) {
-  return decode_image(read_file(path, std::uint64_t{1} << 30), options, path);
+/// RGB becomes grey as asked for, transparency is laid over black, 16-bit samples keep their upper byte, and a JPEG is
+/// turned as its EXIF data say. Files are checked before they are decoded: a damaged, cut or hostile file, CMYK, other
+/// formats and pictures beyond `max_pixels` throw FileError.
+template <class Jpeg = detail::JpegDecoder, class Png = detail::PngDecoder>
+Image read_image(const std::filesystem::path& path, const ImageOptions& options = {}) {
+  return decode_image<Jpeg, Png>(read_file(path, std::uint64_t{1} << 30), options, path);
 }
 
 /// The bytes of a PNG file.

@@ -1,4 +1,5 @@
 // As main.cpp, with as few headers as will show whether a package is whole.
+#include <mien/build_info.hpp>
 #include <mien/core/tensor.hpp>
 #include <mien/version.hpp>
 #ifdef MIEN_WITH_IO
@@ -18,5 +19,5 @@ int main() {
   } catch (const mien::FileError&) {
   }
 #endif
-  std::printf("mien %s works here\n", mien::version());
+  std::printf("mien %s works here\n%s\n", mien::version(), mien::build_info().to_string().c_str());
 }

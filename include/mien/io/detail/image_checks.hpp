@@ -2,8 +2,9 @@
 
 /// What an image file must say before a decoder sees it.
 ///
-/// The decoder trusts its input more than it should (Debian's stb 2.27 writes out of bounds for a JPEG with too many
-/// Huffman codes), so structure, table sizes and picture size are checked here, and only well-formed files pass.
+/// A decoder may trust its input more than it should (Debian's stb 2.27 writes out of bounds for a JPEG with too many
+/// Huffman codes), so structure, table sizes and picture size are checked here, and only well-formed files pass,
+/// whichever decoder it is.
 
 #include <algorithm>
 #include <array>
@@ -18,6 +19,7 @@
 #include <zlib.h>
 
 #include "mien/core/shape.hpp"
+#include "mien/io/detail/exif.hpp"
 #include "mien/io/file.hpp"
 
 namespace mien::io::detail {
@@ -28,9 +30,13 @@ enum class ImageFormat { png, jpeg, bmp, pnm };
 struct ImageFacts {
   Index width = 0;
   Index height = 0;
+  int orientation = 1;  ///< as EXIF numbers them; 1 is upright
 };
 
 inline constexpr Index max_image_side = 16384;
+
+/// Of a JPEG. Each may touch every pixel: more is an attack on the reader's time.
+inline constexpr int max_jpeg_scans = 100;
 
 /// A file's bytes with a place to read from; running off the end is an error that names the file.
 class ImageReader {
@@ -162,6 +168,7 @@ class JpegCheck {
       read_segment(marker);
     }
     if (scans_ == 0) reader_.fail("the end of the image", "a scan");
+    facts_.orientation = orientation_;
     return facts_;
   }
 
@@ -171,8 +178,8 @@ class JpegCheck {
   static constexpr std::uint32_t start_of_scan = 0xda;
   static constexpr std::uint32_t quantisation_tables = 0xdb;
   static constexpr std::uint32_t restart_interval = 0xdd;
+  static constexpr std::uint32_t exif = 0xe1;
   static constexpr std::uint32_t comment = 0xfe;
-  static constexpr Index max_scans = 100;  ///< each may touch every pixel: more is an attack on the reader's time
 
   std::uint32_t next_marker() {
     if (reader_.u8() != 0xff) reader_.fail("other bytes", "a marker");
@@ -196,6 +203,10 @@ class JpegCheck {
       reader_.u16();
     } else if (marker == start_of_scan) {
       read_scan();
+    } else if (marker == exif) {
+      // Other programs' data may lie in segments of the same kind: the first that states a turn counts.
+      const int stated = exif_orientation(reader_.take(end - reader_.position()));
+      if (orientation_ == 1) orientation_ = stated;
     } else if ((marker >= 0xe0 && marker <= 0xef) || marker == comment) {
       reader_.seek(end);
     } else {
@@ -249,7 +260,7 @@ class JpegCheck {
 
   void read_scan() {
     if (components_ == 0) reader_.fail("a scan before the frame header", "the frame header first");
-    if (++scans_ > max_scans) reader_.fail("too many scans", text("at most ", max_scans));
+    if (++scans_ > max_jpeg_scans) reader_.fail("too many scans", text("at most ", max_jpeg_scans));
     const std::uint32_t count = reader_.u8();
     if (count < 1 || count > components_) reader_.fail(text("a scan of ", count, " components"), "those of the frame");
     std::array<std::uint32_t, 3> selectors{};
@@ -297,6 +308,7 @@ class JpegCheck {
 
   ImageReader reader_;
   ImageFacts facts_;
+  int orientation_ = 1;
   bool progressive_ = false;
   std::uint32_t components_ = 0;
   std::array<std::uint32_t, 3> ids_{};
