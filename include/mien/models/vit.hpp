@@ -19,7 +19,7 @@ namespace mien::models {
 /// How position embeddings start, before they are trained.
 enum class PositionStart {
   drawn,        ///< from N(0, 0.02^2), as torchvision's
-  sine_cosine,  ///< by `sine_cosine_positions`: places are told apart from the first step on, which few images need
+  sine_cosine,  ///< by `sine_cosine_positions`: places differ from the first step on
 };
 
 /// Those of ViT-B/16 with seven emotions.
