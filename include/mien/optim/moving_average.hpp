@@ -84,20 +84,26 @@ class MovingAverage {
     }
   }
 
-  /// The network has the averages as long as this lives. The constructor throws OutOfMemory, and changes nothing then.
+  /// The network has the averages as long as this lives, and what changes in it meanwhile changes in them. The
+  /// constructor throws OutOfMemory, and changes nothing then.
   class InPlace {
    public:
-    explicit InPlace(MovingAverage& average) : tensors_(average.tensors_()), own_(copies_of(tensors_)) {
-      for (std::size_t i = 0; i < tensors_.size(); ++i) tensors_[i].second.copy_from(average.averages_[i].second);
+    explicit InPlace(MovingAverage& average)
+        : average_(average), tensors_(average.tensors_()), own_(copies_of(tensors_)) {
+      for (std::size_t i = 0; i < tensors_.size(); ++i) tensors_[i].second.copy_from(average_.averages_[i].second);
     }
     InPlace(const InPlace&) = delete;
     InPlace& operator=(const InPlace&) = delete;
     /// Needs no memory, so that a network gets its weights back whatever happened.
     ~InPlace() {
-      for (std::size_t i = 0; i < tensors_.size(); ++i) tensors_[i].second.copy_from(own_[i]);
+      for (std::size_t i = 0; i < tensors_.size(); ++i) {
+        average_.averages_[i].second.copy_from(tensors_[i].second);
+        tensors_[i].second.copy_from(own_[i]);
+      }
     }
 
    private:
+    MovingAverage& average_;
     std::vector<std::pair<std::string, Tensor<T, Device>>> tensors_;
     std::vector<Tensor<T, Device>> own_;
   };
