@@ -34,7 +34,7 @@ Tensor<T, Device> dropout(const Tensor<T, Device>& x, double probability, Genera
   const Index before = first % backend::dropout_elements_per_counter;
   if (before == 0) return dropout(x, probability, state);
   // The first counter belongs to earlier elements too, which have to be there to be drawn for.
-  Tensor<T, Device> padded({before + x.elements()}, T{0});
+  const auto padded = Tensor<T, Device>::zeros({before + x.elements()});
   padded.slice(0, before, padded.elements()).copy_from(x.contiguous().view({-1}));
   return dropout(padded, probability, state).slice(0, before, padded.elements()).view(x.shape());
 }
