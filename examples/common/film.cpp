@@ -191,7 +191,7 @@ struct Clip {
   double end_time = 0;
   Index frames_with_face = 0;
   Shown shown = {};
-  std::string seen_by = {};  ///< face, body, both or nothing
+  std::string seen_by = {};                ///< face, body, both or nothing
   std::vector<double> view_weights = {};   ///< alpha of the height view in each SISTCM block, if such a network looked
   std::vector<double> joint_weights = {};  ///< of the joint attention, if there was a body to look at
 };
@@ -561,9 +561,7 @@ class RowPrinter {
     std::cout << std::endl;
   }
 
-  const std::string& name_of_greatest(const Shown& shown) const {
-    return class_names_[greatest(shown.probabilities)];
-  }
+  const std::string& name_of_greatest(const Shown& shown) const { return class_names_[greatest(shown.probabilities)]; }
 
   std::vector<std::string> class_names_;
   bool tells_affect_;
@@ -709,8 +707,9 @@ class FilmReport {
     if (looks_.things().empty() && view_weights_.empty() && joint_weights_.empty()) return;
     auto& section = page.section("Attention", "What the networks went by.");
     if (!looks_.things().empty())
-      section.gallery(looks_.things(), "Class activation maps: the lighter a place of the face, the more it spoke for "
-                                       "the emotion that was recognised.");
+      section.gallery(looks_.things(),
+                      "Class activation maps: the lighter a place of the face, the more it spoke for "
+                      "the emotion that was recognised.");
     if (!view_weights_.empty()) add_view_weights(section, view_weights_.mean());
     if (joint_weights_.empty()) return;
     const std::string caption = "How much of each joint's channel the joint attention let through, in the mean.";

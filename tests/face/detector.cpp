@@ -255,7 +255,8 @@ TEST_CASE("an activation map adds up to what the expression network says") {
   };
   const io::Image one = picture("sad.jpg");
   const io::Image other = picture("happy.jpg");
-  CHECK(by_maps(one) - by_maps(other) == doctest::Approx(by_probabilities(one) - by_probabilities(other)).epsilon(1e-4));
+  CHECK(by_maps(one) - by_maps(other) ==
+        doctest::Approx(by_probabilities(one) - by_probabilities(other)).epsilon(1e-4));
 }
 
 TEST_CASE("the expression network of two forms is one network") {

@@ -51,9 +51,7 @@ class ExpressionRecogniser {
   }
 
   /// Of the square around a face's box, in colour. Throws ValueError for a box without area.
-  EmotionProbabilities operator()(const io::Image& image, const Face& face) {
-    return (*this)(crop(image, face));
-  }
+  EmotionProbabilities operator()(const io::Image& image, const Face& face) { return (*this)(crop(image, face)); }
 
   /// Of a picture that shows a face alone; whatever its size, it is seen as a square of 112 pixels.
   EmotionProbabilities operator()(const io::Image& face) {
@@ -76,8 +74,7 @@ class ExpressionRecogniser {
   Tensor<float> activation_map(const io::Image& face, data::Emotion emotion) {
     constexpr Index side = models::ExpressionNetwork<float>::side;
     const NoGradient not_recorded;
-    const Tensor<float> maps =
-        network_.feature_maps(Variable<float>(input_of(io::resize(face, side, side)))).value();
+    const Tensor<float> maps = network_.feature_maps(Variable<float>(input_of(io::resize(face, side, side)))).value();
     return models::class_activation_map(maps, network_.fc.weight.value(), static_cast<Index>(emotion)).select(0, 0);
   }
 
