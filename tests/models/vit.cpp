@@ -16,7 +16,7 @@ using testing::random;
 
 namespace {
 
-constexpr models::VisionTransformerOptions tiny{
+const models::VisionTransformerOptions tiny{
     .side = 6, .patch = 2, .channels = 2, .width = 6, .depth = 2, .heads = 3, .mlp_width = 7, .outputs = 3};
 
 /// A network whose parameters all matter.
@@ -36,6 +36,45 @@ TEST_CASE("gradients of a small ViT, every parameter and the image") {
   for (const auto& parameter : net.parameters()) inputs.push_back(parameter);
   const auto result = gradient_check([&](auto& v) { return net(v[0]); }, inputs, {.projections = 2});
   CHECK_MESSAGE(result.passed, result.where);
+}
+
+TEST_CASE("a convolutional stem sees beyond its patch, and has gradients") {
+  auto options = tiny;
+  options.stem = {{.channels = 3, .stride = 1}, {.channels = 4, .stride = 2}};
+  models::VisionTransformer<double> net(options);
+  Generator generator(13);
+  for (auto& parameter : net.parameters()) generator.fill_normal(parameter.value(), 0, 0.4);
+  // In training, so that batch norm's own gradients count too.
+  std::vector<Variable<double>> inputs{Variable<double>(random<double>({3, 6, 6, 2}, 14), true)};
+  for (const auto& parameter : net.parameters()) inputs.push_back(parameter);
+  const auto result = gradient_check([&](auto& v) { return net(v[0]); }, inputs, {.projections = 2});
+  CHECK_MESSAGE(result.passed, result.where);
+
+  net.evaluate();
+  const NoGradient inference;
+  auto& stem = std::get<models::ConvolutionalStem<double>>(net.conv_proj);
+  const auto images = random<double>({1, 6, 6, 2}, 15);
+  const auto before = stem(Variable<double>(images)).value();
+  REQUIRE(before.shape() == Shape{1, 3, 3, 6});
+  // One pixel of the first patch, at its border: its neighbour sees it.
+  auto changed = images.clone();
+  changed(0, 0, 1, 0) += 10;
+  const auto after = stem(Variable<double>(changed)).value();
+  CHECK(largest_difference(before.slice(2, 1, 2), after.slice(2, 1, 2)) > 1e-3);
+  CHECK(largest_difference(before.slice(1, 2, 3), after.slice(1, 2, 3)) == 0);
+  const auto usual = net(images).value();
+  net.freeze();
+  CHECK(largest_difference(net(images).value(), usual) < 1e-12);
+
+  using Options = models::VisionTransformerOptions;
+  const auto refused = [](std::vector<models::StemConvolution> stem) {
+    CHECK_THROWS_AS(models::VisionTransformer<double>(Options{.side = 48, .patch = 6, .stem = std::move(stem)}),
+                    ValueError);
+  };
+  refused({{.channels = 8, .stride = 2}});
+  refused({{.channels = 8, .kernel = 4, .stride = 2}, {.channels = 8, .stride = 3}});
+  refused({{.channels = 0, .stride = 2}, {.channels = 8, .stride = 3}});
+  refused({{.channels = 8, .kernel = 1, .stride = 2}, {.channels = 8, .stride = 3}});
 }
 
 TEST_CASE("a block is attention and a map of each token, added to what is there") {
@@ -98,7 +137,7 @@ TEST_CASE("positions of sines and cosines tell rows and columns") {
 TEST_CASE("features, outputs and sizes are those of the options") {
   models::VisionTransformer<double> net(models::small_vit(2));
   CHECK(net.parameter_count() > 700000);
-  CHECK(net.parameter_count() < 900000);
+  CHECK(net.parameter_count() < 950000);
   net.evaluate();
   const NoGradient inference;
   const Variable<double> faces(random<double>({3, 48, 48, 1}, 6));

@@ -8,10 +8,11 @@
 #include <cmath>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "mien/autograd/shape.hpp"
-#include "mien/nn/convolution.hpp"
+#include "mien/nn/normalised_convolution.hpp"
 #include "mien/nn/transformer_block.hpp"
 
 namespace mien::models {
@@ -20,6 +21,13 @@ namespace mien::models {
 enum class PositionStart {
   drawn,        ///< from N(0, 0.02^2), as torchvision's
   sine_cosine,  ///< by `sine_cosine_positions`: places differ from the first step on
+};
+
+/// One step of a convolutional stem: a convolution of an odd kernel, padded by half of it, batch norm and ReLU.
+struct StemConvolution {
+  Index channels = 0;  ///< that come out
+  Index kernel = 3;    ///< its height and width
+  Index stride = 2;
 };
 
 /// Those of ViT-B/16 with seven emotions.
@@ -34,6 +42,8 @@ struct VisionTransformerOptions {
   Index outputs = 7;       ///< emotions, or 2 for valence and arousal
   double dropout = 0;      ///< in training, of the tokens and in the blocks
   PositionStart positions = PositionStart::drawn;
+  /// Convolutions that make the patches, whose strides multiply to the patch; none: one linear map of each patch.
+  std::vector<StemConvolution> stem = {};
 };
 
 /// ViT-B/16 for images of 224 pixels, some 86 million parameters.
@@ -43,7 +53,9 @@ inline VisionTransformerOptions vit_b_16(Index outputs = 7) {
   return options;
 }
 
-/// A small form for faces of 48 pixels that trains on a laptop: 64 patches of 6 pixels and some 0.8 million parameters.
+/// A small form for faces of 48 pixels that trains on a laptop: 64 patches of 6 pixels and some 0.9 million parameters.
+/// Patches are made by convolutions, without which it would take many more images to find out that pixels have
+/// neighbours.
 inline VisionTransformerOptions small_vit(Index outputs = 7, Index channels = 1) {
   return {.side = 48,
           .patch = 6,
@@ -54,7 +66,8 @@ inline VisionTransformerOptions small_vit(Index outputs = 7, Index channels = 1)
           .mlp_width = 256,
           .outputs = outputs,
           .dropout = 0.1,
-          .positions = PositionStart::sine_cosine};
+          .positions = PositionStart::sine_cosine,
+          .stem = {{.channels = 32, .stride = 2}, {.channels = 64, .stride = 1}, {.channels = 128, .stride = 3}}};
 }
 
 /// Position embeddings [1, 1 + side^2, width] of a square of patches in which a place is a phase: with w_i =
@@ -154,6 +167,59 @@ Tensor<T> resample_positions(const Tensor<T>& embedding, Index side,
   return out;
 }
 
+/// Convolution, batch norm and ReLU over [N, H, W, C]; names "0" and "1".
+template <class T, class Device = Cpu>
+struct StemBlock : nn::Module<StemBlock<T, Device>, T, Device> {
+  StemBlock(Index in, const StemConvolution& form)
+      : conv({.in = in,
+              .out = form.channels,
+              .kernel = form.kernel,
+              .stride = form.stride,
+              .padding = form.kernel / 2}),
+        norm(form.channels) {}
+
+  Variable<T, Device> operator()(const Variable<T, Device>& x) {
+    return nn::normalised_convolution(conv, norm, x, {.relu = true});
+  }
+
+  void visit(auto&& child) {
+    child("0", conv);
+    child("1", norm);
+  }
+
+  nn::Convolution<T, Device> conv;
+  nn::BatchNorm<T, Device> norm;
+};
+
+/// Images [N, S, S, C] -> patches [N, S / P, S / P, E] by convolutions, "conv_bn_relu_0", "conv_bn_relu_1", ..., and a
+/// linear map of what each place has become, "conv_last" (Xiao et al., Early Convolutions Help Transformers See Better,
+/// NeurIPS 2021).
+template <class T, class Device = Cpu>
+class ConvolutionalStem : public nn::Module<ConvolutionalStem<T, Device>, T, Device> {
+ public:
+  explicit ConvolutionalStem(const VisionTransformerOptions& options)
+      : conv_last({.in = options.stem.back().channels, .out = options.width, .kernel = 1, .bias = true}) {
+    Index in = options.channels;
+    for (const StemConvolution& form : options.stem) {
+      blocks.emplace_back(in, form);
+      in = form.channels;
+    }
+  }
+
+  Variable<T, Device> operator()(Variable<T, Device> x) {
+    for (auto& block : blocks) x = block(x);
+    return conv_last(x);
+  }
+
+  void visit(auto&& child) {
+    for (std::size_t i = 0; i < blocks.size(); ++i) child("conv_bn_relu_" + std::to_string(i), blocks[i]);
+    child("conv_last", conv_last);
+  }
+
+  std::vector<StemBlock<T, Device>> blocks;
+  nn::Convolution<T, Device> conv_last;
+};
+
 /// Blocks one after the other, "encoder_layer_0", "encoder_layer_1", ...
 template <class T, class Device = Cpu>
 class TransformerBlocks : public nn::Module<TransformerBlocks<T, Device>, T, Device> {
@@ -233,39 +299,31 @@ struct VisionHead : nn::Module<VisionHead<T, Device>, T, Device> {
 
 /// Images [N, S, S, C] -> outputs [N, outputs].
 ///
-/// Each patch becomes a token by one linear map; a class token goes before them all, positions are added, the blocks
+/// Each patch becomes a token, by one linear map or by a convolutional stem; a class token goes before them all, positions are added, the blocks
 /// follow, and what the class token has become is what the head sees. Parameter names are torchvision's: "class_token",
 /// "conv_proj", "encoder.pos_embedding", "encoder.layers.encoder_layer_i.*", "encoder.ln", "heads.head". Older files of
 /// torchvision's say "mlp.linear_1" and "mlp.linear_2" for "mlp.0" and "mlp.3".
 template <class T, class Device = Cpu>
 class VisionTransformer : public nn::Module<VisionTransformer<T, Device>, T, Device> {
  public:
-  /// Throws ValueError unless patches divide the side, and heads the width.
+  /// Throws ValueError unless patches divide the side, heads the width, and a stem's strides make the patch.
   explicit VisionTransformer(const VisionTransformerOptions& options = {})
       : class_token(nn::constant_parameter<T, Device>({1, 1, checked(options).width}, 0)),
-        conv_proj({.in = options.channels,
-                   .out = options.width,
-                   .kernel = options.patch,
-                   .stride = options.patch,
-                   .bias = true}),
+        conv_proj(patch_map(options)),
         encoder(options, 1 + patches_per_side(options) * patches_per_side(options)),
         heads(options.width, options.outputs),
-        options_(options) {
-    // As a linear map of a whole patch: variance 1 / inputs.
-    const double inputs = static_cast<double>(options.channels * options.patch * options.patch);
-    conv_proj.weight = nn::normal_parameter<T, Device>(conv_proj.weight.shape(), 1 / std::sqrt(inputs));
-  }
+        options_(options) {}
 
-  Variable<T, Device> operator()(const Variable<T, Device>& images) const { return heads(features(images)); }
-  Variable<T, Device> operator()(const Tensor<T, Device>& images) const { return (*this)(Variable<T, Device>(images)); }
+  Variable<T, Device> operator()(const Variable<T, Device>& images) { return heads(features(images)); }
+  Variable<T, Device> operator()(const Tensor<T, Device>& images) { return (*this)(Variable<T, Device>(images)); }
 
   /// What the head sees, [N, width].
-  Variable<T, Device> features(const Variable<T, Device>& images) const {
+  Variable<T, Device> features(const Variable<T, Device>& images) {
     const Shape& shape = images.shape();
     if (shape.rank() != 4 || shape != Shape{shape[0], options_.side, options_.side, options_.channels})
       throw ShapeError(detail::text("VisionTransformer: images ", shape, " are not [N, ", options_.side, ", ",
                                     options_.side, ", ", options_.channels, "]"));
-    const Variable<T, Device> patches = conv_proj(images);
+    const Variable<T, Device> patches = std::visit([&images](auto& layer) { return layer(images); }, conv_proj);
     const Index width = options_.width;
     const Variable<T, Device> first =
         add_bias(Variable<T, Device>(Tensor<T, Device>::zeros({shape[0], 1, width})), reshape(class_token, {width}));
@@ -278,24 +336,51 @@ class VisionTransformer : public nn::Module<VisionTransformer<T, Device>, T, Dev
 
   void visit(auto&& child) {
     child("class_token", class_token);
-    child("conv_proj", conv_proj);
+    std::visit([&child](auto& layer) { child("conv_proj", layer); }, conv_proj);
     child("encoder", encoder);
     child("heads", heads);
   }
 
   Variable<T, Device> class_token;
-  nn::Convolution<T, Device> conv_proj;
+  std::variant<nn::Convolution<T, Device>, ConvolutionalStem<T, Device>> conv_proj;
   VisionEncoder<T, Device> encoder;
   VisionHead<T, Device> heads;
 
  private:
   static Index patches_per_side(const VisionTransformerOptions& options) { return options.side / options.patch; }
 
+  static decltype(conv_proj) patch_map(const VisionTransformerOptions& options) {
+    if (!options.stem.empty()) return ConvolutionalStem<T, Device>(options);
+    nn::Convolution<T, Device> map({.in = options.channels,
+                                    .out = options.width,
+                                    .kernel = options.patch,
+                                    .stride = options.patch,
+                                    .bias = true});
+    // As a linear map of a whole patch: variance 1 / inputs.
+    const double inputs = static_cast<double>(options.channels * options.patch * options.patch);
+    map.weight = nn::normal_parameter<T, Device>(map.weight.shape(), 1 / std::sqrt(inputs));
+    return map;
+  }
+
   static const VisionTransformerOptions& checked(const VisionTransformerOptions& options) {
     if (options.patch < 1 || options.side < options.patch || options.side % options.patch != 0)
       throw ValueError(
           detail::text("VisionTransformer: patches of ", options.patch, " pixels do not divide ", options.side));
+    check_stem(options);
     return options;
+  }
+
+  static void check_stem(const VisionTransformerOptions& options) {
+    Index stride = 1;
+    for (const StemConvolution& form : options.stem) {
+      if (form.channels < 1 || form.kernel % 2 != 1 || form.stride < 1 || form.stride > form.kernel)
+        throw ValueError(detail::text("VisionTransformer: a stem's convolution to ", form.channels,
+                                      " channels with kernel ", form.kernel, " and stride ", form.stride));
+      stride *= form.stride;
+    }
+    if (!options.stem.empty() && stride != options.patch)
+      throw ValueError(
+          detail::text("VisionTransformer: a stem of stride ", stride, " for patches of ", options.patch, " pixels"));
   }
 
   VisionTransformerOptions options_;
