@@ -1,5 +1,5 @@
-# Packages: `cpack -G DEB` and `cpack -G TGZ` in the build folder. Nothing is compiled for them, unless mien::cuda is one of
-# the components.
+# Packages: `cpack -G DEB` and `cpack -G TGZ` in the build folder. Nothing is compiled for them, unless mien::cuda or
+# mien::compiled is one of the components.
 set(CPACK_GENERATOR "DEB;TGZ")
 set(CPACK_PACKAGE_NAME mien)
 set(CPACK_PACKAGE_VERSION "${PROJECT_VERSION}")
@@ -17,7 +17,7 @@ set(CPACK_DEBIAN_PACKAGE_NAME libmien-dev)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_SECTION libdevel)
 set(CPACK_DEBIAN_PACKAGE_PRIORITY optional)
-if(NOT MIEN_CUDA)
+if(NOT MIEN_CUDA AND NOT MIEN_COMPILED)
   set(CPACK_DEBIAN_PACKAGE_ARCHITECTURE all)
 endif()
 set(CPACK_DEBIAN_PACKAGE_DEPENDS "libeigen3-dev (>= 3.4)")

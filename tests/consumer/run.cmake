@@ -1,7 +1,7 @@
 # One way of using the library, tried out:
 #   cmake -D CASE=<name> -D MIEN_SOURCE=<root> -D MIEN_BUILD=<its build folder> -D WORK=<folder to use>
-#         -D CXX=<compiler> -D GENERATOR=<name> -D EIGEN=<folders> -D DECODERS=<definitions> -D PKG_CONFIG=<program>
-#         -D LINTIAN=<program> -P run.cmake
+#         -D CXX=<compiler> -D GENERATOR=<name> -D COMPILED=<whether there is mien::compiled> -D EIGEN=<folders>
+#         -D DECODERS=<definitions> -D PKG_CONFIG=<program> -D LINTIAN=<program> -P run.cmake
 cmake_minimum_required(VERSION 3.25)
 
 set(here "${CMAKE_CURRENT_LIST_DIR}")
@@ -106,7 +106,7 @@ if(CASE STREQUAL "install")
     message(FATAL_ERROR "the installed mien_single.hpp is not that of the headers")
   endif()
 elseif(CASE STREQUAL "find_package")
-  configure(find_package "-DCMAKE_PREFIX_PATH=${prefix}")
+  configure(find_package "-DCMAKE_PREFIX_PATH=${prefix}" "-DCOMPILED=${COMPILED}")
   build_and_run(client client_with_io)
 elseif(CASE STREQUAL "find_package_reasons")
   configure(find_package_reasons "-DCMAKE_PREFIX_PATH=${prefix}")
@@ -152,7 +152,7 @@ elseif(CASE STREQUAL "single_header_is_all")
   make_single_header()
   list(TRANSFORM DECODERS PREPEND -D OUTPUT_VARIABLE decoder_flags)
   list(JOIN decoder_flags "&" decoder_flags)
-  foreach(flags "" -DMIEN_WITH_IO "-DMIEN_WITH_IO&${decoder_flags}")
+  foreach(flags "" -DMIEN_COMPILED -DMIEN_WITH_IO "-DMIEN_WITH_IO&${decoder_flags}")
     string(REPLACE "&" ";" flags "${flags}")
     preprocess(mien/mien.hpp "${MIEN_SOURCE}/include" ours ${flags})
     preprocess(mien_single.hpp "${place}" single ${flags})

@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "mien/backend/cpu/attention_kernels.hpp"
+#include "mien/backend/cpu/compiled.hpp"
 #include "mien/backend/cpu/elementwise_kernels.hpp"
 #include "mien/backend/cpu/matrix_product.hpp"
 
@@ -307,3 +308,11 @@ void attention_gradient(const Tensor<T, Cpu>& qkv, Index heads, const Tensor<T, 
 }
 
 }  // namespace mien::backend
+
+#ifdef MIEN_COMPILED_TEMPLATE
+#define MIEN_COMPILED_TEMPLATES(T)                                                                       \
+  MIEN_COMPILED_TEMPLATE void attention(const Tensor<T, Cpu>&, Index, Tensor<T, Cpu>&, Tensor<T, Cpu>&); \
+  MIEN_COMPILED_TEMPLATE void attention_gradient(const Tensor<T, Cpu>&, Index, const Tensor<T, Cpu>&,    \
+                                                 const Tensor<T, Cpu>&, const Tensor<T, Cpu>&, Tensor<T, Cpu>&);
+#include "mien/backend/cpu/for_each_compiled_type.inc"
+#endif

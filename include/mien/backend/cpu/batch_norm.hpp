@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "mien/backend/cpu/compiled.hpp"
 #include "mien/backend/cpu/vector.hpp"
 #include "mien/backend/cpu/wide_rows.hpp"
 
@@ -224,3 +225,15 @@ void batch_norm_gradients(const BatchNormGradientInputs<T>& in, bool batch_stati
 }
 
 }  // namespace mien::backend
+
+#ifdef MIEN_COMPILED_TEMPLATE
+#define MIEN_COMPILED_TEMPLATES(T)                                                                           \
+  MIEN_COMPILED_TEMPLATE void channel_moments(const Tensor<T, Cpu>&, Tensor<T, Cpu>&, Tensor<T, Cpu>&);      \
+  MIEN_COMPILED_TEMPLATE void normalise(const Tensor<T, Cpu>&, const Tensor<T, Cpu>&, const Tensor<T, Cpu>&, \
+                                        const Tensor<T, Cpu>&, bool, Tensor<T, Cpu>&);                       \
+  MIEN_COMPILED_TEMPLATE void batch_norm_gradient_sums(const BatchNormGradientInputs<T>&, Tensor<T, Cpu>&,   \
+                                                       Tensor<T, Cpu>&, Tensor<T, Cpu>&);                    \
+  MIEN_COMPILED_TEMPLATE void batch_norm_input_gradient(                                                     \
+      const BatchNormGradientInputs<T>&, bool, const Tensor<T, Cpu>&, const Tensor<T, Cpu>&, Tensor<T, Cpu>&);
+#include "mien/backend/cpu/for_each_compiled_type.inc"
+#endif

@@ -11,6 +11,7 @@
 
 #include "mien/backend/cpu/arithmetic.hpp"
 #include "mien/backend/cpu/channel_wise_kernels.hpp"
+#include "mien/backend/cpu/compiled.hpp"
 #include "mien/backend/cpu/image_grid.hpp"
 
 namespace mien::backend {
@@ -248,3 +249,15 @@ void channel_wise_convolution_weight_gradient(const Tensor<T, Cpu>& x, const Ten
 }
 
 }  // namespace mien::backend
+
+#ifdef MIEN_COMPILED_TEMPLATE
+#define MIEN_COMPILED_TEMPLATES(T)                                                                                   \
+  MIEN_COMPILED_TEMPLATE void channel_wise_convolution(const Tensor<T, Cpu>&, const Tensor<T, Cpu>&,                 \
+                                                       const ConvolutionWindow&, const Tensor<T, Cpu>&, bool,        \
+                                                       Tensor<T, Cpu>&);                                             \
+  MIEN_COMPILED_TEMPLATE void channel_wise_convolution_input_gradient(const Tensor<T, Cpu>&, const Tensor<T, Cpu>&,  \
+                                                                      const ConvolutionWindow&, Tensor<T, Cpu>&);    \
+  MIEN_COMPILED_TEMPLATE void channel_wise_convolution_weight_gradient(const Tensor<T, Cpu>&, const Tensor<T, Cpu>&, \
+                                                                       const ConvolutionWindow&, Tensor<T, Cpu>&);
+#include "mien/backend/cpu/for_each_compiled_type.inc"
+#endif

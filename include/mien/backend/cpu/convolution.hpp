@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include "mien/backend/cpu/bfloat16_convolution.hpp"
+#include "mien/backend/cpu/compiled.hpp"
 #include "mien/backend/cpu/convolution_algorithm.hpp"
 #include "mien/backend/cpu/direct_convolution.hpp"
 #include "mien/backend/cpu/image_grid.hpp"
@@ -132,3 +133,19 @@ void convolution_weight_gradient(const Tensor<T, Cpu>& x, const Tensor<T, Cpu>& 
 }
 
 }  // namespace mien::backend
+
+#ifdef MIEN_COMPILED_TEMPLATE
+#define MIEN_COMPILED_TEMPLATES(T)                                                                                   \
+  MIEN_COMPILED_TEMPLATE void convolution(const Tensor<T, Cpu>&, const Tensor<T, Cpu>&, const PreparedKernel<T>*,    \
+                                          const ConvolutionWindow&, const ConvolutionEpilogue<T>&, Tensor<T, Cpu>&); \
+  MIEN_COMPILED_TEMPLATE void convolution(const ImageGrid&, const T*, const T*, const ConvolutionWindow&,            \
+                                          const ImageGrid&, T*, const ConvolutionEpilogue<T>&);                      \
+  MIEN_COMPILED_TEMPLATE void convolution(const ImageGrid&, const T*, const PreparedKernel<T>&,                      \
+                                          const ConvolutionWindow&, const ImageGrid&, T*,                            \
+                                          const ConvolutionEpilogue<T>&);                                            \
+  MIEN_COMPILED_TEMPLATE void convolution_input_gradient(const ImageGrid&, const T*, const T*,                       \
+                                                         const ConvolutionWindow&, const ImageGrid&, T*);            \
+  MIEN_COMPILED_TEMPLATE void convolution_weight_gradient(const ImageGrid&, const T*, const ImageGrid&, const T*,    \
+                                                          const ConvolutionWindow&, T*);
+#include "mien/backend/cpu/for_each_compiled_type.inc"
+#endif

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstdint>
 
+#include "mien/backend/cpu/compiled.hpp"
 #include "mien/backend/cpu/eigen.hpp"
 #include "mien/backend/cpu/vector.hpp"
 #include "mien/core/random.hpp"
@@ -50,3 +51,9 @@ void dropout(const Tensor<T, Cpu>& x, double probability, const Generator::State
 }
 
 }  // namespace mien::backend
+
+#ifdef MIEN_COMPILED_TEMPLATE
+#define MIEN_COMPILED_TEMPLATES(T) \
+  MIEN_COMPILED_TEMPLATE void dropout(const Tensor<T, Cpu>&, double, const Generator::State&, Tensor<T, Cpu>&);
+#include "mien/backend/cpu/for_each_compiled_type.inc"
+#endif

@@ -2,6 +2,7 @@
 
 /// What is done to every element of a tensor, for every instruction set; see kernels/elementwise.inc.
 
+#include "mien/backend/cpu/compiled.hpp"
 #include "mien/backend/cpu/vector_functions.hpp"
 
 namespace mien::backend {
@@ -46,3 +47,8 @@ const ElementwiseKernels<T>& elementwise_kernels() {
 }
 
 }  // namespace mien::backend
+
+#ifdef MIEN_COMPILED_TEMPLATE
+#define MIEN_COMPILED_TEMPLATES(T) MIEN_COMPILED_TEMPLATE const ElementwiseKernels<T>& elementwise_kernels<T>();
+#include "mien/backend/cpu/for_each_compiled_type.inc"
+#endif

@@ -4,6 +4,7 @@
 #include <span>
 
 #include "mien/backend/cpu/arithmetic.hpp"
+#include "mien/backend/cpu/compiled.hpp"
 #include "mien/backend/cpu/matrix_product.hpp"
 #include "mien/backend/cpu/vector_functions.hpp"
 #include "mien/backend/cpu/vector_parts.hpp"
@@ -320,3 +321,13 @@ void lstm_previous_outputs(const Tensor<T, Cpu>& outputs, const Tensor<T, Cpu>& 
 }
 
 }  // namespace mien::backend
+
+#ifdef MIEN_COMPILED_TEMPLATE
+#define MIEN_COMPILED_TEMPLATES(T)                                                                                     \
+  MIEN_COMPILED_TEMPLATE void lstm(const Tensor<T, Cpu>&, std::span<const Index>, bool, Tensor<T, Cpu>&,               \
+                                   Tensor<T, Cpu>&, Tensor<T, Cpu>&, Tensor<T, Cpu>&, Tensor<T, Cpu>&);                \
+  MIEN_COMPILED_TEMPLATE void lstm_gradient(const Tensor<T, Cpu>&, const Tensor<T, Cpu>&, std::span<const Index>,      \
+                                            bool, const Tensor<T, Cpu>&, const Tensor<T, Cpu>&, const Tensor<T, Cpu>&, \
+                                            Tensor<T, Cpu>&, Tensor<T, Cpu>&, Tensor<T, Cpu>&);
+#include "mien/backend/cpu/for_each_compiled_type.inc"
+#endif

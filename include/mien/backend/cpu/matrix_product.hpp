@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "mien/backend/cpu/compiled.hpp"
 #include "mien/backend/cpu/vector_parts.hpp"
 #include "mien/core/tensor.hpp"
 
@@ -322,3 +323,10 @@ void matrix_product(Index m, Index n, Index k, MatrixView<T> a, MatrixView<T> b,
 }
 
 }  // namespace mien::backend
+
+#ifdef MIEN_COMPILED_TEMPLATE
+#define MIEN_COMPILED_TEMPLATES(T)                                                              \
+  MIEN_COMPILED_TEMPLATE void matrix_product(Index, Index, Index, MatrixView<T>, MatrixView<T>, \
+                                             const ProductTarget<T>&);
+#include "mien/backend/cpu/for_each_compiled_type.inc"
+#endif

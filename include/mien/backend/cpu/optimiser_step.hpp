@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "mien/backend/cpu/arithmetic.hpp"
+#include "mien/backend/cpu/compiled.hpp"
 #include "mien/backend/optimised_parameter.hpp"
 #include "mien/backend/optimiser_steps.hpp"
 
@@ -132,3 +133,8 @@ void adamax_step(std::span<OptimisedParameter<T>> parameters, const StepOfEach<A
 }
 
 }  // namespace mien::backend
+
+#ifdef MIEN_COMPILED_TEMPLATE
+#define MIEN_COMPILED_TEMPLATES(T) MIEN_COMPILED_TEMPLATE const OptimiserKernels<T>& optimiser_kernels<T>();
+#include "mien/backend/cpu/for_each_compiled_type.inc"
+#endif

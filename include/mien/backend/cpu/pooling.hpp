@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "mien/backend/cpu/arithmetic.hpp"
+#include "mien/backend/cpu/compiled.hpp"
 #include "mien/backend/cpu/image_grid.hpp"
 #include "mien/backend/pooling_windows.hpp"
 
@@ -120,3 +121,8 @@ void average_pool_gradient(const Tensor<T, Cpu>& upstream, const Windows& window
 }
 
 }  // namespace mien::backend
+
+#ifdef MIEN_COMPILED_TEMPLATE
+#define MIEN_COMPILED_TEMPLATES(T) MIEN_COMPILED_TEMPLATE const PoolingKernels<T>& pooling_kernels<T>();
+#include "mien/backend/cpu/for_each_compiled_type.inc"
+#endif

@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "mien/backend/cpu/compiled.hpp"
 #include "mien/backend/cpu/vector_functions.hpp"
 #include "mien/backend/cpu/vector_parts.hpp"
 
@@ -33,3 +34,8 @@ const RowKernels<T>& row_kernels() {
 }
 
 }  // namespace mien::backend
+
+#ifdef MIEN_COMPILED_TEMPLATE
+#define MIEN_COMPILED_TEMPLATES(T) MIEN_COMPILED_TEMPLATE const RowKernels<T>& row_kernels<T>();
+#include "mien/backend/cpu/for_each_compiled_type.inc"
+#endif

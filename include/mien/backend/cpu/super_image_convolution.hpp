@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "mien/backend/cpu/compiled.hpp"
 #include "mien/backend/cpu/convolution.hpp"
 #include "mien/backend/super_image.hpp"
 
@@ -451,3 +452,16 @@ void interleaved_weight_gradient(const Tensor<T, Cpu>& clip, const Tensor<T, Cpu
 }
 
 }  // namespace mien::backend
+
+#ifdef MIEN_COMPILED_TEMPLATE
+#define MIEN_COMPILED_TEMPLATES(T)                                                                                     \
+  MIEN_COMPILED_TEMPLATE void seam_convolution(const Tensor<T, Cpu>&, const Tensor<T, Cpu>&, const PreparedKernel<T>*, \
+                                               Tensor<T, Cpu>&, Tensor<T, Cpu>&);                                      \
+  MIEN_COMPILED_TEMPLATE SuperImageMixGradient<T> super_image_mix_gradient(                                            \
+      const Tensor<T, Cpu>&, const SuperImageWeights<T>&, const Tensor<T, Cpu>&);                                      \
+  MIEN_COMPILED_TEMPLATE void seam_input_gradient(const SuperImageMixGradient<T>&, const Tensor<T, Cpu>&,              \
+                                                  Tensor<T, Cpu>&);                                                    \
+  MIEN_COMPILED_TEMPLATE void seam_weight_gradient(const Tensor<T, Cpu>&, const SuperImageMixGradient<T>&,             \
+                                                   Tensor<T, Cpu>&);
+#include "mien/backend/cpu/for_each_compiled_type.inc"
+#endif

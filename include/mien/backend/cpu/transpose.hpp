@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "mien/backend/cpu/compiled.hpp"
 #include "mien/backend/cpu/vector.hpp"
 
 namespace mien::backend {
@@ -24,3 +25,8 @@ void transpose(const T* from, Index rows, Index columns, Index from_stride, T* t
 }
 
 }  // namespace mien::backend
+
+#ifdef MIEN_COMPILED_TEMPLATE
+#define MIEN_COMPILED_TEMPLATES(T) MIEN_COMPILED_TEMPLATE void transpose(const T*, Index, Index, Index, T*, Index);
+#include "mien/backend/cpu/for_each_compiled_type.inc"
+#endif

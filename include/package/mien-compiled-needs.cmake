@@ -1,0 +1,2 @@
+# What mien::compiled needs besides mien::mien.
+set(mien_compiled_missing "")
