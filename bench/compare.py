@@ -177,11 +177,12 @@ def torch_networks():
 def small_vit():
     """models::small_vit as torchvision would have it."""
     import torch
-    from torchvision.models.vision_transformer import VisionTransformer
+    from torchvision.models.vision_transformer import ConvStemConfig, VisionTransformer
 
+    stem = [ConvStemConfig(32, 3, 2), ConvStemConfig(64, 3, 1), ConvStemConfig(128, 3, 3)]
     network = VisionTransformer(image_size=48, patch_size=6, num_layers=6, num_heads=4, hidden_dim=128, mlp_dim=256,
-                                dropout=0.1, num_classes=7)
-    network.conv_proj = torch.nn.Conv2d(1, 128, 6, 6)
+                                dropout=0.1, num_classes=7, conv_stem_configs=stem)
+    network.conv_proj[0][0] = torch.nn.Conv2d(1, 32, 3, 2, 1, bias=False)
     return network
 
 

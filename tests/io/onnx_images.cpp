@@ -23,6 +23,17 @@ TEST_CASE("ONNX Runtime computes what networks over images and keypoints do, for
   models::VisionTransformer<float> transformer(models::VisionTransformerOptions{
       .side = 12, .patch = 4, .channels = 2, .width = 6, .depth = 2, .heads = 3, .mlp_width = 10, .outputs = 4});
   gallery.add("vit", transformer, {{"images", {2, 12, 12, 2}}}, testing::single(transformer));
+  models::VisionTransformer<float> stemmed(models::VisionTransformerOptions{
+      .side = 12,
+      .patch = 4,
+      .channels = 2,
+      .width = 6,
+      .depth = 1,
+      .heads = 3,
+      .mlp_width = 10,
+      .outputs = 4,
+      .stem = {{.channels = 3, .kernel = 5, .stride = 2}, {.channels = 5, .stride = 2}}});
+  gallery.add("vit_with_stem", stemmed, {{"images", {2, 12, 12, 2}}}, testing::single(stemmed));
   models::KeypointMlp<float> keypoints(models::KeypointMlpOptions{.joints = 5, .outputs = 3, .widths = {9, 8, 7}});
   gallery.add("keypoints", keypoints, {{"keypoints", {2, 5, 3}}}, testing::single(keypoints));
   CHECK(gallery.agrees());

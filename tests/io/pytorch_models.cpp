@@ -90,6 +90,17 @@ TEST_CASE("networks come from torchvision, and go back") {
   SUBCASE("vision transformer") {
     models::VisionTransformer<float> model(
         models::VisionTransformerOptions{.side = 32, .patch = 8, .width = 48, .depth = 2, .heads = 3, .mlp_width = 96});
-    compare("vit_small", model);
+    compare("vit", model);
+  }
+  SUBCASE("vision transformer with a convolutional stem") {
+    models::VisionTransformer<float> model(
+        models::VisionTransformerOptions{.side = 32,
+                                         .patch = 8,
+                                         .width = 48,
+                                         .depth = 2,
+                                         .heads = 3,
+                                         .mlp_width = 96,
+                                         .stem = {{.channels = 12, .stride = 4}, {.channels = 20, .stride = 2}}});
+    compare("vit_with_stem", model);
   }
 }

@@ -11,12 +11,14 @@ from pathlib import Path
 
 import torch
 import torchvision
+from torchvision.models.vision_transformer import ConvStemConfig, VisionTransformer
 
 
 def build(name):
-    if name == "vit_small":
-        return torchvision.models.VisionTransformer(image_size=32, patch_size=8, num_layers=2, num_heads=3,
-                                                    hidden_dim=48, mlp_dim=96, num_classes=7)
+    if name.startswith("vit"):
+        stem = [ConvStemConfig(12, 3, 4), ConvStemConfig(20, 3, 2)] if name == "vit_with_stem" else None
+        return VisionTransformer(image_size=32, patch_size=8, num_layers=2, num_heads=3, hidden_dim=48, mlp_dim=96,
+                                 num_classes=7, conv_stem_configs=stem)
     return getattr(torchvision.models, name)(weights=None, num_classes=7)
 
 
@@ -48,7 +50,8 @@ if command == "make":
                 value.uniform_(0.5, 2)
             elif value.is_floating_point() and (key.endswith("bias") or value.abs().max() == 0):
                 value.normal_(0, 0.1)
-        images = torch.randn(2, 3, 32 if name == "vit_small" else 64, 32 if name == "vit_small" else 64)
+        side = 32 if name.startswith("vit") else 64
+        images = torch.randn(2, 3, side, side)
         torch.save(model.state_dict(), folder / "weights.pth")
         torch.save({"input": images, "output": model(images)}, folder / "example.pt")
 else:

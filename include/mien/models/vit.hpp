@@ -171,11 +171,8 @@ Tensor<T> resample_positions(const Tensor<T>& embedding, Index side,
 template <class T, class Device = Cpu>
 struct StemBlock : nn::Module<StemBlock<T, Device>, T, Device> {
   StemBlock(Index in, const StemConvolution& form)
-      : conv({.in = in,
-              .out = form.channels,
-              .kernel = form.kernel,
-              .stride = form.stride,
-              .padding = form.kernel / 2}),
+      : conv(
+            {.in = in, .out = form.channels, .kernel = form.kernel, .stride = form.stride, .padding = form.kernel / 2}),
         norm(form.channels) {}
 
   Variable<T, Device> operator()(const Variable<T, Device>& x) {
@@ -299,10 +296,11 @@ struct VisionHead : nn::Module<VisionHead<T, Device>, T, Device> {
 
 /// Images [N, S, S, C] -> outputs [N, outputs].
 ///
-/// Each patch becomes a token, by one linear map or by a convolutional stem; a class token goes before them all, positions are added, the blocks
-/// follow, and what the class token has become is what the head sees. Parameter names are torchvision's: "class_token",
-/// "conv_proj", "encoder.pos_embedding", "encoder.layers.encoder_layer_i.*", "encoder.ln", "heads.head". Older files of
-/// torchvision's say "mlp.linear_1" and "mlp.linear_2" for "mlp.0" and "mlp.3".
+/// Each patch becomes a token, by one linear map or by a convolutional stem; a class token goes before them all,
+/// positions are added, the blocks follow, and what the class token has become is what the head sees. Parameter names
+/// are torchvision's: "class_token", "conv_proj", "encoder.pos_embedding", "encoder.layers.encoder_layer_i.*",
+/// "encoder.ln", "heads.head". Older files of torchvision's say "mlp.linear_1" and "mlp.linear_2" for "mlp.0" and
+/// "mlp.3".
 template <class T, class Device = Cpu>
 class VisionTransformer : public nn::Module<VisionTransformer<T, Device>, T, Device> {
  public:
@@ -351,11 +349,8 @@ class VisionTransformer : public nn::Module<VisionTransformer<T, Device>, T, Dev
 
   static decltype(conv_proj) patch_map(const VisionTransformerOptions& options) {
     if (!options.stem.empty()) return ConvolutionalStem<T, Device>(options);
-    nn::Convolution<T, Device> map({.in = options.channels,
-                                    .out = options.width,
-                                    .kernel = options.patch,
-                                    .stride = options.patch,
-                                    .bias = true});
+    nn::Convolution<T, Device> map(
+        {.in = options.channels, .out = options.width, .kernel = options.patch, .stride = options.patch, .bias = true});
     // As a linear map of a whole patch: variance 1 / inputs.
     const double inputs = static_cast<double>(options.channels * options.patch * options.patch);
     map.weight = nn::normal_parameter<T, Device>(map.weight.shape(), 1 / std::sqrt(inputs));
@@ -373,7 +368,7 @@ class VisionTransformer : public nn::Module<VisionTransformer<T, Device>, T, Dev
   static void check_stem(const VisionTransformerOptions& options) {
     Index stride = 1;
     for (const StemConvolution& form : options.stem) {
-      if (form.channels < 1 || form.kernel % 2 != 1 || form.stride < 1 || form.stride > form.kernel)
+      if (form.channels < 1 || form.kernel % 2 != 1 || form.stride < 1)
         throw ValueError(detail::text("VisionTransformer: a stem's convolution to ", form.channels,
                                       " channels with kernel ", form.kernel, " and stride ", form.stride));
       stride *= form.stride;
