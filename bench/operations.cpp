@@ -1,10 +1,11 @@
-/// Single operations with their gradients where they train: LSTM, channel-wise convolution, and attention. And products
-/// of matrices [M, K] x [K, N] as LSTMs and linear layers have them, named MxNxK.
+/// Single operations with their gradients where they train: LSTM, channel-wise convolution, linear layers and
+/// attention. And products of matrices [M, K] x [K, N] as LSTMs and linear layers have them, named MxNxK.
 
 #include <mien/autograd/activation.hpp>
 #include <mien/autograd/attention.hpp>
 #include <mien/backend/cpu/matrix_product.hpp>
 #include <mien/nn/channel_wise_convolution.hpp>
+#include <mien/nn/linear.hpp>
 #include <mien/nn/lstm.hpp>
 
 #include "common.hpp"
@@ -14,10 +15,11 @@ namespace {
 using namespace mien;
 
 template <class MakeLayer, class Call>
-void add(const std::string& name, const Shape& input, double flops, double bytes, MakeLayer make_layer, Call call) {
+void add(const std::string& name, const Shape& input, double flops, double bytes, MakeLayer make_layer, Call call,
+         bool has_precisions = false) {
   for (const bool training : {false, true})
     bench::add({name + (training ? "/training" : "/forward"), bench::name_of(input), (training ? 3 : 1) * flops,
-                training ? 0 : bytes},
+                training ? 0 : bytes, has_precisions},
                [=] {
                  auto layer = make_layer();
                  Variable<float> x(bench::random(input), training);
@@ -74,6 +76,10 @@ const int registered = [] {
       [] { return nn::Lstm<float>({.in = 512, .hidden = 128}); },
       [](auto& layer, const Variable<float>& x) { return layer(x).outputs; });
   const auto call = [](auto& layer, const Variable<float>& x) { return layer(x); };
+  for (const Shape& rows : {Shape{128, 128}, Shape{4160, 128}, Shape{1576, 768}})
+    add(
+        "linear", rows, 2.0 * static_cast<double>(rows.elements() * rows[1]), 0,
+        [width = rows[1]] { return nn::Linear<float>({.in = width, .out = width}); }, call, true);
   // That of ViT-B/16: two products forwards and five backwards, where `add` counts two and four.
   const Shape tokens{8, 197, 3 * 768};
   add(

@@ -8,6 +8,7 @@
 #include "mien/backend/cpu/convolution.hpp"
 #include "mien/backend/cpu/dropout.hpp"
 #include "mien/backend/cpu/elementwise_kernels.hpp"
+#include "mien/backend/cpu/linear.hpp"
 #include "mien/backend/cpu/lstm.hpp"
 #include "mien/backend/cpu/matrix_product.hpp"
 #include "mien/backend/cpu/optimiser_step.hpp"

@@ -1,6 +1,7 @@
 /// Every way that a convolution may go keeps the bound of the setting that chose it.
 
 #include <mien/autograd/super_image_convolution.hpp>
+#include <mien/ops/linear.hpp>
 
 #include <doctest/doctest.h>
 
@@ -221,4 +222,46 @@ TEST_CASE("the way that is chosen can be asked for") {
   }
   CHECK(name_of(ConvolutionAlgorithm::split_bfloat16) == "split_bfloat16");
   CHECK_THROWS_AS(ops::convolution_algorithm<float>({1, 2, 2, 3}, {3, 3, 4, 4}), ShapeError);
+}
+
+TEST_CASE("linear layers and their gradients keep the bound of each setting") {
+  struct Sizes {
+    Index rows, inputs, outputs;
+  };
+  for (const auto& [rows, inputs, outputs] : {Sizes{1, 65, 31},
+                                              {31, 16, 16},
+                                              {127, 65, 33},
+                                              {128, 16, 16},
+                                              {129, 31, 65},
+                                              {260, 7, 40},
+                                              {200, 40, 7},
+                                              {0, 16, 16}}) {
+    const auto x = testing::random<float>({rows, inputs}, 1);
+    const auto weight = testing::random<float>({outputs, inputs}, 2);
+    const auto bias = testing::random<float>({outputs}, 3);
+    const auto upstream = testing::random<float>({rows, outputs}, 4);
+    const auto exact = ops::linear(in_double(x), in_double(weight), in_double(bias));
+    const auto exact_input = ops::linear_input_gradient(in_double(upstream), in_double(weight));
+    const auto exact_weight = ops::linear_weight_gradient(in_double(x), in_double(upstream));
+    for (const Precision precision : precisions) {
+      const PrecisionScope scope(precision);
+      CAPTURE(rows);
+      CAPTURE(inputs);
+      CAPTURE(name_of(precision));
+      CHECK(relative_error(ops::linear(x, weight, bias), exact) < bound(precision));
+      CHECK(relative_error(ops::linear_input_gradient(upstream, weight), exact_input) < bound(precision));
+      CHECK(relative_error(ops::linear_weight_gradient(x, upstream), exact_weight) < bound(precision));
+    }
+  }
+}
+
+TEST_CASE("linear layers multiply tiles in medium alone, where there are enough rows") {
+  if (backend::instruction_set() != backend::InstructionSet::amx) return;
+  for (const Precision precision : precisions) {
+    const PrecisionScope scope(precision);
+    CHECK(backend::linear_on_tiles<float>(128, 16, 16) == (precision == Precision::medium));
+    CHECK_FALSE(backend::linear_on_tiles<float>(127, 16, 16));
+    CHECK_FALSE(backend::linear_on_tiles<float>(128, 15, 16));
+    CHECK_FALSE(backend::linear_on_tiles<double>(128, 16, 16));
+  }
 }
