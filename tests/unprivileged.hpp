@@ -5,6 +5,7 @@
 
 #include <doctest/doctest.h>
 
+#include <exception>
 #include <filesystem>
 #include <string>
 #include <system_error>
