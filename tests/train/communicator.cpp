@@ -266,5 +266,8 @@ TEST_CASE("a gradient sum is for one backward, and does not begin before the las
     CHECK_NOTHROW(gradients.begin());
     CHECK_NOTHROW(gradients.finish());
     CHECK_THROWS_AS(GradientSum<double>(communicator, parameters.list(), {.bucket_bytes = 0}), ValueError);
+    GradientSum<double> of_nothing(communicator, {});
+    backward(parameters.loss(random({4, 3}, 9)), of_nothing.begin());
+    CHECK_NOTHROW(of_nothing.finish());
   });
 }

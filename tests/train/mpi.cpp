@@ -59,6 +59,8 @@ void check_exchange(Communicator& ranks) {
   ranks.barrier();
   check(throws<ValueError>([&] { ranks.broadcast(numbers, ranks.size()); }), "no such root");
   check(throws<ValueError>([&] { ranks.start_sum(Elements{letters.data(), 3, ElementType::bytes, false}); }), "bytes");
+  const Elements many{letters.data(), Index{1} << 31, ElementType::float32, false};
+  check(throws<ValueError>([&] { ranks.start_sum(many); }), "more than MPI counts to");
   check(throws<ValueError>([&] { ranks.start_sum(Elements{nullptr, 3, ElementType::float32, true}); }), "a GPU");
 }
 
