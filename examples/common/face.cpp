@@ -341,7 +341,7 @@ TrainedFace<Device> train_face(const data::FrameSequences& data, const Parts& pa
   set_seed(place.seed);
   FaceModel<Device> model(form, data.class_names);
   if (!weights.empty()) start_from(model.network, weights);
-  const auto train_data = usable_training(data.subset(parts.train), training, place.folder);
+  const auto train_data = usable_training(data.subset(parts.train), training, place.folder, program);
   const auto loader =
       training_loader(face_clips(train_data, form, data::ClipSampling::random, augmentation), training, place.seed);
   const auto validation =

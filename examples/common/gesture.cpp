@@ -296,7 +296,7 @@ TrainedGesture<Device> train_gesture(const data::GestureSequences& data, const P
   set_seed(place.seed);
   GestureModel<Device> model(fitted(form, data), data.class_names);
   const auto& representation = model.options.representation;
-  const auto train_data = usable_training(data.subset(parts.train), training, place.folder);
+  const auto train_data = usable_training(data.subset(parts.train), training, place.folder, program);
   const auto loader =
       training_loader(data::GestureMaps(train_data, {representation, augmentation}), training, place.seed);
   const auto validation = evaluation_loader(

@@ -337,7 +337,7 @@ class ImageExperiment {
 
   train::History train(ImageModel<Device>& model, const Parts& parts, const RunPlace& place) const {
     const TrainingOptions& training = options_.training;
-    const auto train_data = usable_training(data_.subset(parts.train), training, place.folder);
+    const auto train_data = usable_training(data_.subset(parts.train), training, place.folder, program_);
     const auto loader =
         training_loader(source_of(train_data, form_, options_, {data::ClipSampling::random, options_.augmentation}),
                         training, place.seed);

@@ -159,7 +159,7 @@ FoldResult train_and_test(const data::GestureSequences& data, const Parts& parts
                           const TrainingOptions& training, const TargetOptions& targets, const Program& program) {
   set_seed(place.seed);
   KeypointModel<Device> model(form, form.classes > 0 ? data.class_names : std::vector<std::string>());
-  const auto train_data = usable_training(data.subset(parts.train), training, place.folder);
+  const auto train_data = usable_training(data.subset(parts.train), training, place.folder, program);
   const auto loader =
       training_loader(frames_of(train_data, form, data::ClipSampling::random, augmentation), training, place.seed);
   const auto validation =

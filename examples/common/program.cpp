@@ -24,9 +24,9 @@ void remember_end(int) { end_signal = 1; }
 
 }  // namespace
 
-Index started_ranks(const char* variable) {
+Index number_from_mpirun(const char* variable) {
   const char* const number = std::getenv(variable);
-  return number == nullptr ? 1 : std::max<Index>(1, std::atol(number));
+  return number == nullptr ? 0 : std::max<Index>(0, std::atol(number));
 }
 
 std::shared_ptr<train::Communicator> join_ranks([[maybe_unused]] Index ranks) {
@@ -45,18 +45,20 @@ std::shared_ptr<train::Communicator> join_ranks([[maybe_unused]] Index ranks) {
 }  // namespace detail
 
 void Program::take_place() {
-  // Open MPI's name for it, and that of MPICH and Intel.
-  const Index ranks = std::max(detail::started_ranks("OMPI_COMM_WORLD_SIZE"), detail::started_ranks("PMI_SIZE"));
-  if (ranks == 1) return;
+  const Index ranks =
+      std::max(detail::number_from_mpirun("OMPI_COMM_WORLD_SIZE"), detail::number_from_mpirun("PMI_SIZE"));
+  if (ranks < 2) return;
   if (!allows_ranks_)
     throw UsageError(detail::text(name(), " runs as one process; mpirun started ", ranks, " of them"));
   ranks_ = detail::join_ranks(ranks);
-  const Index here =
-      std::max(detail::started_ranks("OMPI_COMM_WORLD_LOCAL_SIZE"), detail::started_ranks("MPI_LOCALNRANKS"));
+  const Index here = std::max<Index>(1, std::max(detail::number_from_mpirun("OMPI_COMM_WORLD_LOCAL_SIZE"),
+                                                 detail::number_from_mpirun("MPI_LOCALNRANKS")));
   if (common_.threads == 0)
     common_.threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()) / static_cast<int>(here));
-  if (is_first()) return;
-  // All would say the same.
+}
+
+void Program::leave_words_to_first() {
+  if (std::max(detail::number_from_mpirun("OMPI_COMM_WORLD_RANK"), detail::number_from_mpirun("PMI_RANK")) == 0) return;
   std::cout.setstate(std::ios::failbit);
   std::cerr.setstate(std::ios::failbit);
 }

@@ -65,9 +65,9 @@ inline volatile std::sig_atomic_t stop_signal = 0;
 
 inline void remember_signal(int) { stop_signal = 1; }
 
-/// How many processes `mpirun` started, here or on all machines, as it says in a variable of the environment; 1 without
-/// it.
-Index started_ranks(const char* variable);
+/// What `mpirun` says in a variable of the environment about the processes that it started; 0 without it. Open MPI has
+/// other names for the variables than MPICH and Intel.
+Index number_from_mpirun(const char* variable);
 
 /// The ranks that `mpirun` started. Throws UsageError in a build without MPI: they would all do the same, and write
 /// over each other.
@@ -178,6 +178,7 @@ class Program {
   /// command line that is wrong, 130 after Ctrl-C, 1 for everything else; each but 0 with a line on standard error.
   template <class Body>
   int run(int count, char** arguments, const Body& body) {
+    leave_words_to_first();
     try {
       app_.parse(count, arguments);
     } catch (const CLI::ParseError& error) {
@@ -227,6 +228,9 @@ class Program {
  private:
   /// Of several ranks, the one that failed says so, whichever it is.
   void tell_failure(const std::exception& error);
+
+  /// All processes that `mpirun` started would say the same, from a wrong option on.
+  static void leave_words_to_first();
 
   /// Becomes one of the ranks that `mpirun` started, if it did.
   void take_place();

@@ -26,16 +26,17 @@ namespace mien::examples {
 /// Says how many training samples are left out or changed, and lists them in bad_samples.csv.
 void tell_bad_samples(const data::BadSamplesReport& report, Index samples, const std::filesystem::path& folder);
 
-/// The training samples that --bad-samples leaves, as it leaves them. `folder` gets their list.
+/// The training samples that --bad-samples leaves, as it leaves them. `folder` gets their list, of several ranks from
+/// the first one: all of them leave the same.
 template <class Sample>
 data::DataSet<Sample> usable_training(data::DataSet<Sample> samples, const TrainingOptions& options,
-                                      const std::filesystem::path& folder) {
+                                      const std::filesystem::path& folder, const Program& program) {
   // Whatever is wrong with a sample is an error where it is used: all of them need not be read before.
   if (options.bad_samples == data::BadSamples::error) return samples;
   const Index before = samples.size();
   data::BadSamplesReport report;
   auto out = data::without_bad_samples(std::move(samples), options.bad_samples, report);
-  tell_bad_samples(report, before, folder);
+  if (program.is_first()) tell_bad_samples(report, before, folder);
   return out;
 }
 

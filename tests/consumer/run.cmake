@@ -1,7 +1,7 @@
 # One way of using the library, tried out:
 #   cmake -D CASE=<name> -D MIEN_SOURCE=<root> -D MIEN_BUILD=<its build folder> -D WORK=<folder to use>
 #         -D CXX=<compiler> -D GENERATOR=<name> -D COMPILED=<whether there is mien::compiled> -D EIGEN=<folders>
-#         -D DECODERS=<definitions> -D PKG_CONFIG=<program> -D LINTIAN=<program> -P run.cmake
+#         -D DECODERS=<definitions> -D PKG_CONFIG=<program> -D LINTIAN=<program> -D MPIEXEC=<program> -P run.cmake
 cmake_minimum_required(VERSION 3.25)
 
 set(here "${CMAKE_CURRENT_LIST_DIR}")
@@ -177,6 +177,16 @@ elseif(CASE STREQUAL "video")
   configure(video "-DCMAKE_PREFIX_PATH=${prefix}")
   build_and_run(client)
   build_by_pkg_config("${prefix}" mien-video "${here}/video/main.cpp")
+elseif(CASE STREQUAL "mpi")
+  # Root may start it where tests run in a container; more processes than cores are no reason to refuse.
+  foreach(variable OMPI_ALLOW_RUN_AS_ROOT OMPI_ALLOW_RUN_AS_ROOT_CONFIRM OMPI_MCA_rmaps_base_oversubscribe)
+    set(ENV{${variable}} 1)
+  endforeach()
+  configure(mpi "-DCMAKE_PREFIX_PATH=${prefix}")
+  build_and_run(client)
+  expect_words("ranks: 1")
+  run("${MPIEXEC}" -n 2 "${place}/client")
+  expect_words("ranks: 2")
 elseif(CASE STREQUAL "debian_package")
   run("${CMAKE_CPACK_COMMAND}" -G DEB --config "${MIEN_BUILD}/CPackConfig.cmake" -B "${place}/packed")
   file(GLOB package "${place}/packed/libmien-dev_*.deb")

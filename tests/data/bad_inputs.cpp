@@ -16,6 +16,7 @@
 
 #include "io/message.hpp"
 #include "io/temporary_folder.hpp"
+#include "unprivileged.hpp"
 
 using namespace mien;
 namespace fs = std::filesystem;
@@ -107,6 +108,29 @@ TEST_CASE("class folders without pictures, hidden files and files of other kinds
   CHECK(data.samples[0].label == 1);
   CHECK(data.skipped.hidden == 2);
   CHECK(data.skipped.other == 1);
+}
+
+TEST_CASE("pictures, folders and tables that may not be read") {
+  const TemporaryFolder folder;
+  write_picture(folder.path() / "faces" / "joy" / "1.png");
+  write_picture(folder.path() / "faces" / "fear" / "1.png");
+  io::write_file(folder / "joints.csv", joint_header + "a,0,up,1,2,3,4\n");
+  const auto denied = [&](auto action) { return without_privileges([&] { return refusal(folder, action); }); };
+  {
+    const Permissions locked(folder / "faces/joy/1.png", 0);
+    const auto data = data::image_folder(folder / "faces");
+    CHECK(denied([&] { data::read_frame(data.samples[1], 0); }) ==
+          "faces/joy/1.png: found Permission denied, expected a readable file");
+  }
+  {
+    // Not a class without pictures.
+    const Permissions closed(folder / "faces/joy", 0);
+    CHECK(contains(denied([&] { data::image_folder(folder / "faces", {.allow_empty = true}); }),
+                   "faces/joy: found Permission denied, expected "));
+  }
+  const Permissions locked(folder / "joints.csv", 0);
+  CHECK(denied([&] { read_joints(folder / "joints.csv"); }) ==
+        "joints.csv: found Permission denied, expected a readable file");
 }
 
 TEST_CASE("links that lead round in circles") {

@@ -54,22 +54,6 @@ class SmallFiles {
   void (*handler_)(int);
 };
 
-/// A table with a column for the parts; the recordings whose numbers are named have a coordinate that is none.
-void write_parts(const fs::path& path, const std::vector<int>& bad) {
-  std::string out = "sequence,frame,label,split,x0,y0,x1,y1\n";
-  for (int i = 0; i < 16; ++i)
-    for (int frame = 0; frame < 4; ++frame) {
-      const bool is_bad = frame == 2 && std::find(bad.begin(), bad.end(), i) != bad.end();
-      out += std::to_string(i) + "," + std::to_string(frame) + (i % 2 == 0 ? ",up," : ",down,") +
-             (i < 10   ? "train,"
-              : i < 12 ? "validation,"
-                       : "test,") +
-             (is_bad ? "nan" : "1") + ",2," + std::to_string(i) + "," + std::to_string(i % 2 == 0 ? frame : -frame) +
-             "\n";
-    }
-  io::write_file(path, out);
-}
-
 }  // namespace
 
 TEST_CASE("an option that is nearly right is named") {
@@ -108,6 +92,49 @@ TEST_CASE("a work folder that cannot be made, and a disk that is full") {
 
   const auto afterwards = run(folder.path(), "train_gesture", arguments(folder.path(), {}));
   CHECK_MESSAGE(afterwards.code == 0, afterwards.err);
+}
+
+TEST_CASE("a table that may not be read, and a work folder that may not be written") {
+  const TemporaryFolder folder;
+  write_table(folder / "joints.csv", 6);
+  fs::create_directories(folder / "closed");
+  const auto names = [](const fs::path& place) {
+    auto out = io::names_in_folder(place);
+    std::sort(out.begin(), out.end());
+    return out;
+  };
+  const auto train = [&](const std::string& work, const Words& more, Whose whose) {
+    auto words = arguments(folder.path(), more);
+    *(std::find(words.begin(), words.end(), "--work-dir") + 1) = (folder / work).string();
+    return run(folder.path(), "train_gesture", words, whose);
+  };
+  {
+    const Permissions readable(folder / "closed", 0555);
+    const auto refused = train("closed/work", {}, Whose::nobodys);
+    CHECK(refused.code == 1);
+    CHECK(contains(refused.err, "closed/work: found Permission denied, expected a folder that can be made"));
+    CHECK(refused.out.empty());
+    CHECK(names(folder / "closed").empty());
+  }
+
+  REQUIRE(train("work", {"--schedule", "constant"}, Whose::ours).code == 0);
+  const auto before = names(folder / "work");
+  const auto last = io::read_file(folder / "work/last.safetensors");
+  const Permissions readable(folder / "work", 0555);
+  for (const Words& more : {Words{"--schedule", "constant"}, Words{"--schedule", "constant", "--resume"}}) {
+    const auto refused = train("work", more, Whose::nobodys);
+    CHECK(refused.code == 1);
+    CAPTURE(refused.err);
+    CHECK(contains(refused.err, "found Permission denied, expected a place that can be written"));
+    CHECK(names(folder / "work") == before);
+    CHECK(io::read_file(folder / "work/last.safetensors") == last);
+  }
+
+  const Permissions locked(folder / "joints.csv", 0);
+  const auto unread = train("new", {}, Whose::nobodys);
+  CHECK(unread.code == 1);
+  CHECK(contains(unread.err, "joints.csv: found Permission denied, expected a readable file"));
+  CHECK_FALSE(fs::exists(folder / "new"));
 }
 
 TEST_CASE("a checkpoint that cannot be replaced stays, and training goes on from it when there is space again") {

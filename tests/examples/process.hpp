@@ -4,6 +4,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -15,14 +16,19 @@
 
 #include "mien/core/random.hpp"
 #include "mien/io/file.hpp"
+#include "unprivileged.hpp"
 
 namespace fs = std::filesystem;
 using Words = std::vector<std::string>;
 
+/// Whose process it is. Nobody's is bound by permissions even where the test is root's.
+enum class Whose { ours, nobodys };
+
 /// A program that was started, with its words in two files of a folder.
 class Process {
  public:
-  Process(const fs::path& folder, const std::string& program, const Words& arguments) : folder_(folder) {
+  Process(const fs::path& folder, const std::string& program, const Words& arguments, Whose whose = Whose::ours)
+      : folder_(folder) {
     const std::string path = program.starts_with('/') ? program : std::string(MIEN_EXAMPLES_DIR) + "/" + program;
     REQUIRE_MESSAGE(fs::exists(path), path << " is not built");
     id_ = ::fork();
@@ -33,7 +39,9 @@ class Process {
     std::vector<char*> words{const_cast<char*>(path.c_str())};
     for (const std::string& argument : arguments) words.push_back(const_cast<char*>(argument.c_str()));
     words.push_back(nullptr);
-    ::execv(path.c_str(), words.data());
+    // Opened before, as the build folder may be in a place that nobody else can enter.
+    const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (whose == Whose::ours || give_up_root()) ::fexecve(file, words.data(), environ);
     ::_exit(127);
   }
 
@@ -65,8 +73,9 @@ struct Outcome {
   std::string err;
 };
 
-inline Outcome run(const fs::path& folder, const std::string& program, const Words& arguments) {
-  const Process process(folder, program, arguments);
+inline Outcome run(const fs::path& folder, const std::string& program, const Words& arguments,
+                   Whose whose = Whose::ours) {
+  const Process process(folder, program, arguments, whose);
   const int code = process.wait();
   return {code, process.out(), process.err()};
 }
@@ -87,5 +96,21 @@ inline void write_table(const fs::path& path, int recordings_of_each) {
       out += "\n";
     }
   }
+  mien::io::write_file(path, out);
+}
+
+/// A table with a column for the parts; the recordings whose numbers are named have a coordinate that is none.
+inline void write_parts(const fs::path& path, const std::vector<int>& bad) {
+  std::string out = "sequence,frame,label,split,x0,y0,x1,y1\n";
+  for (int i = 0; i < 16; ++i)
+    for (int frame = 0; frame < 4; ++frame) {
+      const bool is_bad = frame == 2 && std::find(bad.begin(), bad.end(), i) != bad.end();
+      out += std::to_string(i) + "," + std::to_string(frame) + (i % 2 == 0 ? ",up," : ",down,") +
+             (i < 10   ? "train,"
+              : i < 12 ? "validation,"
+                       : "test,") +
+             (is_bad ? "nan" : "1") + ",2," + std::to_string(i) + "," + std::to_string(i % 2 == 0 ? frame : -frame) +
+             "\n";
+    }
   mien::io::write_file(path, out);
 }

@@ -13,6 +13,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "examples/faces.hpp"
 #include "examples/process.hpp"
 #include "io/temporary_folder.hpp"
 #include "mien/core/random.hpp"
@@ -24,22 +25,6 @@ namespace {
 
 using namespace mien;
 
-/// root/<class>/<video>/<frame>.png: bright or dark ones.
-void write_videos(const fs::path& root, int videos_of_each) {
-  Generator generator(1);
-  for (const std::string label : {"bright", "dark"})
-    for (int video = 0; video < videos_of_each; ++video) {
-      const fs::path folder = root / label / ("v" + std::to_string(video));
-      fs::create_directories(folder);
-      for (int frame = 0; frame < 4; ++frame) {
-        io::Image image(16, 16, 1);
-        for (auto& pixel : image.pixels)
-          pixel = static_cast<std::uint8_t>((label == "bright" ? 150 : 10) + generator.below(90));
-        io::write_png(folder / (std::to_string(frame) + ".png"), image);
-      }
-    }
-}
-
 Words gesture_arguments(const fs::path& folder, const Words& more) {
   Words out{"--table",    (folder / "joints.csv").string(),
             "--layout",   "other",
@@ -48,30 +33,6 @@ Words gesture_arguments(const fs::path& folder, const Words& more) {
             "--batch",    "4",
             "--threads",  "1",
             "--work-dir", (folder / "work").string()};
-  out.insert(out.end(), more.begin(), more.end());
-  return out;
-}
-
-Words face_arguments(const fs::path& folder, const Words& more) {
-  Words out{"--videos",
-            (folder / "videos").string(),
-            "--small",
-            "--side",
-            "16",
-            "--channels",
-            "1",
-            "--widths",
-            "2,2,4,4",
-            "--clips",
-            "2",
-            "--frames",
-            "2",
-            "--batch",
-            "4",
-            "--threads",
-            "1",
-            "--work-dir",
-            (folder / "work").string()};
   out.insert(out.end(), more.begin(), more.end());
   return out;
 }

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdlib>
@@ -14,6 +15,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "examples/faces.hpp"
 #include "examples/process.hpp"
 #include "io/temporary_folder.hpp"
 #include "mien/io/csv.hpp"
@@ -63,6 +65,19 @@ void require_equal_tables(const fs::path& a, const fs::path& b) {
       CHECK(left.number(row, column) == doctest::Approx(right.number(row, column)).epsilon(2e-3));
 }
 
+/// One rank with some arguments, and one with others, in one job.
+Words under_mpirun(const std::string& program, const Words& first, const Words& second) {
+  Words out = under_mpirun(1, program, first);
+  const Words rest = under_mpirun(1, program, second);
+  out.push_back(":");
+  out.insert(out.end(), rest.begin(), rest.end());
+  return out;
+}
+
+bool contains_once(const std::string& text, const std::string& part) {
+  return contains(text, part) && text.find(part) == text.rfind(part);
+}
+
 /// The process that is a rank of the training in this work folder.
 pid_t process_of(const fs::path& work, int rank) {
   // These files have no size. Another user's, or one that is gone, is empty.
@@ -100,8 +115,42 @@ TEST_CASE("two ranks train as one does, and only the first one writes and speaks
   REQUIRE_MESSAGE(both.code == 0, both.err);
   require_equal_tables(folder.path() / "alone" / "history.csv", folder.path() / "both" / "history.csv");
   CHECK(nlohmann::json::parse(both.out)["overall"] == nlohmann::json::parse(alone.out)["overall"]);
-  CHECK(both.err.find("epoch 4/4") != std::string::npos);
-  CHECK(both.err.find("epoch 4/4") == both.err.rfind("epoch 4/4"));
+  CHECK(contains_once(both.err, "epoch 4/4"));
+}
+
+TEST_CASE("two ranks train faces as one does: a two-stream LSTM over clips, with synchronised batch norm") {
+  const TemporaryFolder folder;
+  write_videos(folder / "videos", 8);
+  const auto words = [&](const std::string& work) {
+    Words out = face_arguments(folder.path(), {"--lstm", "--feature-hidden", "4", "--emotion-hidden", "4", "--epochs",
+                                               "2", "--schedule", "constant", "--sync-batch-norm"});
+    *(std::find(out.begin(), out.end(), "--work-dir") + 1) = (folder / work).string();
+    return out;
+  };
+  const auto alone = run(folder.path(), "train_face", words("alone"));
+  REQUIRE_MESSAGE(alone.code == 0, alone.err);
+  const auto both = run(folder.path(), MIEN_MPIEXEC, under_mpirun(2, "train_face", words("both")));
+  REQUIRE_MESSAGE(both.code == 0, both.err);
+  require_equal_tables(folder / "alone/history.csv", folder / "both/history.csv");
+}
+
+TEST_CASE("the first rank alone writes files and says what is left out, whatever the others are told") {
+  const TemporaryFolder folder;
+  write_parts(folder / "joints.csv", {3});
+  const auto words = [&](const std::string& work) {
+    return training_words(folder.path(), folder / work,
+                          {"--split-column", "split", "--bad-samples", "skip", "--epochs", "1", "--tensorboard"});
+  };
+  const auto outcome = run(folder.path(), MIEN_MPIEXEC, under_mpirun("train_gesture", words("first"), words("second")));
+  REQUIRE_MESSAGE(outcome.code == 0, outcome.err);
+  CHECK(contains_once(outcome.err, "of 10 training samples 1 are skipped"));
+  CHECK(contains_once(outcome.err, "device: cpu"));
+  CHECK(io::read_csv(folder / "first/bad_samples.csv").rows() == 1);
+  CHECK_FALSE(fs::exists(folder / "second"));
+
+  const auto wrong = run(folder.path(), MIEN_MPIEXEC, under_mpirun(2, "train_gesture", {"--epohcs", "3"}));
+  CHECK(wrong.code == 2);
+  CHECK(contains_once(wrong.err, "Did you mean --epochs?"));
 }
 
 TEST_CASE("a rank that is killed ends the job with words, and another number of ranks goes on to the same result") {
@@ -141,7 +190,7 @@ TEST_CASE("what cannot run as several processes says so") {
   write_table(folder.path() / "joints.csv", 6);
   const auto fusion = run(folder.path(), MIEN_MPIEXEC, under_mpirun(2, "train_fusion", {"--pair", "bright=up"}));
   CHECK(fusion.code == 2);
-  CHECK(contains(fusion.err, "train_fusion runs as one process; mpirun started 2 of them"));
+  CHECK(contains_once(fusion.err, "train_fusion runs as one process; mpirun started 2 of them"));
   const auto rates = run(folder.path(), MIEN_MPIEXEC,
                          under_mpirun(2, "train_gesture",
                                       training_words(folder.path(), folder.path() / "work", {"--find-learning-rate"})));

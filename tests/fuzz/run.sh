@@ -15,8 +15,8 @@ leak, more than 512 MB or more than 10 seconds is a find, and ends that target's
   --list           only lists the targets
 
 Prints a table: executions, executions a second, edges of the code that were reached, finds. What was learnt stays in
-<build>/work/<target>/corpus, and the next run begins there; finds lie in <build>/work/<target>/finds, what libFuzzer
-said in <build>/work/<target>/log. Ends with 1 if there was a find.
+<build>/runs/<target>/corpus, and the next run begins there; finds lie in <build>/runs/<target>/finds, what libFuzzer
+said in <build>/runs/<target>/log. Ends with 1 if there was a find.
 
 A find that is mended goes to tests/fuzz/crashes/<target>, where test_fuzz_replay reads it for good.
 
@@ -89,24 +89,24 @@ found=0
 printf '%-18s %8s %12s %10s %8s %6s\n' target seconds executions 'a second' edges finds
 for name in $names; do
   program=$build/tests/fuzz/fuzz_$name
-  work=$build/work/$name
-  mkdir -p "$work/corpus" "$work/finds"
-  "$program" --prepare="$work" >/dev/null 2>&1
-  before=$(ls "$work/finds" | wc -l)
+  place=$build/runs/$name
+  mkdir -p "$place/corpus" "$place/finds"
+  "$program" --prepare="$place" >/dev/null 2>&1
+  before=$(ls "$place/finds" | wc -l)
   dictionary=
-  if [ -s "$work/dictionary" ]; then dictionary=-dict=$work/dictionary; fi
+  if [ -s "$place/dictionary" ]; then dictionary=-dict=$place/dictionary; fi
   "$program" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 -malloc_limit_mb=512 -max_len=16384 \
-    -print_final_stats=1 -artifact_prefix="$work/finds/" $dictionary "$work/corpus" "$work/seeds" \
-    >"$work/log" 2>&1 || true
-  finds=$(($(ls "$work/finds" | wc -l) - before))
-  executions=$(sed -n 's/^stat::number_of_executed_units: *//p' "$work/log")
-  rate=$(sed -n 's/^stat::average_exec_per_sec: *//p' "$work/log")
-  edges=$(sed -n 's/.* cov: \([0-9]*\) .*/\1/p' "$work/log" | tail -n 1)
-  spent=$(sed -n 's/^Done [0-9]* runs in \([0-9]*\) second.*/\1/p' "$work/log")
+    -print_final_stats=1 -artifact_prefix="$place/finds/" $dictionary "$place/corpus" "$place/seeds" \
+    >"$place/log" 2>&1 || true
+  finds=$(($(ls "$place/finds" | wc -l) - before))
+  executions=$(sed -n 's/^stat::number_of_executed_units: *//p' "$place/log")
+  rate=$(sed -n 's/^stat::average_exec_per_sec: *//p' "$place/log")
+  edges=$(sed -n 's/.* cov: \([0-9]*\) .*/\1/p' "$place/log" | tail -n 1)
+  spent=$(sed -n 's/^Done [0-9]* runs in \([0-9]*\) second.*/\1/p' "$place/log")
   printf '%-18s %8s %12s %10s %8s %6s\n' "$name" "${spent:--}" "${executions:--}" "${rate:--}" "${edges:--}" "$finds"
   if [ "$finds" -gt 0 ] || [ -z "$spent" ]; then
     found=1
-    grep -m 3 -E 'ERROR|SUMMARY|runtime error|what\(\)' "$work/log" | sed 's/^/  /' >&2 || tail -n 5 "$work/log" >&2
+    grep -m 3 -E 'ERROR|SUMMARY|runtime error|what\(\)' "$place/log" | sed 's/^/  /' >&2 || tail -n 5 "$place/log" >&2
   fi
 done
 exit $found

@@ -18,6 +18,7 @@
 
 #include "io/message.hpp"
 #include "io/temporary_folder.hpp"
+#include "unprivileged.hpp"
 
 using namespace mien;
 namespace fs = std::filesystem;
@@ -104,14 +105,46 @@ TEST_CASE("files that cannot be read are named with the reason") {
   CHECK(contains(too_large, "at most 1000"));
 }
 
-TEST_CASE("a file that may not be read is named with the reason") {
-  // Root may read everything.
-  if (::geteuid() == 0) return;
+TEST_CASE("files and folders that may not be read are named with the reason") {
   const TemporaryFolder folder;
-  const fs::path locked = folder / "locked";
-  io::write_file(locked, "secret");
-  fs::permissions(locked, fs::perms::none);
-  CHECK(contains(message_of<FileError>([&] { io::read_file(locked); }), "Permission denied"));
+  const fs::path file = folder / "locked";
+  io::write_file(file, "secret");
+  const Permissions locked(file, 0);
+  CHECK(without_privileges([&] { return message_of<FileError>([&] { io::read_file(file); }); }) ==
+        file.string() + ": found Permission denied, expected a readable file");
+  fs::create_directories(folder / "closed/within");
+  const Permissions closed(folder / "closed", 0);
+  CHECK(without_privileges([&] { return message_of<FileError>([&] { io::names_in_folder(folder / "closed"); }); }) ==
+        (folder / "closed").string() + ": found Permission denied, expected a folder that can be read");
+  CHECK(contains(
+      without_privileges([&] { return message_of<FileError>([&] { io::read_file(folder / "closed/within/file"); }); }),
+      "within/file: found Permission denied, expected a readable file"));
+}
+
+TEST_CASE("a folder that may not be written stays as it is") {
+  const TemporaryFolder folder;
+  const fs::path file = folder / "model";
+  io::write_file(file, "the good one");
+  const auto refused = [&](const fs::path& path) {
+    return without_privileges([&] { return message_of<FileError>([&] { io::write_file(path, "another one"); }); });
+  };
+  {
+    // That the file itself may be written is no help: it is replaced.
+    const Permissions readable(folder.path(), 0555);
+    const Permissions open(file, 0666);
+    for (const fs::path& path : {file, folder / "another"})
+      CHECK(refused(path) == path.string() + ": found Permission denied, expected a place that can be written");
+    CHECK(contains(without_privileges(
+                       [&] { return message_of<FileError>([&] { io::create_folders(folder / "new/and below"); }); }),
+                   "found Permission denied, expected a folder that can be made"));
+  }
+  // In a folder such as /tmp all may write, but nobody replaces another one's file.
+  if (::geteuid() == 0) {
+    const Permissions shared(folder.path(), 01777);
+    CHECK(contains(refused(file), "model: found Operation not permitted, expected a place that can be written"));
+  }
+  CHECK(io::read_text(file) == "the good one");
+  CHECK(entries(folder.path()) == 1);
 }
 
 TEST_CASE("a failed write leaves the old file and no temporary one") {

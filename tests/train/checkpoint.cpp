@@ -9,6 +9,7 @@
 
 #include <filesystem>
 #include <limits>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,7 @@
 
 #include "io/message.hpp"
 #include "io/temporary_folder.hpp"
+#include "unprivileged.hpp"
 
 using namespace mien;
 using namespace mien::train;
@@ -256,6 +258,42 @@ TEST_CASE("what a killed process left half written is removed, and nothing else"
   CHECK_FALSE(std::filesystem::exists(folder / abandoned));
   for (const std::string& name : {at_work, std::string(".mien-notes.tmp"), std::string("notes.tmp")})
     CHECK(std::filesystem::exists(folder / name));
+}
+
+TEST_CASE("a folder that may not be written keeps its checkpoints; one that may not be entered is no empty one") {
+  const TemporaryFolder folder;
+  Training training(1);
+  Checkpoints checkpoints(folder / "work");
+  training.add_to(checkpoints);
+  checkpoints.save_last(some_state(1));
+  checkpoints.save_last(some_state(2));
+  checkpoints.save_best(some_state(2));
+  const auto contents = [&] {
+    std::map<std::string, std::vector<std::byte>> out;
+    for (const std::string& name : io::names_in_folder(folder / "work"))
+      out[name] = io::read_file(folder / "work" / name);
+    return out;
+  };
+  const auto before = contents();
+  {
+    const Permissions readable(folder / "work", 0555);
+    for (const bool best : {false, true}) {
+      const std::string said = without_privileges([&] {
+        return message_of<FileError>(
+            [&] { best ? checkpoints.save_best(some_state(3)) : checkpoints.save_last(some_state(3)); });
+      });
+      CAPTURE(said);
+      CHECK(contains(said, best ? "best.safetensors: " : ".safetensors: "));
+      CHECK(contains(said, "found Permission denied, expected a place that can be written"));
+    }
+    CHECK(without_privileges([&] { return std::to_string(checkpoints.resume()->state.epoch); }) == "2");
+  }
+  CHECK(contents() == before);
+
+  const Permissions closed(folder.path(), 0);
+  const std::string said = without_privileges([&] { return message_of<FileError>([&] { checkpoints.resume(); }); });
+  CAPTURE(said);
+  CHECK(contains(said, "work: found Permission denied, expected a folder that can be read"));
 }
 
 TEST_CASE("a last file that is gone is no loss, two damaged ones are an error") {

@@ -6,11 +6,17 @@
 
 #include <doctest/doctest.h>
 
+#include <array>
 #include <atomic>
+#include <chrono>
+#include <span>
 #include <string>
 #include <vector>
 
+#include <sys/resource.h>
+
 #include "io/message.hpp"
+#include "unprivileged.hpp"
 
 using namespace mien;
 using namespace mien::train;
@@ -114,8 +120,17 @@ TEST_CASE("calls that do not fit together are refused") {
     });
   });
   CAPTURE(message);
-  CHECK(contains(message, "3 float32"));
-  CHECK(contains(message, "4 float32"));
+  CHECK(contains(message, "a sum of 3 float32"));
+  CHECK(contains(message, "a sum of 4 float32"));
+  const std::string other_call = message_of<ValueError>([] {
+    run_ranks(2, [](Communicator& communicator) {
+      Tensor<float> numbers({3}, 1.0F);
+      communicator.is_first() ? communicator.sum(numbers) : communicator.broadcast(numbers, 1);
+    });
+  });
+  CAPTURE(other_call);
+  CHECK(contains(other_call, "a sum of 3 float32"));
+  CHECK(contains(other_call, "a broadcast of 3 float32 from rank 1"));
   run_ranks(1, [](Communicator& communicator) {
     Tensor<float> numbers({4, 3}, 1.0F);
     Tensor<float> column = numbers.slice(1, 0, 2);
@@ -126,6 +141,53 @@ TEST_CASE("calls that do not fit together are refused") {
     CHECK_THROWS_AS(communicator.broadcast(Elements{nullptr, 1, ElementType::float32, true}, 0), ValueError);
   });
   CHECK_THROWS_AS(run_ranks(0, [](Communicator&) {}), ValueError);
+}
+
+TEST_CASE("ranks for which there are no threads are told, and do not wait for ever") {
+  const std::string answer = without_privileges([] {
+    const struct rlimit few { 3, 3 };
+    ::setrlimit(RLIMIT_NPROC, &few);
+    return message_of<Error>([] { run_ranks(7, [](Communicator& communicator) { communicator.barrier(); }); });
+  });
+  CAPTURE(answer);
+  CHECK(contains(answer, "run_ranks: no thread for rank "));
+  CHECK(contains(answer, " of 7: "));
+}
+
+TEST_CASE("numbers of a rank that is told of another one's end are not written to any more") {
+  // As a caller's own, on a stack that is gone by then.
+  CHECK_THROWS_AS(run_ranks(2,
+                            [](Communicator& communicator) {
+                              if (!communicator.is_first()) return;
+                              std::array<double, 2> numbers{1, 2};
+                              try {
+                                communicator.sum(numbers);
+                              } catch (const RankLost&) {
+                                CHECK(numbers == std::array<double, 2>{1, 2});
+                                throw;
+                              }
+                            }),
+                  RankLost);
+  run_ranks(3, [](Communicator& communicator) {
+    std::array<double, 2> numbers{1, static_cast<double>(communicator.rank())};
+    communicator.sum(numbers);
+    CHECK(numbers == std::array<double, 2>{3, 3});
+    numbers[0] = static_cast<double>(communicator.rank());
+    communicator.broadcast(numbers, 2);
+    CHECK(numbers == std::array<double, 2>{2, 3});
+    communicator.sum(std::span<double>());
+  });
+}
+
+TEST_CASE("whoever waits gives up when told to, or when patience is over, and not before") {
+  const auto asked = [](const WaitOptions& options, int answers) {
+    return message_of<RankLost>([&] { train::detail::RankWait(options, 1, 4).until([&] { return --answers < 0; }); });
+  };
+  CHECK(asked({}, 0) == "nothing thrown");
+  CHECK(contains(asked({.patience = std::chrono::seconds(0)}, 1), "rank 1 of 4 waited 0 s"));
+  CHECK(contains(asked({.gives_up = [] { return true; }}, 1), "rank 1 of 4 was told to end"));
+  // A wait for ever.
+  CHECK(asked({.patience = std::chrono::seconds::max()}, 100) == "nothing thrown");
 }
 
 TEST_CASE("backward tells which leaf is complete, each once, and not before all that leads to it") {
@@ -192,13 +254,20 @@ TEST_CASE("a gradient that one rank alone has reaches the others, and what is no
   });
 }
 
-TEST_CASE("a gradient sum is for one backward") {
+TEST_CASE("a gradient sum is for one backward, and does not begin before the last one has ended") {
   run_ranks(1, [](Communicator& communicator) {
     const Parameters parameters;
-    GradientSum<double> gradients(communicator, parameters.list());
+    GradientSum<double> gradients(communicator, parameters.list(), {.bucket_bytes = 1});
     const BackwardOptions options = gradients.begin();
     backward(parameters.loss(random({4, 3}, 9)), options);
     CHECK_THROWS_AS(backward(parameters.loss(random({4, 3}, 9)), options), ValueError);
+    CHECK_THROWS_AS(gradients.begin(), ValueError);
+    gradients.finish();
+    CHECK_NOTHROW(gradients.begin());
+    CHECK_NOTHROW(gradients.finish());
     CHECK_THROWS_AS(GradientSum<double>(communicator, parameters.list(), {.bucket_bytes = 0}), ValueError);
+    GradientSum<double> of_nothing(communicator, {});
+    backward(parameters.loss(random({4, 3}, 9)), of_nothing.begin());
+    CHECK_NOTHROW(of_nothing.finish());
   });
 }

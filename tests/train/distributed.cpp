@@ -1,11 +1,6 @@
-#include <mien/autograd/activation.hpp>
 #include <mien/autograd/cross_entropy.hpp>
 #include <mien/autograd/regression_loss.hpp>
 #include <mien/autograd/shape.hpp>
-#include <mien/data/loader.hpp>
-#include <mien/nn/batch_norm.hpp>
-#include <mien/nn/dropout.hpp>
-#include <mien/nn/linear.hpp>
 #include <mien/optim/adam.hpp>
 #include <mien/optim/moving_average.hpp>
 #include <mien/train/synchronised_batch_norm.hpp>
@@ -14,6 +9,7 @@
 
 #include <doctest/doctest.h>
 
+#include <filesystem>
 #include <map>
 #include <mutex>
 #include <sstream>
@@ -24,67 +20,19 @@
 #include "io/message.hpp"
 #include "io/temporary_folder.hpp"
 #include "random_tensor.hpp"
+#include "train/points.hpp"
 
 using namespace mien;
 using namespace mien::train;
 
 namespace {
 
-constexpr Index classes = 3;
+using Batch = PointBatch<double>;
+using Network = PointNetwork<double>;
 
-struct Batch {
-  Tensor<double> points;
-  std::vector<Index> labels;
-};
-
-/// Points around three centres, moved a little by the loader's random numbers. Every fifth has no label.
+/// Every fifth point has no label.
 data::Loader<Batch> make_loader(Index samples, std::uint64_t seed) {
-  using Sample = std::pair<std::array<double, 2>, Index>;
-  return {samples, data::LoaderOptions{.batch = 8, .seed = seed, .workers = 1},
-          [](Index i, Generator& generator) {
-            const Index label = i % classes;
-            const auto shift = [&] { return 0.3 * generator.normal(); };
-            return Sample{{static_cast<double>(label == 0) + shift(), static_cast<double>(label == 1) + shift()},
-                          i % 5 == 4 ? -1 : label};
-          },
-          [](std::vector<Sample> all) {
-            Batch batch{Tensor<double>({std::ssize(all), 2}), {}};
-            for (Index i = 0; i < std::ssize(all); ++i) {
-              const auto& [point, label] = all[static_cast<std::size_t>(i)];
-              batch.points(i, 0) = point[0];
-              batch.points(i, 1) = point[1];
-              batch.labels.push_back(label);
-            }
-            return batch;
-          }};
-}
-
-/// Dropout of seven numbers a sample: a part of a batch rarely begins where four random numbers do.
-struct Network : nn::Module<Network, double> {
-  Variable<double> operator()(const Variable<double>& x) {
-    const Variable<double> hidden = in(x);
-    return out(dropout(relu(normalises ? norm(hidden) : hidden)));
-  }
-  void visit(auto&& child) {
-    child("in", in);
-    child("norm", norm);
-    child("dropout", dropout);
-    child("out", out);
-  }
-  bool normalises = false;
-  nn::Linear<double> in{{.in = 2, .out = 7}};
-  nn::BatchNorm<double> norm{7};
-  nn::Dropout<double> dropout{0.25};
-  nn::Linear<double> out{{.in = 7, .out = classes}};
-};
-
-std::vector<double> numbers_in(Network& network) {
-  std::vector<double> out;
-  for (const auto& [name, tensor] : io::detail::named_tensors(network)) {
-    const auto tight = tensor.contiguous();
-    out.insert(out.end(), tight.data(), tight.data() + tight.elements());
-  }
-  return out;
+  return point_loader<double>(samples, {.batch = 8, .seed = seed, .workers = 1}, {.noise = 0.3, .label_gap = 5});
 }
 
 enum class Norm { none, own, shared };
@@ -277,6 +225,26 @@ TEST_CASE("one rank alone is asked to stop, and all do; another number of them g
   const std::string told = words.str();
   CHECK(told.find("epoch 3/3") == told.rfind("epoch 3/3"));
   CHECK(History::load(folder / "history.csv").size() == 3);
+}
+
+TEST_CASE("the first rank writes for all, also when they go on from a checkpoint") {
+  const TemporaryFolder folder;
+  const auto train = [&](Index epochs) {
+    run_ranks(2, [&](Communicator& communicator) {
+      // Each in a folder of its own, which shows what it does there.
+      train_here(&communicator, {.epochs = epochs,
+                                 .work_dir = folder / std::to_string(communicator.rank()),
+                                 .resume = true,
+                                 .restore_best = false});
+    });
+  };
+  train(1);
+  CHECK(std::filesystem::exists(folder / "0/history.csv"));
+  CHECK_FALSE(std::filesystem::exists(folder / "1"));
+  std::filesystem::create_directory(folder / "1");
+  std::filesystem::copy(folder / "0/last.safetensors", folder / "1");
+  train(2);
+  CHECK(io::names_in_folder(folder / "1") == std::vector<std::string>{"last.safetensors"});
 }
 
 TEST_CASE("a lost rank ends training on all of them; the newest checkpoint goes on with those that are left") {

@@ -14,7 +14,10 @@
 #include <cmath>
 #include <csignal>
 #include <cstdio>
+#include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 using namespace mien;
 using namespace mien::train;
@@ -56,6 +59,8 @@ void check_exchange(Communicator& ranks) {
   ranks.barrier();
   check(throws<ValueError>([&] { ranks.broadcast(numbers, ranks.size()); }), "no such root");
   check(throws<ValueError>([&] { ranks.start_sum(Elements{letters.data(), 3, ElementType::bytes, false}); }), "bytes");
+  const Elements many{letters.data(), Index{1} << 31, ElementType::float32, false};
+  check(throws<ValueError>([&] { ranks.start_sum(many); }), "more than MPI counts to");
   check(throws<ValueError>([&] { ranks.start_sum(Elements{nullptr, 3, ElementType::float32, true}); }), "a GPU");
 }
 
@@ -89,6 +94,24 @@ void check_gradients(Communicator& ranks) {
     }
 }
 
+/// A sum that nobody waits for any more, as after an exception, keeps its numbers: MPI writes to them.
+void check_memory(Communicator& ranks) {
+  const auto is_kept = [&](bool waits) {
+    auto owner = std::make_shared<std::vector<double>>(1000, 1.0);
+    const std::weak_ptr<const void> numbers = owner;
+    double* const data = owner->data();
+    {
+      auto tensor = Tensor<double>::borrow(data, {1000}, {1}, std::move(owner));
+      const auto request = ranks.start_sum(tensor);
+      if (waits) request->wait();
+    }
+    return !numbers.expired();
+  };
+  check(!is_kept(true), "the numbers of a sum that is done");
+  check(is_kept(false), "the numbers of a sum on its way");
+  ranks.barrier();
+}
+
 volatile std::sig_atomic_t told_to_end = 0;
 
 /// Rank 1 is killed. mpirun tells the others to end, and rank 0 says why it cannot go on.
@@ -112,12 +135,16 @@ int lose_a_rank() {
 int main(int count, char** arguments) {
   const std::string what = count > 1 ? arguments[1] : "";
   if (what == "lost") return lose_a_rank();
-  MpiCommunicator ranks;
-  check(std::to_string(ranks.size()) == what, "the number of ranks");
-  check_exchange(ranks);
-  check_gradients(ranks);
-  // A second one beside the first, which owns MPI.
-  MpiCommunicator second;
-  check_exchange(second);
+  {
+    MpiCommunicator ranks;
+    check(std::to_string(ranks.size()) == what, "the number of ranks");
+    check_exchange(ranks);
+    check_gradients(ranks);
+    check_memory(ranks);
+    // A second one beside the first, which owns MPI.
+    MpiCommunicator second;
+    check_exchange(second);
+  }
+  check(throws<Error>([] { MpiCommunicator(); }), "MPI has ended with the first one");
   return failures == 0 ? 0 : 1;
 }

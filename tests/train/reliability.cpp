@@ -5,14 +5,9 @@
 
 #undef _FORTIFY_SOURCE  // its inline functions would stand before those below
 
-#include <mien/autograd/activation.hpp>
 #include <mien/autograd/cross_entropy.hpp>
-#include <mien/data/loader.hpp>
 #include <mien/data/packed_pictures.hpp>
 #include <mien/io/model_file.hpp>
-#include <mien/nn/batch_norm.hpp>
-#include <mien/nn/dropout.hpp>
-#include <mien/nn/linear.hpp>
 #include <mien/optim/adam.hpp>
 #include <mien/optim/moving_average.hpp>
 #include <mien/optim/schedules.hpp>
@@ -44,6 +39,7 @@
 
 #include "io/message.hpp"
 #include "io/temporary_folder.hpp"
+#include "train/points.hpp"
 
 namespace {
 
@@ -205,35 +201,11 @@ namespace fs = std::filesystem;
 // --- something to train
 // -------------------------------------------------------------------------------------------------
 
-constexpr Index classes = 3;
+using Batch = PointBatch<float>;
+using Network = PointNetwork<float>;
 
-struct Network : nn::Module<Network, float> {
-  Variable<float> operator()(const Variable<float>& x) { return out(dropout(relu(norm(in(x))))); }
-  void visit(auto&& child) {
-    child("in", in);
-    child("norm", norm);
-    child("dropout", dropout);
-    child("out", out);
-  }
-  nn::Linear<float> in{{.in = 2, .out = 7}};
-  nn::BatchNorm<float> norm{7};
-  nn::Dropout<float> dropout{0.25};
-  nn::Linear<float> out{{.in = 7, .out = classes}};
-};
-
-struct Batch {
-  Tensor<float> points;
-  std::vector<Index> labels;
-};
-
-Batch some_points(Generator& generator, Index first, Index count) {
-  Batch batch{Tensor<float>({count, 2}), {}};
-  generator.fill_normal(batch.points, 0, 0.2);
-  for (Index i = 0; i < count; ++i) {
-    batch.labels.push_back((first + i) % classes);
-    if (batch.labels.back() < 2) batch.points(i, batch.labels.back()) += 1;
-  }
-  return batch;
+data::Loader<Batch> points_loader(Index samples, std::uint64_t seed, Index workers) {
+  return point_loader<float>(samples, {.batch = 4, .seed = seed, .workers = workers}, {.noise = 0.2});
 }
 
 /// A training with everything that a checkpoint holds.
@@ -303,8 +275,7 @@ struct Training {
     for (const auto& [name, number] : state.numbers) out.push_back(number);
   }
 
-  Generator generator{3};
-  Batch batch = some_points(generator, 0, 8);
+  Batch batch = *points_loader(8, 3, 0).epoch(0).begin();
   Network network;
   optim::Adam<float> adam = optim::Adam<float>(network.parameters(), {.learning_rate = 0.02});
   optim::OneCycle schedule{{.max_learning_rate = 0.05, .total_steps = 200}};
@@ -393,19 +364,6 @@ void copy_folder(const fs::path& from, const fs::path& to) {
 
 // --- trainings in processes of their own
 // --------------------------------------------------------------------------------
-
-data::Loader<Batch> points_loader(Index samples, std::uint64_t seed, Index workers) {
-  return {samples, data::LoaderOptions{.batch = 4, .seed = seed, .workers = workers},
-          [](Index i, Generator& generator) { return some_points(generator, i, 1); },
-          [](std::vector<Batch> points) {
-            Batch all{Tensor<float>({static_cast<Index>(points.size()), 2}), {}};
-            for (std::size_t i = 0; i < points.size(); ++i) {
-              all.points.select(0, static_cast<Index>(i)).copy_from(points[i].points.select(0, 0));
-              all.labels.push_back(points[i].labels.front());
-            }
-            return all;
-          }};
-}
 
 /// Trains to the end, or goes on to it. Returns the exit code of the process that does so.
 int train_in(const fs::path& folder) {

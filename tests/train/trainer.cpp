@@ -1,12 +1,7 @@
-#include <mien/autograd/activation.hpp>
 #include <mien/autograd/affect_loss.hpp>
 #include <mien/autograd/arithmetic.hpp>
 #include <mien/autograd/cross_entropy.hpp>
 #include <mien/autograd/shape.hpp>
-#include <mien/data/loader.hpp>
-#include <mien/nn/batch_norm.hpp>
-#include <mien/nn/dropout.hpp>
-#include <mien/nn/linear.hpp>
 #include <mien/optim/adam.hpp>
 #include <mien/optim/moving_average.hpp>
 #include <mien/optim/schedules.hpp>
@@ -25,66 +20,23 @@
 
 #include "io/message.hpp"
 #include "io/temporary_folder.hpp"
+#include "train/points.hpp"
 
 using namespace mien;
 using namespace mien::train;
 
 namespace {
 
-constexpr Index classes = 3;
+using Batch = PointBatch<float>;
+using Network = PointNetwork<float>;
 
-struct Batch {
-  Tensor<float> points;
-  std::vector<Index> labels;
-  std::vector<std::string> names;
-};
-
-/// Points around three centres, moved a little by the loader's random numbers.
-data::Loader<Batch> make_loader(Index samples, std::uint64_t seed, Index workers = 0, float noise = 0.1F,
+data::Loader<Batch> make_loader(Index samples, std::uint64_t seed, Index workers = 0, double noise = 0.1,
                                 bool shuffle = true) {
-  using Sample = std::pair<std::array<float, 2>, Index>;
-  return {samples, data::LoaderOptions{.batch = 8, .seed = seed, .shuffle = shuffle, .workers = workers},
-          [noise](Index i, Generator& generator) {
-            const Index label = i % classes;
-            const auto shift = [&] { return noise * static_cast<float>(generator.normal()); };
-            return Sample{{static_cast<float>(label == 0) + shift(), static_cast<float>(label == 1) + shift()}, label};
-          },
-          [](std::vector<Sample> samples_of_batch) {
-            Batch batch{Tensor<float>({static_cast<Index>(samples_of_batch.size()), 2}), {}, {}};
-            for (std::size_t i = 0; i < samples_of_batch.size(); ++i) {
-              for (Index axis = 0; axis < 2; ++axis)
-                batch.points(static_cast<Index>(i), axis) = samples_of_batch[i].first[static_cast<std::size_t>(axis)];
-              batch.labels.push_back(samples_of_batch[i].second);
-              batch.names.push_back("point " + std::to_string(i));
-            }
-            return batch;
-          }};
+  return point_loader<float>(samples, {.batch = 8, .seed = seed, .shuffle = shuffle, .workers = workers},
+                             {.noise = noise});
 }
-
-struct Network : nn::Module<Network, float> {
-  Variable<float> operator()(const Variable<float>& x) { return out(dropout(relu(norm(in(x))))); }
-  void visit(auto&& child) {
-    child("in", in);
-    child("norm", norm);
-    child("dropout", dropout);
-    child("out", out);
-  }
-  nn::Linear<float> in{{.in = 2, .out = 7}};
-  nn::BatchNorm<float> norm{7};
-  nn::Dropout<float> dropout{0.25};
-  nn::Linear<float> out{{.in = 7, .out = classes}};
-};
 
 constexpr Index epochs = 4;  // of four batches each, and two of validation
-
-std::vector<float> numbers_in(Network& network) {
-  std::vector<float> out;
-  for (const auto& [name, tensor] : io::detail::named_tensors(network)) {
-    const auto tight = tensor.contiguous();
-    out.insert(out.end(), tight.data(), tight.data() + tight.elements());
-  }
-  return out;
-}
 
 /// The points' own coordinates as valence and arousal; every fourth point was not annotated.
 BatchOutput<float> affect_step(Network& network, const Batch& batch) {
@@ -175,7 +127,7 @@ TEST_CASE("how long training waits for its batches is told") {
         32, {.batch = 8, .workers = workers, .prefetch = 4},
         [](Index i, Generator&) {
           std::this_thread::sleep_for(std::chrono::milliseconds(2));
-          return i % classes;
+          return i % point_classes;
         },
         [](std::vector<Index> labels) {
           return Batch{Tensor<float>({static_cast<Index>(labels.size()), 2}, 1.0F), std::move(labels), {}};
@@ -267,7 +219,7 @@ TEST_CASE("a training can be given more epochs, but no other settings") {
   CHECK(other.steps == 0);
   Program in_order({.epochs = 4, .work_dir = folder.path(), .resume = true});
   const std::string order = message_of<Error>([&] {
-    in_order.trainer.fit(make_loader(31, 5, 0, 0.1F, false), make_loader(15, 6),
+    in_order.trainer.fit(make_loader(31, 5, 0, 0.1, false), make_loader(15, 6),
                          [&](const Batch& batch) { return in_order.step(batch); });
   });
   CHECK(contains(order, "train order shuffled, now as given"));

@@ -467,9 +467,12 @@ class Checkpoints {
     if (!std::exchange(folder_is_clean_, true)) io::remove_abandoned_files(folder_);
   }
 
+  /// Throws FileError where nobody knows, as in a folder that may not be entered.
   static bool exists(const std::filesystem::path& path) {
-    std::error_code ignored;
-    return std::filesystem::exists(path, ignored);
+    std::error_code problem;
+    const bool out = std::filesystem::exists(path, problem);
+    if (problem) throw FileError(path.string(), "", problem.message(), "a folder that can be read");
+    return out;
   }
 
   /// What `earlier_file` was asked for to give a name; nothing for other names.

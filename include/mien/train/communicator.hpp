@@ -11,10 +11,15 @@
 /// Ranks are processes that `mpirun` starts (`train::MpiCommunicator` of train/mpi.hpp), GPUs
 /// (`train::NcclCommunicator` of train/nccl.hpp), or threads of one program (`train::run_ranks`, for tests).
 
+#include <algorithm>
+#include <chrono>
 #include <concepts>
+#include <functional>
+#include <list>
 #include <memory>
 #include <span>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "mien/core/tensor.hpp"
@@ -27,6 +32,15 @@ class RankLost : public Error {
   using Error::Error;
 };
 
+/// How long ranks of several processes wait for each other.
+struct WaitOptions {
+  /// Longest wait. Ranks wait for one that validates, saves or reads, so this is no short time.
+  std::chrono::seconds patience{1800};
+  /// Asked while others are waited for; true gives up. A program sets it from its handler of SIGTERM, which `mpirun`
+  /// sends to the ranks that are left when one is lost.
+  std::function<bool()> gives_up = {};
+};
+
 enum class ElementType { bytes, float32, float64 };
 
 /// What is exchanged, in place.
@@ -35,6 +49,8 @@ struct Elements {
   Index count = 0;
   ElementType type = ElementType::bytes;
   bool is_on_gpu = false;
+  /// Keeps them in memory while they are on their way, whatever exception leaves the caller; null: that is up to the caller.
+  std::shared_ptr<const void> owner = {};
 
   /// Throws ShapeError for a tensor that has gaps in memory.
   template <class T, class Device>
@@ -43,10 +59,7 @@ struct Elements {
     if (!tensor.is_contiguous())
       throw ShapeError(mien::detail::text("Communicator: tensor ", tensor.shape(), " has gaps in memory"));
     return {tensor.data(), tensor.elements(), std::same_as<T, float> ? ElementType::float32 : ElementType::float64,
-            !std::same_as<Device, Cpu>};
-  }
-  static Elements of(std::span<double> numbers) {
-    return {numbers.data(), static_cast<Index>(numbers.size()), ElementType::float64, false};
+            !std::same_as<Device, Cpu>, std::make_shared<const Tensor<T, Device>>(tensor)};
   }
 };
 
@@ -56,7 +69,8 @@ inline std::string to_string(const Elements& elements) {
   return mien::detail::text(elements.count, " ", names[static_cast<int>(elements.type)]);
 }
 
-/// Something that was started and goes on beside the caller's work. The elements must not be touched before it is done.
+/// Something that was started and goes on beside the caller's work. The elements must not be touched before it is done,
+/// and the communicator has to live as long.
 class Request {
  public:
   Request() = default;
@@ -100,12 +114,64 @@ class Communicator {
   void sum(Tensor<T, Device>& tensor) {
     start_sum(tensor)->wait();
   }
-  void sum(std::span<double> numbers) { start_sum(Elements::of(numbers))->wait(); }
+  void sum(std::span<double> numbers) {
+    exchange(numbers, [this](auto& all) { sum(all); });
+  }
   template <class T, class Device>
   void broadcast(Tensor<T, Device>& tensor, Index root = 0) {
     broadcast(Elements::of(tensor), root);
   }
-  void broadcast(std::span<double> numbers, Index root = 0) { broadcast(Elements::of(numbers), root); }
+  void broadcast(std::span<double> numbers, Index root = 0) {
+    exchange(numbers, [&](auto& all) { broadcast(all, root); });
+  }
+
+ private:
+  /// In memory of our own: a caller's numbers may be gone before what works on them, once RankLost is thrown.
+  template <class Action>
+  static void exchange(std::span<double> numbers, const Action& action) {
+    Tensor<double> all({std::ssize(numbers)});
+    std::copy(numbers.begin(), numbers.end(), all.data());
+    action(all);
+    std::copy(all.data(), all.data() + all.elements(), numbers.begin());
+  }
 };
+
+namespace detail {
+
+/// Memory that a library works on, even if nobody else knows of it any more.
+using InFlight = std::list<std::shared_ptr<const void>>;
+
+/// Asks until something is done that other ranks take part in.
+class RankWait {
+ public:
+  /// `options` have to live as long.
+  RankWait(const WaitOptions& options, Index rank, Index size) : options_(options), rank_(rank), size_(size) {}
+
+  /// Throws RankLost.
+  template <class Done>
+  void until(const Done& done) const {
+    const auto begin = std::chrono::steady_clock::now();
+    while (!done()) {
+      const auto waited = std::chrono::steady_clock::now() - begin;
+      if (options_.gives_up && options_.gives_up()) lose("was told to end");
+      // In whole seconds, of which any number is a patience that can be compared with.
+      if (std::chrono::duration_cast<std::chrono::seconds>(waited) >= options_.patience)
+        lose(mien::detail::text("waited ", options_.patience.count(), " s"));
+      // Whoever has the core meanwhile may be the rank that is waited for.
+      if (waited > std::chrono::milliseconds(1)) std::this_thread::sleep_for(std::chrono::microseconds(20));
+    }
+  }
+
+ private:
+  [[noreturn]] void lose(const std::string& why) const {
+    throw RankLost(mien::detail::text("rank ", rank_, " of ", size_, " ", why,
+                                      " while it waited for the others; one of them is lost, or has stopped"));
+  }
+
+  const WaitOptions& options_;
+  Index rank_, size_;
+};
+
+}  // namespace detail
 
 }  // namespace mien::train

@@ -55,8 +55,12 @@ class GradientSum {
 
   std::size_t buckets() const { return buckets_.size(); }
 
-  /// For one call of `backward`, after which comes `finish`.
+  /// For one call of `backward`, after which comes `finish`. Throws ValueError if sums are still on their way that
+  /// `finish` has not waited for: after an exception there is no way back to the other ranks but a new start of all.
   BackwardOptions begin() {
+    for (const Bucket& bucket : buckets_)
+      if (bucket.request)
+        throw ValueError("GradientSum: `begin` was called while sums are on their way, before `finish`");
     next_ = 0;
     for (Bucket& bucket : buckets_) {
       bucket.missing = 0;

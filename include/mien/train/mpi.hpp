@@ -10,13 +10,10 @@
 
 #include <mpi.h>
 
-#include <chrono>
 #include <exception>
-#include <functional>
 #include <limits>
 #include <memory>
 #include <string>
-#include <thread>
 #include <utility>
 
 #include "mien/train/communicator.hpp"
@@ -41,13 +38,7 @@ class MpiError : public Error {
   int code_;
 };
 
-struct MpiOptions {
-  /// Longest wait for the other ranks. They wait for one that validates, saves or reads, so this is no short time.
-  std::chrono::seconds patience{1800};
-  /// Asked while others are waited for; true gives up. A program sets it from its handler of SIGTERM, which `mpirun`
-  /// sends to the ranks that are left when one is lost.
-  std::function<bool()> gives_up = {};
-};
+using MpiOptions = WaitOptions;
 
 namespace detail {
 
@@ -61,8 +52,13 @@ class MpiSession {
  public:
   MpiSession() {
     int is_there = 0;
+    int is_over = 0;
     int level = MPI_THREAD_SINGLE;
     require_mpi("MPI_Initialized", MPI_Initialized(&is_there));
+    require_mpi("MPI_Finalized", MPI_Finalized(&is_over));
+    if (is_over != 0)
+      throw Error(
+          "MpiCommunicator: MPI has ended, with the first communicator or by the program, and cannot begin anew");
     if (is_there != 0) {
       require_mpi("MPI_Query_thread", MPI_Query_thread(&level));
     } else {
@@ -88,42 +84,18 @@ class MpiSession {
   bool is_own_ = false;
 };
 
-/// Asks until an operation is done: Open MPI goes on with it only while it is asked.
-class MpiWait {
- public:
-  MpiWait(const MpiOptions& options, MPI_Comm ranks) : options_(options), ranks_(ranks) {}
-
-  template <class Done>
-  void until(const Done& done) const {
-    const auto begin = std::chrono::steady_clock::now();
-    while (!done()) {
-      const auto waited = std::chrono::steady_clock::now() - begin;
-      if (options_.gives_up && options_.gives_up()) lose("was told to end");
-      if (waited > options_.patience) lose(mien::detail::text("waited ", options_.patience.count(), " s"));
-      // Whoever has the core meanwhile may be the rank that is waited for.
-      if (waited > std::chrono::milliseconds(1)) std::this_thread::sleep_for(std::chrono::microseconds(20));
-    }
-  }
-
- private:
-  [[noreturn]] void lose(const std::string& why) const {
-    int rank = 0;
-    int size = 0;
-    MPI_Comm_rank(ranks_, &rank);
-    MPI_Comm_size(ranks_, &size);
-    throw RankLost(mien::detail::text("rank ", rank, " of ", size, " ", why,
-                                      " while it waited for the others; one of them is lost, or has stopped"));
-  }
-
-  const MpiOptions& options_;
-  MPI_Comm ranks_;
-};
-
+/// Open MPI goes on with an operation only while it is asked.
 class MpiRequest final : public Request {
  public:
-  MpiRequest(MPI_Request request, MpiWait wait) : request_(request), wait_(wait) {}
+  MpiRequest(const RankWait& wait, InFlight& in_flight, InFlight::iterator owner)
+      : wait_(wait), in_flight_(in_flight), owner_(owner) {}
   /// What is not done stays with MPI, and ends with it: such an operation cannot be taken back.
-  ~MpiRequest() override = default;
+  ~MpiRequest() override {
+    if (request_ == MPI_REQUEST_NULL) in_flight_.erase(owner_);
+  }
+
+  /// For the call that starts it.
+  MPI_Request* handle() { return &request_; }
 
   bool test() override {
     int done = 0;
@@ -135,8 +107,10 @@ class MpiRequest final : public Request {
   }
 
  private:
-  MPI_Request request_;
-  MpiWait wait_;
+  MPI_Request request_ = MPI_REQUEST_NULL;
+  RankWait wait_;
+  InFlight& in_flight_;
+  InFlight::iterator owner_;
 };
 
 }  // namespace detail
@@ -146,7 +120,7 @@ class MpiRequest final : public Request {
 /// After RankLost there is nothing left to do but to `abandon`.
 class MpiCommunicator final : public Communicator {
  public:
-  /// Throws MpiError, Error if MPI was initialised for programs of one thread.
+  /// Throws MpiError, Error if MPI was initialised for programs of one thread, or has ended.
   explicit MpiCommunicator(MpiOptions options = {})
       : options_(std::move(options)), exceptions_(std::uncaught_exceptions()) {
     // A channel of our own: what the program says to MPI besides cannot get mixed up with it.
@@ -167,33 +141,34 @@ class MpiCommunicator final : public Communicator {
   std::unique_ptr<Request> start_sum(const Elements& elements) override {
     if (elements.type == ElementType::bytes) throw ValueError("Communicator: bytes cannot be added up");
     const int count = count_of(elements);
-    MPI_Request request = MPI_REQUEST_NULL;
-    detail::require_mpi("MPI_Iallreduce", MPI_Iallreduce(MPI_IN_PLACE, elements.data, count, type_of(elements), MPI_SUM,
-                                                         ranks_, &request));
-    return started(request);
+    return start("MPI_Iallreduce", elements.owner, [&](MPI_Request* request) {
+      return MPI_Iallreduce(MPI_IN_PLACE, elements.data, count, type_of(elements), MPI_SUM, ranks_, request);
+    });
   }
 
   using Communicator::broadcast;
   void broadcast(const Elements& elements, Index root) override {
     if (root < 0 || root >= size_) throw ValueError(mien::detail::text("Communicator: rank ", root, " of ", size_));
     const int count = count_of(elements);
-    MPI_Request request = MPI_REQUEST_NULL;
-    detail::require_mpi("MPI_Ibcast",
-                        MPI_Ibcast(elements.data, count, type_of(elements), static_cast<int>(root), ranks_, &request));
-    started(request)->wait();
+    start("MPI_Ibcast", elements.owner, [&](MPI_Request* request) {
+      return MPI_Ibcast(elements.data, count, type_of(elements), static_cast<int>(root), ranks_, request);
+    })->wait();
   }
 
   void barrier() override {
-    MPI_Request request = MPI_REQUEST_NULL;
-    detail::require_mpi("MPI_Ibarrier", MPI_Ibarrier(ranks_, &request));
-    started(request)->wait();
+    start("MPI_Ibarrier", {}, [&](MPI_Request* request) { return MPI_Ibarrier(ranks_, request); })->wait();
   }
 
   void abandon(int exit_code) noexcept override { MPI_Abort(ranks_, exit_code); }
 
  private:
-  std::unique_ptr<Request> started(MPI_Request request) const {
-    return std::make_unique<detail::MpiRequest>(request, detail::MpiWait(options_, ranks_));
+  /// `call(&request)` starts something, and returns MPI's code. All memory that this needs is there before.
+  template <class Call>
+  std::unique_ptr<Request> start(const char* name, std::shared_ptr<const void> owner, const Call& call) {
+    const auto place = in_flight_.insert(in_flight_.end(), std::move(owner));
+    auto out = std::make_unique<detail::MpiRequest>(detail::RankWait(options_, rank_, size_), in_flight_, place);
+    detail::require_mpi(name, call(out->handle()));
+    return out;
   }
 
   static int count_of(const Elements& elements) {
@@ -211,6 +186,7 @@ class MpiCommunicator final : public Communicator {
                                                    : MPI_BYTE;
   }
 
+  detail::InFlight in_flight_;  ///< outlives MPI
   detail::MpiSession session_;
   MpiOptions options_;
   int exceptions_;

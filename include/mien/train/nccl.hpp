@@ -13,8 +13,8 @@
 
 #include <nccl.h>
 
+#include <exception>
 #include <memory>
-#include <thread>
 #include <utility>
 
 #include "mien/backend/cuda/device.hpp"
@@ -45,23 +45,38 @@ inline void require_nccl(const char* call, ncclResult_t code) {
 /// ever.
 class NcclRequest final : public Request {
  public:
-  NcclRequest(ncclComm_t ranks, cudaStream_t stream) : ranks_(ranks) { done_.record(stream); }
+  NcclRequest(ncclComm_t ranks, const RankWait& wait, InFlight& in_flight, std::shared_ptr<const void> owner)
+      : ranks_(ranks),
+        wait_(wait),
+        in_flight_(in_flight),
+        owner_(in_flight.insert(in_flight.end(), std::move(owner))) {}
+  /// The GPU writes to what is not done until the communicator ends.
+  ~NcclRequest() override {
+    if (is_done_) in_flight_.erase(owner_);
+  }
+
+  /// When all of it is in the stream.
+  void record(cudaStream_t stream) { done_.record(stream); }
 
   bool test() override {
     ncclResult_t state = ncclSuccess;
     require_nccl("ncclCommGetAsyncError", ncclCommGetAsyncError(ranks_, &state));
     if (state != ncclSuccess && state != ncclInProgress)
       throw RankLost(mien::detail::text("NCCL: ", ncclGetErrorString(state)));
-    return done_.is_reached();
+    return is_done_ = is_done_ || done_.is_reached();
   }
 
   void wait() override {
-    while (!test()) std::this_thread::yield();
+    wait_.until([this] { return test(); });
   }
 
  private:
   ncclComm_t ranks_;
+  RankWait wait_;
+  InFlight& in_flight_;
+  InFlight::iterator owner_;
   cuda::Event done_;
+  bool is_done_ = false;
 };
 
 }  // namespace detail
@@ -70,14 +85,23 @@ class NcclRequest final : public Request {
 class NcclCommunicator final : public Communicator {
  public:
   /// Throws NcclError.
-  explicit NcclCommunicator(Communicator& processes) : processes_(processes) {
+  explicit NcclCommunicator(Communicator& processes, WaitOptions options = {})
+      : processes_(processes), options_(std::move(options)), exceptions_(std::uncaught_exceptions()) {
     ncclUniqueId meeting_place{};
     if (processes.is_first()) detail::require_nccl("ncclGetUniqueId", ncclGetUniqueId(&meeting_place));
     processes.broadcast(Elements{meeting_place.internal, NCCL_UNIQUE_ID_BYTES, ElementType::bytes, false}, 0);
     detail::require_nccl("ncclCommInitRank", ncclCommInitRank(&ranks_, static_cast<int>(processes.size()),
                                                               meeting_place, static_cast<int>(processes.rank())));
   }
-  ~NcclCommunicator() override { ncclCommDestroy(ranks_); }
+  ~NcclCommunicator() override {
+    if (ranks_ == nullptr) return;
+    // A usual end waits for what is on its way, to which other ranks perhaps never come.
+    if (!in_flight_.empty() || std::uncaught_exceptions() > exceptions_) {
+      ncclCommAbort(ranks_);
+    } else {
+      ncclCommDestroy(ranks_);
+    }
+  }
 
   Index rank() const override { return processes_.rank(); }
   Index size() const override { return processes_.size(); }
@@ -85,12 +109,10 @@ class NcclCommunicator final : public Communicator {
   using Communicator::start_sum;
   std::unique_ptr<Request> start_sum(const Elements& elements) override {
     if (!elements.is_on_gpu) return processes_.start_sum(elements);
-    // What is summed up has to be computed; what is computed after it need not wait.
-    stream_.wait_for(cuda::current_stream());
-    detail::require_nccl("ncclAllReduce",
-                         ncclAllReduce(elements.data, elements.data, static_cast<std::size_t>(elements.count),
-                                       type_of(elements), ncclSum, ranks_, stream_.get()));
-    return std::make_unique<detail::NcclRequest>(ranks_, stream_.get());
+    return start("ncclAllReduce", elements, [&] {
+      return ncclAllReduce(elements.data, elements.data, static_cast<std::size_t>(elements.count), type_of(elements),
+                           ncclSum, ranks_, stream_.get());
+    });
   }
 
   using Communicator::broadcast;
@@ -99,21 +121,32 @@ class NcclCommunicator final : public Communicator {
       processes_.broadcast(elements, root);
       return;
     }
-    stream_.wait_for(cuda::current_stream());
-    detail::require_nccl("ncclBroadcast",
-                         ncclBroadcast(elements.data, elements.data, static_cast<std::size_t>(elements.count),
-                                       type_of(elements), static_cast<int>(root), ranks_, stream_.get()));
-    detail::NcclRequest(ranks_, stream_.get()).wait();
+    start("ncclBroadcast", elements, [&] {
+      return ncclBroadcast(elements.data, elements.data, static_cast<std::size_t>(elements.count), type_of(elements),
+                           static_cast<int>(root), ranks_, stream_.get());
+    })->wait();
   }
 
   void barrier() override { processes_.barrier(); }
 
   void abandon(int exit_code) noexcept override {
-    ncclCommAbort(ranks_);
+    if (ranks_ != nullptr) ncclCommAbort(std::exchange(ranks_, nullptr));
     processes_.abandon(exit_code);
   }
 
  private:
+  /// `call()` puts something into the stream, and returns NCCL's code. All memory that this needs is there before.
+  template <class Call>
+  std::unique_ptr<Request> start(const char* name, const Elements& elements, const Call& call) {
+    auto out = std::make_unique<detail::NcclRequest>(ranks_, detail::RankWait(options_, rank(), size()), in_flight_,
+                                                     elements.owner);
+    // What is exchanged has to be computed; what is computed after it need not wait.
+    stream_.wait_for(cuda::current_stream());
+    detail::require_nccl(name, call());
+    out->record(stream_.get());
+    return out;
+  }
+
   /// Throws ValueError for bytes, which no tensor on a GPU is sent as.
   static ncclDataType_t type_of(const Elements& elements) {
     if (elements.type == ElementType::bytes) throw ValueError("NcclCommunicator: GPUs exchange float and double");
@@ -121,6 +154,9 @@ class NcclCommunicator final : public Communicator {
   }
 
   Communicator& processes_;
+  WaitOptions options_;
+  int exceptions_;
+  detail::InFlight in_flight_;
   cuda::Stream stream_;
   ncclComm_t ranks_ = nullptr;
 };

@@ -32,8 +32,10 @@ Index for_each_batch_norm(Module& module, const Action& action) {
 }  // namespace detail
 
 /// From now on all batch normalisations of the module have their statistics from all ranks, which therefore all have to
-/// call the module the same way while it is in training. The communicator has to live as long as it does. Returns how
-/// many there are.
+/// call the module the same way while it is in training, and to differentiate a loss of the same form: its backward
+/// pass exchanges sums too, between those of gradients, and ranks have to come to all of them in one order. (A loss
+/// without the term of which a rank has no sample is of another form; the same term times zero is not.) The
+/// communicator has to live as long as the module does. Returns how many there are.
 template <class Module>
 Index synchronise_batch_norm(Module& module, Communicator& communicator) {
   return detail::for_each_batch_norm(module, [&](auto& norm) {

@@ -54,8 +54,8 @@ class ThreadMeeting {
       if (call.kind == earlier.kind && call.elements.type == earlier.elements.type &&
           call.elements.count == earlier.elements.count && call.root == earlier.root)
         continue;
-      lose(mien::detail::text("rank ", rank, " comes with ", to_string(call.elements), " to call ", number, ", rank ",
-                              other, " with ", to_string(earlier.elements)));
+      lose(mien::detail::text("rank ", rank, " comes with ", in_words(call), " to call ", number, ", rank ", other,
+                              " with ", in_words(earlier)));
       throw ValueError(*lost_);
     }
     round.calls[rank] = call;
@@ -102,6 +102,11 @@ class ThreadMeeting {
     bool is_done = false;
     Index left = 0;
   };
+
+  static std::string in_words(const Call& call) {
+    if (call.kind == Kind::sum) return "a sum of " + to_string(call.elements);
+    return mien::detail::text("a broadcast of ", to_string(call.elements), " from rank ", call.root);
+  }
 
   void lose(const std::string& why) {
     if (!lost_) lost_ = why;
@@ -213,6 +218,7 @@ inline std::exception_ptr cause_of(const std::vector<std::exception_ptr>& failur
 
 /// Calls `body(communicator)` on as many threads as there are ranks, each with a `default_generator` of its own, and
 /// returns when all are done. If some of them throw, the others' calls throw RankLost, and the first cause is thrown.
+/// Throws ValueError for less than one rank, Error if the system has no more threads.
 template <class Body>
 void run_ranks(Index ranks, const Body& body) {
   if (ranks < 1) throw ValueError(mien::detail::text("run_ranks: ", ranks, " ranks"));
@@ -220,17 +226,25 @@ void run_ranks(Index ranks, const Body& body) {
   std::vector<std::exception_ptr> failures(static_cast<std::size_t>(ranks));
   {
     std::vector<std::jthread> threads;
-    for (Index rank = 0; rank < ranks; ++rank)
-      threads.emplace_back([&, rank] {
-        detail::ThreadCommunicator communicator(meeting, rank);
-        Generator generator;
-        const GeneratorScope scope(generator);
-        try {
-          body(static_cast<Communicator&>(communicator));
-        } catch (...) {
-          failures[static_cast<std::size_t>(rank)] = std::current_exception();
-        }
-      });
+    const auto be_rank = [&](Index rank) {
+      detail::ThreadCommunicator communicator(meeting, rank);
+      Generator generator;
+      const GeneratorScope scope(generator);
+      try {
+        body(static_cast<Communicator&>(communicator));
+      } catch (...) {
+        failures[static_cast<std::size_t>(rank)] = std::current_exception();
+      }
+    };
+    for (Index rank = 0; rank < ranks; ++rank) {
+      try {
+        threads.emplace_back(be_rank, rank);
+      } catch (const std::exception& error) {
+        // Those that are there would wait for it.
+        meeting->end(rank);
+        throw Error(mien::detail::text("run_ranks: no thread for rank ", rank, " of ", ranks, ": ", error.what()));
+      }
+    }
   }
   if (const std::exception_ptr cause = detail::cause_of(failures)) std::rethrow_exception(cause);
 }

@@ -467,7 +467,7 @@ class Trainer {
       result.notes = std::move(resumed->notes);
       result.notes.push_back(detail::text("going on after epoch ", result.state.epoch, ", batch ", result.state.batch,
                                           " from ", resumed->file.string()));
-      save_history(result.state);
+      if (is_first()) save_history(result.state);
     } else {
       result.notes.push_back(detail::text("no checkpoint in `", options_.work_dir.string(), "`; from the beginning"));
     }
