@@ -87,6 +87,14 @@ class FrameList {
   Iterator begin() const { return Iterator(*this, 0); }
   Iterator end() const { return Iterator(*this, size()); }
 
+  /// Whether all paths are the same.
+  bool operator==(const FrameList& other) const {
+    if (size() != other.size()) return false;
+    for (std::size_t i = 0; i < size(); ++i)
+      if ((*this)[i] != other[i]) return false;
+    return true;
+  }
+
   /// Whose numbers the frames are; null for paths.
   const NumberedPictures* numbered() const { return pictures_.get(); }
   /// The number of a frame, of a list that has numbers.

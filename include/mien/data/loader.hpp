@@ -264,7 +264,8 @@ class Epoch {
       const Index reached = part.begin + part.samples.all + window;
       // Blocks before the first batch were another run's, or are there already.
       const Index before = std::max<Index>(0, part.begin - window) / detail::shuffled_block;
-      const Index end = std::min(std::ssize(blocks), reached / detail::shuffled_block + 1);
+      // One more, because the block with the set's end may be a short one.
+      const Index end = std::min(std::ssize(blocks), reached / detail::shuffled_block + 2);
       Index begin = next_block.load();
       while (begin < end && !next_block.compare_exchange_weak(begin, end)) {
       }

@@ -86,6 +86,7 @@ inline io::Image without_needless_colour(io::Image image) {
 class PackWriter {
  public:
   PackWriter(const std::filesystem::path& path, const PackOptions& options) : file_(path), options_(options) {
+    buffer_.reserve(buffered_bytes);
     write(std::as_bytes(std::span(packed_magic)));
   }
 
@@ -200,13 +201,15 @@ class PackWriter {
   void write(std::span<const std::byte> bytes) {
     buffer_.insert(buffer_.end(), bytes.begin(), bytes.end());
     written_ += bytes.size();
-    if (buffer_.size() > (std::size_t{1} << 20)) flush();
+    if (buffer_.size() > buffered_bytes) flush();
   }
 
   void flush() {
     file_.write(buffer_);
     buffer_.clear();
   }
+
+  static constexpr std::size_t buffered_bytes = std::size_t{1} << 20;
 
   io::detail::TemporaryFile file_;
   PackOptions options_;
