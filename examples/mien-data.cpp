@@ -4,6 +4,7 @@
 ///     mien-data check faces_ck48 --format subjects
 ///     mien-data preview fer2013.csv sheet.png --format fer2013
 ///     mien-data pack fer2013new.csv ferplus.pack --format ferplus --pictures fer2013.csv
+///     mien-data pack clips large --format frames --pixels --shard-size 256
 ///     mien-data thin VA_Estimation_Challenge thin.csv --format aff-wild2-va --pictures crops --every 5
 ///     mien-data draw joints_social pictures --format recordings --frames 8
 ///
@@ -11,6 +12,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <filesystem>
 #include <iomanip>
@@ -314,6 +316,7 @@ struct Arguments {
   data::ThinningOptions thinning;
   DrawOptions drawing;
   bool pixels = false;
+  std::uint64_t shard_mebibytes = 0;
 };
 
 std::size_t frames_in(const data::FrameSequences& set) {
@@ -328,13 +331,20 @@ void write_preview(const Program& program, const AnyDataSet& set, const Argument
   tell(program, {{"written", arguments.out.string()}, {"width", image.width}, {"height", image.height}});
 }
 
+/// Of a file, or of all files in a folder.
+std::uintmax_t bytes_in(const std::filesystem::path& path) {
+  if (!std::filesystem::is_directory(path)) return std::filesystem::file_size(path);
+  std::uintmax_t sum = 0;
+  for (const std::string& name : io::names_in_folder(path)) sum += std::filesystem::file_size(path / name);
+  return sum;
+}
+
 void pack(const Program& program, AnyDataSet set, const Arguments& arguments) {
   const auto frames = frames_of(std::move(set), "pack");
   data::write_packed(arguments.out, frames,
-                     {.form = arguments.pixels ? data::PackedForm::pixels : data::PackedForm::as_they_are});
-  tell(program, {{"written", arguments.out.string()},
-                 {"samples", frames.size()},
-                 {"bytes", std::filesystem::file_size(arguments.out)}});
+                     {.form = arguments.pixels ? data::PackedForm::pixels : data::PackedForm::as_they_are,
+                      .shard_bytes = arguments.shard_mebibytes << 20});
+  tell(program, {{"written", arguments.out.string()}, {"samples", frames.size()}, {"bytes", bytes_in(arguments.out)}});
 }
 
 void thin(const Program& program, AnyDataSet set, const Arguments& arguments) {
@@ -398,8 +408,13 @@ CLI::App& add_preview(CLI::App& app, Arguments& arguments) {
 
 CLI::App& add_pack(CLI::App& app, Arguments& arguments) {
   CLI::App& command =
-      add_command(app, arguments, "pack", "writes the set with all its pictures into one file", "the file to write");
+      add_command(app, arguments, "pack", "writes the set with all its pictures into one file, or into shards",
+                  "the file to write, or with --shard-size the folder");
   command.add_flag("--pixels", arguments.pixels, "keeps decoded pixels: larger, and faster to read");
+  command
+      .add_option("--shard-size", arguments.shard_mebibytes,
+                  "MiB of pictures in a file, about; writes a new folder of such files. 0: one file")
+      ->check(CLI::Range(0, 1 << 20));
   return command;
 }
 

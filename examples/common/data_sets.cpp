@@ -111,7 +111,7 @@ const std::vector<DataFormat>& data_formats() {
   using Options = const DataSetOptions&;
   static const std::vector<DataFormat> formats{
       {"packed",
-       "a file that `mien-data pack` wrote",
+       "a file, or a folder of shards, that `mien-data pack` wrote",
        {},
        [](Options options) -> AnyDataSet { return own_or_library(data::read_packed(options.set), options); }},
       {"images",
@@ -271,7 +271,8 @@ AnyDataSet read_data_set(const DataSetOptions& options) {
   std::string name = options.format;
   if (name == "auto") {
     if (!data::is_packed(options.set))
-      throw UsageError(options.set.string() + " is no packed file, so --format has to say how it lies there");
+      throw UsageError(options.set.string() +
+                       " is no packed file or folder of shards, so --format has to say how it lies there");
     name = "packed";
   }
   const auto& formats = data_formats();

@@ -105,7 +105,7 @@ void add_training_options(CLI::App& app, TrainingOptions& options) {
       ->check(CLI::NonNegativeNumber)
       ->group(group);
   app.add_flag("--class-weights", options.class_weights, "weighs rare classes more in the loss")->group(group);
-  app.add_flag("--balanced", options.balanced, "draws all classes equally often")->group(group);
+  auto* const balanced = app.add_flag("--balanced", options.balanced, "draws all classes equally often")->group(group);
   app.add_option("--patience", options.patience, "epochs without improvement before training ends, 0 for never")
       ->check(CLI::NonNegativeNumber)
       ->group(group);
@@ -143,6 +143,12 @@ void add_training_options(CLI::App& app, TrainingOptions& options) {
       ->group(group);
   app.add_option("--workers", options.workers, "threads that make batches ahead")
       ->check(CLI::Range(0, 64))
+      ->group(group);
+  app.add_option("--shuffle-window", options.shuffle_window,
+                 "shuffles blocks of 64 consecutive samples, and samples in a window of so many, which has to fit into "
+                 "memory: for packed sets that do not; 0 shuffles all")
+      ->check(CLI::NonNegativeNumber)
+      ->excludes(balanced)
       ->group(group);
 }
 

@@ -59,6 +59,7 @@ struct TrainingOptions {
   Index seeds = 1;
   Index test_time_augmentation = 1;
   Index workers = 1;
+  Index shuffle_window = 0;   ///< samples; 0: all
   double moving_average = 0;  ///< decay; 0: no average
   bool find_learning_rate = false;
   bool tensorboard = false;

@@ -10,6 +10,7 @@
 #include "mien/data/face_clips.hpp"
 #include "mien/data/fer2013.hpp"
 #include "mien/data/frame_folders.hpp"
+#include "mien/data/packed_pictures.hpp"
 #include "model_files.hpp"
 #include "training.hpp"
 
@@ -18,6 +19,7 @@ namespace mien::examples {
 void add_face_data_options(CLI::App& app, FaceDataOptions& options, const std::string& prefix) {
   const std::string group = "Frames";
   const auto name = [&](const char* option) { return "--" + prefix + option; };
+  app.add_option(name("packed"), options.packed, "file or folder of shards that `mien-data pack` wrote")->group(group);
   app.add_option(name("videos"), options.videos, "folder with <class>/<video>/<frames>")->group(group);
   app.add_option(name("images"), options.images, "folder with <class>/<picture>")->group(group);
   app.add_option(name("subjects"), options.subjects, "folder with <class>/<subject>_<sequence>_<frame>.png, as in CK+")
@@ -146,12 +148,15 @@ void add_clip_augmentation_options(CLI::App& app, data::ClipAugmentation& option
 
 data::FrameSequences read_face_data(const FaceDataOptions& options, const std::string& split_column,
                                     const std::string& subject_column) {
-  const int sources = !options.videos.empty() + !options.images.empty() + !options.subjects.empty() +
-                      !options.sheet.empty() + !options.ferplus.empty();
-  if (sources != 1) throw UsageError("frames come from one of --videos, --images, --subjects, --sheet and --ferplus");
+  const int sources = !options.packed.empty() + !options.videos.empty() + !options.images.empty() +
+                      !options.subjects.empty() + !options.sheet.empty() + !options.ferplus.empty();
+  if (sources != 1)
+    throw UsageError("frames come from one of --packed, --videos, --images, --subjects, --sheet and --ferplus");
   const data::FolderOptions folders{.class_names = split_list(options.class_names)};
   data::FrameSequences all;
-  if (!options.videos.empty()) {
+  if (!options.packed.empty()) {
+    all = data::read_packed(options.packed);
+  } else if (!options.videos.empty()) {
     all = data::frame_sequences(options.videos, folders);
   } else if (!options.images.empty()) {
     all = data::image_folder(options.images, folders);
@@ -178,8 +183,8 @@ data::FrameSequences read_face_data(const FaceDataOptions& options, const std::s
                             .arousal = options.arousal_column,
                             .votes = options.votes_prefix});
   }
-  if (!split_column.empty() && options.sheet.empty() && options.ferplus.empty())
-    throw UsageError("--split-column needs --sheet or --ferplus: folders have no columns");
+  if (!split_column.empty() && options.sheet.empty() && options.ferplus.empty() && options.packed.empty())
+    throw UsageError("--split-column needs --packed, --sheet or --ferplus: folders have no columns");
   return only_classes(std::move(all), split_list(options.classes));
 }
 

@@ -22,6 +22,7 @@ namespace mien::examples {
 
 /// Where frames are.
 struct FaceDataOptions {
+  std::string packed = {};
   std::string videos = {};
   std::string images = {};
   std::string subjects = {};

@@ -394,8 +394,8 @@ bool has_joints(const GestureDataOptions& options) {
 }
 
 bool has_pictures(const FaceDataOptions& options) {
-  return !options.videos.empty() || !options.images.empty() || !options.subjects.empty() || !options.sheet.empty() ||
-         !options.ferplus.empty();
+  return !options.packed.empty() || !options.videos.empty() || !options.images.empty() || !options.subjects.empty() ||
+         !options.sheet.empty() || !options.ferplus.empty();
 }
 
 }  // namespace

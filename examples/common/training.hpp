@@ -82,7 +82,8 @@ data::Loader<typename From::Batch> training_loader(From source, const TrainingOp
                                           .balanced = options.balanced,
                                           .drop_last = true,
                                           .workers = options.workers,
-                                          .prefetch = 4});
+                                          .prefetch = 4,
+                                          .shuffle_window = options.shuffle_window});
 }
 
 /// Loads batches for evaluation: in order, all of them.

@@ -260,7 +260,7 @@ TEST_CASE("pictures that cannot be read are an error, or skipped, or taken out o
   report = {};
   const auto masked = data::without_bad_samples(set, data::BadSamples::mask, report);
   REQUIRE(masked.size() == 2);
-  CHECK(masked.samples[1].frames == std::vector<fs::path>{folder / "half1.png"});
+  CHECK(masked.samples[1].frames == data::FrameList{folder / "half1.png"});
   CHECK(report.masked.size() == 1);
   CHECK(report.skipped.size() == 1);
   CHECK(set.samples[1].frames.size() == 2);

@@ -5,7 +5,10 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstdlib>
 #include <limits>
+#include <memory>
+#include <mutex>
 #include <set>
 #include <stdexcept>
 #include <string>
@@ -223,7 +226,124 @@ TEST_CASE("the fingerprint is that of the samples' names and labels, and of noth
   CHECK(numbers(4, {}).fingerprint() != numbers(5, {}).fingerprint());
 }
 
+TEST_CASE("a window shuffles nearly consecutive samples, each once, and no sample comes early") {
+  for (const Index samples : {1, 2, 63, 64, 65, 1000})
+    for (const Index window : {Index{1}, Index{2}, Index{100}, Index{5000}, std::numeric_limits<Index>::max()}) {
+      CAPTURE(samples);
+      CAPTURE(window);
+      const auto loader = numbers(samples, {.batch = 7, .seed = 3, .shuffle_window = window});
+      const auto order = loader.order(2);
+      CHECK(loader.order(2) == order);
+      CHECK(std::set<Index>(order.begin(), order.end()).size() == static_cast<std::size_t>(samples));
+      CHECK(static_cast<Index>(order.size()) == samples);
+      if (samples == 1000) CHECK(loader.order(3) != order);
+      if (samples == 1000) CHECK(numbers(samples, {.seed = 4, .shuffle_window = window}).order(2) != order);
+    }
+  // A window of one leaves each block of 64 as it is; the last of 100 has 36.
+  const auto blocks = numbers(1000, {.seed = 1, .shuffle_window = 1}).order(0);
+  Index begins = 0;
+  for (std::size_t i = 0; i < blocks.size(); ++i) {
+    if (i == 0 || blocks[i] != blocks[i - 1] + 1) {
+      ++begins;
+      CHECK(blocks[i] % 64 == 0);
+    }
+  }
+  CHECK(begins > 8);
+  // With other windows samples come where these are, and at most so many places before.
+  const auto near = numbers(1000, {.seed = 1, .shuffle_window = 50}).order(0);
+  CHECK(near != blocks);
+  std::vector<Index> place(1000);
+  for (std::size_t i = 0; i < blocks.size(); ++i) place[static_cast<std::size_t>(blocks[i])] = static_cast<Index>(i);
+  for (std::size_t i = 0; i < near.size(); ++i)
+    CHECK(place[static_cast<std::size_t>(near[i])] - static_cast<Index>(i) < 50);
+}
+
+TEST_CASE("within a window of all samples every place is as likely as any other") {
+  // 8 samples are one block: it is the window that shuffles them.
+  std::vector<Index> counts(64, 0);
+  const auto loader = numbers(8, {.seed = 1, .shuffle_window = 8});
+  for (Index epoch = 0; epoch < 8000; ++epoch) {
+    const auto order = loader.order(epoch);
+    for (std::size_t i = 0; i < 8; ++i) ++counts[8 * i + static_cast<std::size_t>(order[i])];
+  }
+  // Of 1000 expected each, with a standard deviation of 30.
+  for (const Index count : counts) CHECK(std::abs(count - 1000) < 150);
+}
+
+TEST_CASE("with a window too, workers and ranks change nothing, and an epoch can be taken up at any batch") {
+  const LoaderOptions options{.batch = 7, .seed = 5, .workers = 0, .shuffle_window = 30};
+  const auto alone = run(numbers(500, options), 1);
+  for (const Index workers : {1, 3}) {
+    auto others = options;
+    others.workers = workers;
+    CHECK(run(numbers(500, others), 1) == alone);
+    CHECK(run(numbers(500, others), 1, 40) == std::vector<Batch>(alone.begin() + 40, alone.end()));
+  }
+  // Three ranks make the same batches of their parts.
+  std::vector<Batch> together(alone.size());
+  for (Index rank = 0; rank < 3; ++rank) {
+    std::size_t number = 0;
+    for (const Batch& part : numbers(500, options).epoch(1, 0, {.rank = rank, .ranks = 3})) {
+      together[number].insert(together[number].end(), part.begin(), part.end());
+      ++number;
+    }
+  }
+  CHECK(together == alone);
+}
+
+namespace {
+
+/// Knows what it was told of, and what was made before it was told.
+struct Foreseen : Numbered {
+  struct Log {
+    std::mutex mutex;
+    std::vector<int> told;
+    Index unforeseen = 0;
+    std::vector<Index> blocks;
+  };
+  std::shared_ptr<Log> log = std::make_shared<Log>();
+
+  void read_ahead(Index begin, Index end) const {
+    const std::lock_guard lock(log->mutex);
+    log->told.resize(classes.size());
+    for (Index i = begin; i < end; ++i) ++log->told.at(static_cast<std::size_t>(i));
+    log->blocks.push_back(begin);
+  }
+  Drawn make(Index index, Generator& generator) const {
+    const std::lock_guard lock(log->mutex);
+    log->told.resize(classes.size());
+    log->unforeseen += log->told[static_cast<std::size_t>(index)] == 0;
+    return make_drawn(index, generator);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a source is told of the samples of a window before they are made, block by block and once") {
+  for (const Index window : {1, 100, 10'000}) {
+    CAPTURE(window);
+    Foreseen source;
+    source.classes = std::vector<Index>(1000, 0);
+    const Loader loader(source, {.batch = 9, .seed = 2, .workers = 0, .shuffle_window = window});
+    auto epoch = loader.epoch(0);
+    static_cast<void>(epoch.begin());
+    // No more than the window and a batch reach, in whole blocks.
+    CHECK(static_cast<Index>(source.log->blocks.size()) <= (window + 9) / 64 + 2);
+    while (epoch.begin() != epoch.end()) ++epoch.begin();
+    CHECK(source.log->unforeseen == 0);
+    CHECK(std::all_of(source.log->told.begin(), source.log->told.end(), [](int times) { return times == 1; }));
+  }
+  Foreseen source;
+  source.classes = std::vector<Index>(100, 0);
+  for ([[maybe_unused]] const auto& batch : Loader(source, {.batch = 9}).epoch(0)) continue;
+  CHECK(source.log->blocks.empty());
+}
+
 TEST_CASE("options that make no sense are refused") {
+  CHECK_THROWS_AS(numbers(5, {.shuffle_window = -1}), ValueError);
+  CHECK_THROWS_AS(numbers(5, {.shuffle = false, .shuffle_window = 2}), ValueError);
+  CHECK_THROWS_WITH_AS(numbers(5, {.balanced = true, .shuffle_window = 2}, {0, 1, 0, 1, 0}),
+                       "Loader: a window of 2 to shuffle in, and balancing, which draws from all samples", ValueError);
   CHECK_THROWS_AS(numbers(5, {.batch = 0}), ValueError);
   CHECK_THROWS_AS(numbers(5, {.workers = -1}), ValueError);
   CHECK_THROWS_AS(numbers(5, {.prefetch = 0}), ValueError);

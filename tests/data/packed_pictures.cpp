@@ -2,14 +2,20 @@
 
 #include <doctest/doctest.h>
 
+#include <array>
 #include <cmath>
+#include <csignal>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "data/layout_files.hpp"
 #include "io/message.hpp"
 #include "mien/data/face_clips.hpp"
+#include "mien/data/loader.hpp"
 
 using namespace mien;
 using data::FrameSequences;
@@ -242,16 +248,38 @@ TEST_CASE("a packed file that is cut or changed anywhere is refused, and nothing
   }
 }
 
-TEST_CASE("a small packed file cannot ask for much memory") {
+TEST_CASE("the frames of a packed sample take no memory, however many and however long their names") {
   const TemporaryFolder root;
   const auto message = [&](const std::string& name, std::size_t frames) {
     write_bytes(root / "made.pack", packed_by_hand(name, frames));
     return message_of<FileError>([&] { static_cast<void>(data::read_packed(root / "made.pack")); });
   };
-  CHECK(message("a", 3) == "nothing thrown");
-  CHECK(message(std::string(1024, 'a'), 3) == "nothing thrown");
   CHECK(contains(message(std::string(1025, 'a'), 3), "a picture's name of 1025 bytes, expected at most 1024"));
-  CHECK(contains(message(std::string(1024, 'a'), 100'000), "frames whose paths take more memory"));
+  const std::string name(1024, 'a');
+  CHECK(message(name, 1'000'000) == "nothing thrown");
+  const auto set = data::read_packed(root / "made.pack");
+  CHECK(set.samples[0].frames.size() == 1'000'000);
+  CHECK(set.samples[0].frames[999'999] == root / "made.pack" / name);
+}
+
+TEST_CASE("frames of a packed file are read by number and by path, also after they were chosen from") {
+  const TemporaryFolder root;
+  data::write_packed(root / "set.pack", example(root));
+  const auto set = data::read_packed(root / "set.pack");
+  auto sample = set.samples[0];
+  REQUIRE(sample.frames.numbered() != nullptr);
+  CHECK(sample.frames.number(2) == sample.frames.number(0));
+  const auto second = sample.frames[1];
+  const auto pixels = data::read_frame(sample, 1).pixels;
+  sample.frames.push_back(second);
+  CHECK(sample.frames.numbered() == nullptr);
+  CHECK(sample.frames.size() == 4);
+  CHECK(sample.frames.back() == second);
+  CHECK(data::read_frame(sample, 3).pixels == pixels);
+  sample.frames.clear();
+  CHECK(sample.frames.empty());
+  sample.frames = {root / "set.pack" / "nothing"};
+  CHECK(contains(message_of<FileError>([&] { data::read_frame(sample, 0); }), "no picture"));
 }
 
 TEST_CASE("what makes no packed file is told") {
@@ -277,10 +305,224 @@ TEST_CASE("what makes no packed file is told") {
   set.samples[1].name = std::string(1020, 'n');
   CHECK(contains(refusal(), "a picture's name of 1031 bytes, of at most 1024"));
   set = example(root);
-  set.samples[0].frames[1] = root / "gone.png";
+  set.samples[0].frames = {root / "1.png", root / "gone.png"};
   CHECK(contains(message_of<FileError>([&] { data::write_packed(root / "set.pack", set); }), "gone.png"));
   CHECK_FALSE(std::filesystem::exists(root / "set.pack"));
   data::write_packed(root / "empty.pack", {});
   CHECK(data::read_packed(root / "empty.pack").size() == 0);
   CHECK(contains(message_of<FileError>([&] { data::read_packed(root / "1.png"); }), "1.png"));
+}
+
+// --- shards ---------------------------------------------------------------------------------------------------------
+
+namespace {
+
+/// Samples of pictures of 35 pixels, and a packing of them into shards of `per_shard` samples.
+FrameSequences many(const TemporaryFolder& root, Index count) {
+  FrameSequences set{.class_names = {"glad", "low"}};
+  for (Index i = 0; i < count; ++i) {
+    const std::string name = std::to_string(i) + ".png";
+    put_picture(root, name, static_cast<std::uint8_t>(3 * i), 7, 5);
+    set.samples.push_back({.name = name, .label = i % 2, .subject = "S", .frames = {root / name}});
+  }
+  return set;
+}
+
+data::PackOptions in_shards(std::uint64_t pictures) {
+  return {.form = PackedForm::pixels, .shard_bytes = 35 * pictures};
+}
+
+std::string opening(const std::filesystem::path& path) {
+  return message_of<FileError>([&] { static_cast<void>(data::read_packed(path)); });
+}
+
+std::vector<std::string> sorted_names(const std::filesystem::path& folder) {
+  auto names = io::names_in_folder(folder);
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+}  // namespace
+
+TEST_CASE("shards of any size are one set in its order") {
+  const TemporaryFolder root;
+  for (const Index count : {0, 1, 7}) {
+    const FrameSequences set = many(root, count);
+    for (const std::uint64_t pictures : {1, 3, 7, 100}) {
+      const auto folder = root / ("set" + std::to_string(count) + "_" + std::to_string(pictures));
+      data::write_packed(folder, set, in_shards(pictures));
+      CHECK(data::is_packed(folder));
+      const auto files = io::names_in_folder(folder).size();
+      CHECK(files == std::max<std::size_t>(1, (static_cast<std::size_t>(count) + pictures - 1) / pictures) + 1);
+      const auto again = data::read_packed(folder);
+      CHECK(again.class_names == set.class_names);
+      CHECK(sample_names(again) == sample_names(set));
+      CHECK(again.labels() == set.labels());
+      for (std::size_t i = 0; i < again.samples.size(); ++i)
+        CHECK(data::read_frame(again.samples[i], 0, {.channels = 1}).pixels ==
+              std::vector<std::uint8_t>(35, static_cast<std::uint8_t>(3 * i)));
+    }
+  }
+  // A shard is a set of its own, and shards can be packed again, in a folder that is there and empty too.
+  CHECK(sample_names(data::read_packed(root / "set7_3" / "shard-00003.pack")) == std::vector<std::string>{"6.png"});
+  std::filesystem::create_directories(root / "again");
+  data::write_packed(root / "again", data::read_packed(root / "set7_3"), in_shards(3));
+  for (const std::string& name : sorted_names(root / "set7_3"))
+    CHECK(bytes_of(root / "again" / name) == bytes_of(root / "set7_3" / name));
+  CHECK_FALSE(data::is_packed(root.path()));
+}
+
+TEST_CASE("a picture of several samples is in each of their shards") {
+  const TemporaryFolder root;
+  auto set = many(root, 3);
+  set.samples[2].frames = {root / "0.png", root / "0.png"};
+  data::write_packed(root / "set", set, in_shards(2));
+  const auto again = data::read_packed(root / "set");
+  CHECK(data::PackedPictures(root / "set" / "shard-00002.pack").size() == 1);
+  CHECK(data::read_frame(again.samples[2], 1).pixels == data::read_frame(set.samples[0], 0).pixels);
+}
+
+TEST_CASE("FaceClips and a window make the same batches of shards as of one file") {
+  const TemporaryFolder root;
+  const auto set = many(root, 200);
+  data::write_packed(root / "one", set, {.form = PackedForm::pixels});
+  data::write_packed(root / "set", set, in_shards(70));
+  const auto batches = [&](const std::filesystem::path& path, Index workers) {
+    const data::Loader loader(data::FaceClips(data::read_packed(path), {.clips = 1, .frames = 1, .side = 4}),
+                              {.batch = 16, .seed = 4, .workers = workers, .shuffle_window = 90});
+    std::vector<std::string> names;
+    std::vector<float> pixels;
+    for (const auto& batch : loader.epoch(0)) {
+      names.insert(names.end(), batch.names.begin(), batch.names.end());
+      pixels.insert(pixels.end(), batch.frames.span().begin(), batch.frames.span().end());
+    }
+    return std::pair(names, pixels);
+  };
+  const auto expected = batches(root / "one", 0);
+  CHECK(expected.first.size() == 200);
+  CHECK(batches(root / "set", 0) == expected);
+  CHECK(batches(root / "set", 3) == expected);
+}
+
+TEST_CASE("a missing, repeated, foreign, old or damaged shard is told") {
+  const TemporaryFolder root;
+  const auto pack = [&](const std::string& name, Index first) {
+    auto set = many(root, 9);
+    set.samples.erase(set.samples.begin(), set.samples.begin() + first);
+    data::write_packed(root / name, set, in_shards(3));
+  };
+  pack("set", 0);
+  pack("other", 1);
+  const auto shard = [&](const std::string& set, int number) {
+    return root / set / ("shard-0000" + std::to_string(number) + ".pack");
+  };
+  const auto replaced = [&](int number, const std::filesystem::path& by) {
+    const auto before = bytes_of(shard("set", number));
+    write_bytes(shard("set", number), bytes_of(by));
+    const std::string message = opening(root / "set");
+    write_bytes(shard("set", number), before);
+    return message;
+  };
+  CHECK(opening(root / "set") == "nothing thrown");
+  CHECK(contains(replaced(2, shard("set", 1)),
+                 "shard-00002.pack: found a copy of `shard-00001.pack`, expected shard 2 of 3"));
+  CHECK(contains(replaced(2, shard("other", 2)),
+                 "shard-00002.pack: found a shard of another set, expected shard 2 of 3"));
+  // Whole files of earlier versions, or of other sets, are no shards either.
+  CHECK(contains(replaced(1, std::filesystem::path(MIEN_TEST_DATA_DIR) / "files/0.1.0/pixels.pack"),
+                 "found a shard of another set"));
+  CHECK(contains(replaced(3, root / "1.png"), "shard-00003.pack: found "));
+  // The same names, labels and sizes, and other pixels: the index knows.
+  put_picture(root, "4.png", 200, 7, 5);
+  auto changed = many(root, 9);
+  put_picture(root, "4.png", 200, 7, 5);
+  data::write_packed(root / "changed", changed, in_shards(3));
+  CHECK(contains(replaced(2, shard("changed", 2)), "a shard of another set"));
+  CHECK(opening(root / "set") == "nothing thrown");
+
+  std::filesystem::rename(shard("set", 2), root / "aside");
+  CHECK(contains(opening(root / "set"), "shard-00002.pack: found nothing, expected shard 2 of 3"));
+  std::filesystem::rename(root / "aside", shard("set", 2));
+
+  // The list: absent, changed, cut anywhere, or of other sets.
+  const auto list = root / "set" / "shards.list";
+  const auto whole = bytes_of(list);
+  for (std::size_t size = 0; size < whole.size(); ++size) {
+    write_bytes(list, {whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size)});
+    CHECK_THROWS_AS(data::read_packed(root / "set"), FileError);
+  }
+  for (std::size_t at = 0; at < whole.size(); ++at) {
+    auto bytes = whole;
+    bytes[at] ^= 0x41;
+    write_bytes(list, bytes);
+    CHECK_THROWS_AS(data::read_packed(root / "set"), FileError);
+  }
+  write_bytes(list, bytes_of(root / "other" / "shards.list"));
+  CHECK(contains(opening(root / "set"), "shard-00001.pack: found a shard of another set, expected shard 1 of 3"));
+  std::filesystem::remove(list);
+  CHECK(contains(opening(root / "set"), "shards.list"));
+  CHECK_FALSE(data::is_packed(root / "set"));
+}
+
+TEST_CASE("a list of shards names files of its own folder alone") {
+  for (const std::string name : {"", "../a.pack", "/a.pack", "a/b.pack"}) {
+    CAPTURE(name);
+    const auto bytes = data::detail::shard_list({{.name = name, .bytes = 1, .index_hash = 2}});
+    const auto reading = [&] { static_cast<void>(data::detail::read_shard_list(bytes, "shards.list")); };
+    CHECK(message_of<FileError>(reading) != "nothing thrown");
+  }
+}
+
+TEST_CASE("shards are written as a whole or not at all") {
+  const TemporaryFolder root;
+  auto set = many(root, 5);
+  data::write_packed(root / "set", set, in_shards(2));
+  // A folder that holds anything stays as it is, and so does a file.
+  const auto before = sorted_names(root / "set");
+  for (const char* taken : {"set", "set/", "1.png"})
+    CHECK(contains(message_of<FileError>([&] { data::write_packed(root / taken, set, in_shards(2)); }),
+                   "something that is there already"));
+  CHECK(sorted_names(root / "set") == before);
+  CHECK(opening(root / "set") == "nothing thrown");
+  // What cannot be packed leaves nothing, after whole shards too.
+  set.samples[4].frames = {root / "gone.png"};
+  const auto names = sorted_names(root.path());
+  CHECK_THROWS_AS(data::write_packed(root / "new", set, in_shards(2)), FileError);
+  CHECK(sorted_names(root.path()) == names);
+  CHECK(contains(message_of<FileError>([&] { data::write_packed(root / "no" / "where", set, in_shards(2)); }),
+                 "where: found No such file or directory"));
+}
+
+TEST_CASE("packing that is killed leaves nothing under the set's name, and what it leaves can be removed") {
+  const TemporaryFolder root;
+  class Deadly : public data::PictureSource {
+   public:
+    data::StoredPicture stored(const std::filesystem::path& name) const override {
+      if (name == "7") ::kill(::getpid(), SIGKILL);
+      return {std::as_bytes(std::span(pixels_)), 7, 5, 1};
+    }
+
+   private:
+    std::array<std::uint8_t, 35> pixels_{};
+  };
+  const auto pictures = std::make_shared<const Deadly>();
+  FrameSequences set{.class_names = {"glad"}};
+  for (int i = 0; i < 9; ++i)
+    set.samples.push_back({.name = std::to_string(i), .frames = {std::to_string(i)}, .pictures = pictures});
+  const pid_t child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    data::write_packed(root / "set", set, in_shards(2));
+    ::_exit(0);
+  }
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  REQUIRE(WIFSIGNALED(status));
+  CHECK_FALSE(std::filesystem::exists(root / "set"));
+  REQUIRE(io::names_in_folder(root.path()).size() == 1);
+  io::remove_abandoned_files(root.path());
+  CHECK(io::names_in_folder(root.path()).empty());
+  set.samples.resize(7);
+  data::write_packed(root / "set", set, in_shards(2));
+  CHECK(data::read_packed(root / "set").size() == 7);
 }

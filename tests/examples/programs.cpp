@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
@@ -353,6 +354,27 @@ TEST_CASE("train_fusion compares every way with either branch alone") {
   }
 }
 
+TEST_CASE("a packed set in shards is trained on, shuffled within a window that a resumed training keeps") {
+  const TemporaryFolder folder;
+  write_videos(folder.path() / "videos", 6);
+  const std::string videos = (folder.path() / "videos").string();
+  REQUIRE(run(folder.path(), "mien-data", {"pack", videos, "set", "--format", "frames", "--shard-size", "1"}).code ==
+          0);
+  auto arguments = face_arguments(folder.path(), {"--shuffle-window", "4", "--schedule", "constant", "--epochs", "1"});
+  arguments[0] = "--packed";
+  arguments[1] = "set";
+  const auto trained = run(folder.path(), "train_face", arguments);
+  REQUIRE_MESSAGE(trained.code == 0, trained.err);
+  arguments.insert(arguments.end(), {"--resume", "--shuffle-window", "5"});
+  arguments.erase(std::find(arguments.begin(), arguments.end(), "--shuffle-window"),
+                  std::find(arguments.begin(), arguments.end(), "--schedule"));
+  const auto other = run(folder.path(), "train_face", arguments);
+  CHECK(other.code == 1);
+  CHECK(contains(other.err, "shuffle-window 4, now 5"));
+  arguments.push_back("--balanced");
+  CHECK(run(folder.path(), "train_face", arguments).code == 2);
+}
+
 TEST_CASE("mien-data counts a set, draws, thins and packs it, and ends with 1 where something is wrong") {
   const TemporaryFolder folder;
   for (const char* label : {"happy", "sad"})
@@ -384,6 +406,19 @@ TEST_CASE("mien-data counts a set, draws, thins and packs it, and ends with 1 wh
   CHECK(run(folder.path(), "mien-data", {"thin", set, sheet, "--format", "images", "--every", "2"}).code == 0);
   CHECK(io::read_csv(sheet).rows() == 4);
   CHECK(run(folder.path(), "mien-data", {"check", sheet, "--format", "sheet"}).code == 0);
+
+  // In shards: of 1 MiB of pictures each, which is more than there are.
+  const std::string shards = (folder / "shards").string();
+  const std::vector<std::string> packing{"pack", pack, shards, "--pixels", "--shard-size", "1", "--json"};
+  const auto sharded = run(folder.path(), "mien-data", packing);
+  REQUIRE(sharded.code == 0);
+  CHECK(nlohmann::json::parse(sharded.out)["bytes"] > 6 * 48);
+  CHECK(run(folder.path(), "mien-data", {"list", shards}).out == packed.out);
+  CHECK(run(folder.path(), "mien-data", {"check", shards}).code == 0);
+  CHECK(run(folder.path(), "mien-data", {"preview", shards, (folder / "sheet.png").string()}).code == 0);
+  const auto again = run(folder.path(), "mien-data", packing);
+  CHECK(again.code == 1);
+  CHECK(again.err.find("something that is there already") != std::string::npos);
 
   // The same picture in two splits.
   io::write_file(folder / "leak.csv", std::string("path,label,split\nset/happy/S000_001_00000000.png,a,train\n") +

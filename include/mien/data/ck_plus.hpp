@@ -86,14 +86,11 @@ inline FrameSequences read_ck_plus(const std::filesystem::path& root, const CkPl
       } else if (!label) {
         ++data.skipped.other_class;
       } else {
-        FrameSequence sample{.name = subject + "/" + sequence,
-                             .label = *label,
-                             .subject = subject,
-                             .frames = detail::paths_of(folder, frames.pictures)};
-        const auto count = static_cast<Index>(sample.frames.size());
-        if (options.last_frames > 0 && count > options.last_frames)
-          sample.frames.erase(sample.frames.begin(), sample.frames.end() - options.last_frames);
-        data.samples.push_back(std::move(sample));
+        auto paths = detail::paths_of(folder, frames.pictures);
+        if (options.last_frames > 0 && std::ssize(paths) > options.last_frames)
+          paths.erase(paths.begin(), paths.end() - options.last_frames);
+        data.samples.push_back(
+            {.name = subject + "/" + sequence, .label = *label, .subject = subject, .frames = std::move(paths)});
       }
     }
   }

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "mien/data/emotion.hpp"
+#include "mien/data/frame_list.hpp"
 #include "mien/data/sampling.hpp"
 #include "mien/gesture/joint_sequence.hpp"
 
@@ -62,6 +63,7 @@ struct DataSet {
 
   std::vector<Index> labels() const {
     std::vector<Index> out;
+    out.reserve(samples.size());
     for (const Sample& sample : samples) out.push_back(sample.label);
     return out;
   }
@@ -81,6 +83,7 @@ struct DataSet {
   /// Some of the samples, in the given order, with all class names. Throws IndexError.
   DataSet subset(const std::vector<Index>& indices) const {
     DataSet out{.class_names = class_names};
+    out.samples.reserve(indices.size());
     for (const Index index : indices) {
       if (index < 0 || index >= size()) throw IndexError(detail::text("subset: sample ", index, " of ", size()));
       out.samples.push_back(samples[static_cast<std::size_t>(index)]);
@@ -122,9 +125,9 @@ struct FrameSequence {
   Index label = 0;
   std::string subject = {};
   std::string split = {};
-  std::vector<std::filesystem::path> frames = {};  ///< in the order of time
-  std::vector<double> votes = {};                  ///< a share for each class, with sum 1; empty where nobody voted
-  std::optional<Affect> affect = std::nullopt;     ///< where it was annotated
+  FrameList frames = {};                        ///< in the order of time
+  std::vector<double> votes = {};               ///< a share for each class, with sum 1; empty where nobody voted
+  std::optional<Affect> affect = std::nullopt;  ///< where it was annotated
   std::filesystem::path video = {};  ///< the file, where it is one; `frames` are empty unless they lie beside it
   /// Where `frames` are read from, then names and not files: from a table's pixels, or from a packed file.
   std::shared_ptr<const PictureSource> pictures = nullptr;

@@ -25,7 +25,8 @@
 
 namespace mien::data {
 
-/// Decoded pictures, as many as fit; what does not fit is read again each time. Any thread may call it.
+/// Decoded pictures, as many as fit; what does not fit is read again each time, and so is what lies decoded in a packed
+/// file, which the system keeps in memory as far as there is room. Any thread may call it.
 class ImageCache {
  public:
   explicit ImageCache(std::size_t max_bytes) : max_bytes_(max_bytes) {}
@@ -33,18 +34,19 @@ class ImageCache {
   /// With 1 or 3 channels, from `source` or from a file. Throws FileError, as `read_picture`.
   std::shared_ptr<const io::Image> read(const std::filesystem::path& path, Index channels,
                                         const PictureSource* source = nullptr) {
-    const std::tuple key(source, path.string(), channels);
-    {
-      std::lock_guard lock(mutex_);
-      if (const auto found = images_.find(key); found != images_.end()) return found->second;
-    }
-    // Two threads may both decode here; that costs time, not correctness.
-    auto image = std::make_shared<const io::Image>(read_picture(source, path, {.channels = channels}));
-    std::lock_guard lock(mutex_);
-    if (bytes_ + image->pixels.size() > max_bytes_) return image;
-    const auto [place, added] = images_.emplace(key, image);
-    if (added) bytes_ += image->pixels.size();
-    return place->second;
+    return read(Key(source, 0, path.string(), channels),
+                [&] { return read_picture(source, path, {.channels = channels}); });
+  }
+
+  /// One frame of a video. Throws FileError, IndexError, as `read_frame`.
+  std::shared_ptr<const io::Image> read(const FrameSequence& video, Index frame, Index channels) {
+    const NumberedPictures* const numbered = video.frames.numbered();
+    const auto at = static_cast<std::size_t>(frame);
+    if (numbered == nullptr) return read(video.frames[at], channels, video.pictures.get());
+    const std::uint64_t number = video.frames.number(at);
+    const auto load = [&] { return read_frame(video, frame, {.channels = channels}); };
+    if (numbered->is_decoded(number)) return std::make_shared<const io::Image>(load());
+    return read(Key(numbered, number, "", channels), load);
   }
 
   std::size_t bytes() const {
@@ -53,10 +55,28 @@ class ImageCache {
   }
 
  private:
+  /// Where a picture is from, its number or its path, and its channels.
+  using Key = std::tuple<const void*, std::uint64_t, std::string, Index>;
+
+  template <class Load>
+  std::shared_ptr<const io::Image> read(const Key& key, const Load& load) {
+    {
+      std::lock_guard lock(mutex_);
+      if (const auto found = images_.find(key); found != images_.end()) return found->second;
+    }
+    // Two threads may both decode here; that costs time, not correctness.
+    auto image = std::make_shared<const io::Image>(load());
+    std::lock_guard lock(mutex_);
+    if (bytes_ + image->pixels.size() > max_bytes_) return image;
+    const auto [place, added] = images_.emplace(key, image);
+    if (added) bytes_ += image->pixels.size();
+    return place->second;
+  }
+
   const std::size_t max_bytes_;
   mutable std::mutex mutex_;
   std::size_t bytes_ = 0;
-  std::map<std::tuple<const PictureSource*, std::string, Index>, std::shared_ptr<const io::Image>> images_;
+  std::map<Key, std::shared_ptr<const io::Image>> images_;
 };
 
 /// B videos of K clips of T frames.
@@ -137,13 +157,28 @@ class FaceClips {
     const auto total = static_cast<Index>(picked.size());
     const Index elements = frame.side * frame.side * frame.channels;
     for (Index i = 0; i < total; ++i) {
-      const auto& path = source.frames[static_cast<std::size_t>(picked[static_cast<std::size_t>(i)])];
-      const auto image = cache_->read(path, options_.channels, source.pictures.get());
+      const auto image = cache_->read(source, picked[static_cast<std::size_t>(i)], options_.channels);
       const double moment = total == 1 ? 0 : static_cast<double>(i) / static_cast<double>(total - 1) - 0.5;
       detail::resample<std::uint8_t>({image->pixels.data(), image->width, image->height, image->channels}, frame,
                                      transform, moment, out.frames.data() + i * elements);
     }
     return out;
+  }
+
+  /// Says that videos `begin` to `end` - 1 will soon be asked for, so that a packed file's part is read in one go.
+  void read_ahead(Index begin, Index end) const {
+    for (Index first = begin; first < end;) {
+      const NumberedPictures* const source = video(first).frames.numbered();
+      Index last = first;
+      auto [from, to] = std::pair(~std::uint64_t{0}, std::uint64_t{0});
+      for (; last < end && video(last).frames.numbered() == source; ++last)
+        for (std::size_t i = 0; source != nullptr && i < video(last).frames.size(); ++i) {
+          from = std::min(from, video(last).frames.number(i));
+          to = std::max(to, video(last).frames.number(i));
+        }
+      if (from <= to) source->read_ahead(from, to);
+      first = last;
+    }
   }
 
   /// Throws ShapeError for a sample of other options.

@@ -238,9 +238,11 @@ inline FrameSequences subject_sequences(const std::filesystem::path& root, const
       FrameSequence video{.name = out.class_names[static_cast<std::size_t>(label)] + "/" + key.first + "_" + key.second,
                           .label = label,
                           .subject = key.first};
-      for (const auto& [number, path] : numbered) video.frames.push_back(path);
-      std::sort(video.frames.begin(), video.frames.end(),
+      std::vector<std::filesystem::path> frames;
+      for (const auto& [number, path] : numbered) frames.push_back(path);
+      std::sort(frames.begin(), frames.end(),
                 [](const auto& a, const auto& b) { return natural_less(a.stem().string(), b.stem().string()); });
+      video.frames = std::move(frames);
       out.samples.push_back(std::move(video));
     }
   });
@@ -403,12 +405,12 @@ class SheetReader {
   }
 
   /// All rows of a video say the same of it.
-  void append_frame(Index row, FrameSequence& video, FrameSequence& frame) const {
+  void append_frame(Index row, FrameSequence& video, const FrameSequence& frame) const {
     if (frame.label != video.label || frame.subject != video.subject || frame.split != video.split ||
         frame.votes != video.votes || frame.affect != video.affect)
       table_.fail(row, *sequence_,
                   "the label, subject, split, votes and affect of the first row of `" + video.name + "`");
-    video.frames.push_back(std::move(frame.frames[0]));
+    video.frames.push_back(frame.frames[0]);
   }
 
   io::CsvTable table_;

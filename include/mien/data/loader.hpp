@@ -4,6 +4,7 @@
 /// the sample alone, never on the number of threads or on which of them was first.
 
 #include <algorithm>
+#include <atomic>
 #include <concepts>
 #include <condition_variable>
 #include <cstdint>
@@ -49,10 +50,15 @@ struct LoaderOptions {
   bool drop_last = false;  ///< leaves out the last batch if it is not full
   Index workers = 1;       ///< background threads; 0 makes each batch when it is asked for
   Index prefetch = 2;      ///< batches that may wait, made or in the making, beyond the one in use
+  /// 0: any sample may come after any other. Else an order in which a set larger than memory is read nearly as it lies:
+  /// blocks of 64 consecutive samples by chance, and of their samples, over and over, one by chance of the next so
+  /// many.
+  Index shuffle_window = 0;
 };
 
 /// What a `Loader` draws samples from. `make` is called by several threads at once; all that is random in a sample
-/// comes from the generator it is given.
+/// comes from the generator it is given. A source may have `read_ahead(begin, end)` as well: it is told of samples that
+/// are soon to be made, where a window is shuffled.
 template <class T>
 concept Source = requires(const T& source, Index index, Generator& generator, std::vector<typename T::Sample> samples) {
   typename T::Batch;
@@ -85,6 +91,31 @@ namespace detail {
   }
 }
 
+/// Samples that lie together in an order by windows.
+inline constexpr Index shuffled_block = 64;
+
+/// The blocks of an order by windows, in turn: the first sample of each.
+inline std::vector<Index> shuffled_blocks(Index samples, Generator& generator) {
+  std::vector<Index> blocks;
+  for (Index begin = 0; begin < samples; begin += shuffled_block) blocks.push_back(begin);
+  generator.shuffle(blocks);
+  return blocks;
+}
+
+/// The samples of the blocks, each changed with one of the next `window` from it on: with a window of all samples that
+/// is Fisher and Yates's shuffle. None comes more than `window` - 1 places before its own.
+inline std::vector<Index> shuffle_within(const std::vector<Index>& blocks, Index samples, Index window,
+                                         Generator& generator) {
+  std::vector<Index> order;
+  order.reserve(static_cast<std::size_t>(samples));
+  for (const Index begin : blocks)
+    for (Index i = begin; i < std::min(begin + shuffled_block, samples); ++i) order.push_back(i);
+  for (Index i = 0; i < samples; ++i)
+    std::swap(order[static_cast<std::size_t>(i)],
+              order[static_cast<std::size_t>(i + generator.below(std::min(window, samples - i)))]);
+  return order;
+}
+
 /// The recipe of all batches; never changes once it is made, so that any thread may read it.
 template <class Batch>
 struct Recipe {
@@ -92,6 +123,8 @@ struct Recipe {
   Index samples = 0;
   std::vector<Index> labels;
   std::function<std::string(Index sample)> name;
+  /// Tells the source of samples that will soon be made; empty if it does not care.
+  std::function<void(Index begin, Index end)> read_ahead;
   /// Makes a batch of `indices`, whose random choices come from `streams`.
   std::function<Batch(const std::vector<Index>& indices, const std::vector<Generator>& streams)> make;
 
@@ -100,9 +133,12 @@ struct Recipe {
   }
 
   std::vector<Index> order(Index epoch) const {
-    // Streams of samples are split off the epoch's; this one is none of theirs.
-    Generator generator = epoch_stream(epoch).split(~std::uint64_t{0});
+    Generator generator = order_stream(epoch);
     if (options.balanced) return balanced_order(labels, generator);
+    if (options.shuffle_window > 0) {
+      const std::vector<Index> in_turn = shuffled_blocks(samples, generator);
+      return shuffle_within(in_turn, samples, options.shuffle_window, generator);
+    }
     std::vector<Index> order(static_cast<std::size_t>(samples));
     std::iota(order.begin(), order.end(), Index{0});
     if (options.shuffle) generator.shuffle(order);
@@ -120,6 +156,15 @@ struct Recipe {
     return out;
   }
 
+  /// What an epoch reads, in that order; nothing if nobody has to know.
+  std::vector<Index> blocks(Index epoch) const {
+    if (options.shuffle_window == 0 || !read_ahead) return {};
+    Generator generator = order_stream(epoch);
+    return shuffled_blocks(samples, generator);
+  }
+
+  /// Streams of samples are split off the epoch's; this one is none of theirs.
+  Generator order_stream(Index epoch) const { return epoch_stream(epoch).split(~std::uint64_t{0}); }
   Generator epoch_stream(Index epoch) const { return Generator(options.seed).split(static_cast<std::uint64_t>(epoch)); }
 };
 
@@ -190,6 +235,7 @@ class Epoch {
     State(std::shared_ptr<const detail::Recipe<Batch>> recipe_, Index epoch, Index first_batch, const Share& share)
         : recipe(std::move(recipe_)),
           order(recipe->order(epoch)),
+          blocks(recipe->blocks(epoch)),
           streams(recipe->streams(epoch, order)),
           parts(parts_of(*recipe, first_batch, share)),
           batches(static_cast<Index>(parts.size())),
@@ -211,8 +257,27 @@ class Epoch {
       return parts;
     }
 
-    Batch make(Index batch) const {
+    /// Asks for the blocks that the batch's window reaches, and for no block twice.
+    void read_ahead(const Part& part) {
+      if (blocks.empty()) return;
+      const Index window = std::min(recipe->options.shuffle_window, recipe->samples);
+      const Index reached = part.begin + part.samples.all + window;
+      // Blocks before the first batch were another run's, or are there already.
+      const Index before = std::max<Index>(0, part.begin - window) / detail::shuffled_block;
+      // One more, because the block with the set's end may be a short one.
+      const Index end = std::min(std::ssize(blocks), reached / detail::shuffled_block + 2);
+      Index begin = next_block.load();
+      while (begin < end && !next_block.compare_exchange_weak(begin, end)) {
+      }
+      for (Index block = std::max(begin, before); block < end; ++block) {
+        const Index first = blocks[static_cast<std::size_t>(block)];
+        recipe->read_ahead(first, std::min(first + detail::shuffled_block, recipe->samples));
+      }
+    }
+
+    Batch make(Index batch) {
       const Part& part = parts[static_cast<std::size_t>(batch)];
+      read_ahead(part);
       const auto first = static_cast<std::ptrdiff_t>(part.begin + part.samples.first);
       const auto last = first + static_cast<std::ptrdiff_t>(part.samples.samples);
       return recipe->make({order.begin() + first, order.begin() + last},
@@ -259,6 +324,7 @@ class Epoch {
 
     const std::shared_ptr<const detail::Recipe<Batch>> recipe;
     const std::vector<Index> order;
+    const std::vector<Index> blocks;
     const std::vector<Generator> streams;
     const std::vector<Part> parts;
     const Index batches;
@@ -267,6 +333,7 @@ class Epoch {
     std::condition_variable ready;
     Index next_made = 0;
     Index next_taken = 0;
+    std::atomic<Index> next_block = 0;  ///< that is not asked for yet
     std::vector<Slot> slots;
   };
 
@@ -304,7 +371,7 @@ class Loader {
   using Batch = BatchType;
 
   /// Throws ValueError: options that make no sense, `drop_last` that leaves nothing, balancing without a label for
-  /// each sample.
+  /// each sample, a window with balancing or without shuffling.
   template <Source From>
   explicit Loader(From source, const LoaderOptions& options = {})
       : Loader(options, Shared<From>{std::make_shared<const From>(std::move(source))}) {}
@@ -359,6 +426,8 @@ class Loader {
       return source->collate(std::move(samples));
     }
     std::string name(Index index) const { return source->name(index); }
+    void read_ahead(Index begin, Index end) const requires requires(const From& from) { from.read_ahead(begin, end); }
+    { source->read_ahead(begin, end); }
     std::shared_ptr<const From> source;
   };
 
@@ -383,6 +452,7 @@ class Loader {
     check(samples, options, labels);
     recipe_ = std::make_shared<const detail::Recipe<Batch>>(detail::Recipe<Batch>{
         options, samples, std::move(labels), [source](Index sample) { return source.name(sample); },
+        reader_ahead(source),
         [source = std::move(source)](const std::vector<Index>& indices, const std::vector<Generator>& streams) {
           std::vector<std::decay_t<decltype(source.make(Index{}, std::declval<Generator&>()))>> made;
           made.reserve(indices.size());
@@ -398,6 +468,13 @@ class Loader {
         }});
   }
 
+  template <class Samples>
+  static std::function<void(Index, Index)> reader_ahead(const Samples& source) {
+    if constexpr (requires { source.read_ahead(Index{}, Index{}); })
+      return [source](Index begin, Index end) { source.read_ahead(begin, end); };
+    return {};
+  }
+
   /// In any of the batches.
   Index fewest_samples() const {
     const Index last = samples() - (batches() - 1) * options().batch;
@@ -409,6 +486,11 @@ class Loader {
     if (options.batch < 1 || options.workers < 0 || options.prefetch < 1)
       throw ValueError(detail::text("Loader: batch ", options.batch, ", workers ", options.workers, ", prefetch ",
                                     options.prefetch, "; batch and prefetch must be positive, workers not negative"));
+    if (options.shuffle_window < 0 || (options.shuffle_window > 0 && (options.balanced || !options.shuffle)))
+      throw ValueError(detail::text("Loader: a window of ", options.shuffle_window, " to shuffle in",
+                                    options.balanced   ? ", and balancing, which draws from all samples"
+                                    : !options.shuffle ? ", and no shuffling"
+                                                       : ""));
     if (options.balanced && static_cast<Index>(labels.size()) != samples)
       throw ValueError(detail::text("Loader: balancing needs a label for each sample; there are ", samples,
                                     " samples and ", labels.size(), " labels"));

@@ -16,13 +16,27 @@
 
 namespace mien::data {
 
-/// A picture as it lies somewhere. The bytes live as long as the source that gave them.
-struct StoredPicture {
-  std::span<const std::byte> bytes = {};
-  Index width = 0;
-  Index height = 0;
-  Index channels = 0;  ///< 1 or 3: the bytes are pixels, row by row; 0: they are those of an image file
-};
+namespace detail {
+
+/// As by `io::decode_image`. `name()` is the picture's, for errors.
+template <class Name>
+io::Image decode_stored(const StoredPicture& picture, const io::ImageOptions& options, const Name& name) {
+  if (picture.channels == 0) return io::decode_image(picture.bytes, options, name());
+  if (options.channels != 1 && options.channels != 3)
+    throw ValueError(text("images are read with 1 or 3 channels, not ", options.channels));
+  const io::detail::ImageFacts facts{.width = picture.width, .height = picture.height};
+  // The name is made for the error alone.
+  if (picture.width > options.max_pixels / picture.height)
+    io::detail::check_pixel_count(facts, options, name().string());
+  const auto* const pixels = reinterpret_cast<const std::uint8_t*>(picture.bytes.data());
+  if (picture.channels != options.channels)
+    return io::detail::convert_channels(pixels, facts, static_cast<int>(picture.channels), options.channels);
+  io::Image out(picture.width, picture.height, picture.channels);
+  std::copy_n(pixels, out.pixels.size(), out.pixels.begin());
+  return out;
+}
+
+}  // namespace detail
 
 /// Where the frames of a `FrameSequence` are read from, if they are no files. Any thread may read.
 class PictureSource {
@@ -37,19 +51,7 @@ class PictureSource {
 
   /// The picture, decoded as by `io::decode_image`.
   io::Image read(const std::filesystem::path& name, const io::ImageOptions& options = {}) const {
-    const StoredPicture picture = stored(name);
-    if (picture.channels == 0) return io::decode_image(picture.bytes, options, name);
-    if (options.channels != 1 && options.channels != 3)
-      throw ValueError(detail::text("images are read with 1 or 3 channels, not ", options.channels));
-    const io::detail::ImageFacts facts{.width = picture.width, .height = picture.height};
-    io::detail::check_pixel_count(facts, options, name.string());
-    if (picture.channels == options.channels) {
-      io::Image out(picture.width, picture.height, picture.channels);
-      std::copy_n(reinterpret_cast<const std::uint8_t*>(picture.bytes.data()), out.pixels.size(), out.pixels.begin());
-      return out;
-    }
-    return io::detail::convert_channels(reinterpret_cast<const std::uint8_t*>(picture.bytes.data()), facts,
-                                        static_cast<int>(picture.channels), options.channels);
+    return detail::decode_stored(stored(name), options, [&]() -> const std::filesystem::path& { return name; });
   }
 };
 
@@ -86,7 +88,10 @@ inline io::Image read_picture(const PictureSource* source, const std::filesystem
 inline io::Image read_frame(const FrameSequence& video, Index frame, const io::ImageOptions& options = {}) {
   if (frame < 0 || frame >= static_cast<Index>(video.frames.size()))
     throw IndexError(detail::text("`", video.name, "`: frame ", frame, " of ", video.frames.size()));
-  return read_picture(video.pictures.get(), video.frames[static_cast<std::size_t>(frame)], options);
+  const auto at = static_cast<std::size_t>(frame);
+  const NumberedPictures* const numbered = video.frames.numbered();
+  if (numbered == nullptr) return read_picture(video.pictures.get(), video.frames[at], options);
+  return detail::decode_stored(numbered->picture(video.frames.number(at)), options, [&] { return video.frames[at]; });
 }
 
 }  // namespace mien::data

@@ -200,6 +200,51 @@ class TemporaryFile {
   FileDescriptor descriptor_;
 };
 
+/// A folder under a temporary name beside its target, gone again with all that is in it unless `commit` succeeds.
+class TemporaryFolder {
+ public:
+  /// Throws FileError if there is a file at the target, or a folder that is not empty.
+  explicit TemporaryFolder(const std::filesystem::path& target)
+      : target_(target.has_filename() ? target : target.parent_path()) {
+    std::error_code unknown;
+    if (std::filesystem::exists(target_, unknown) && !std::filesystem::is_empty(target_, unknown))
+      throw FileError(target_.string(), "", "something that is there already", "a new name, or an empty folder");
+    auto path = parent() / temporary_name();
+    while (::mkdir(path.c_str(), 0777) != 0) {
+      if (errno != EEXIST) fail(errno);
+      path = parent() / temporary_name();
+    }
+    path_ = std::move(path);
+  }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  ~TemporaryFolder() {
+    std::error_code ignored;
+    if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
+  }
+
+  const std::filesystem::path& path() const { return path_; }
+
+  /// Gives the folder its name. What is in it is synced before.
+  void commit() {
+    if (::rename(path_.c_str(), target_.c_str()) != 0) fail(errno);
+    path_.clear();
+    sync_folder(parent());
+  }
+
+ private:
+  std::filesystem::path parent() const {
+    return target_.has_parent_path() ? target_.parent_path() : std::filesystem::path(".");
+  }
+
+  [[noreturn]] void fail(int code) const {
+    throw FileError(target_.string(), "", system_message(code), "a place that can be written");
+  }
+
+  std::filesystem::path target_;
+  std::filesystem::path path_;
+};
+
 /// The file that a symbolic link leads to; any other path as it is.
 inline std::filesystem::path followed_link(const std::filesystem::path& path) {
   std::error_code error;
@@ -260,14 +305,14 @@ inline std::vector<std::string> names_in_folder(const std::filesystem::path& fol
   return out;
 }
 
-/// Removes what `write_file` left in a folder where the process was killed in the middle of it: temporary files of
-/// processes that no longer run. For folders that one machine writes into, as processes of others cannot be seen. What
-/// cannot be removed stays as it is. Throws FileError for a folder that cannot be read.
+/// Removes what `write_file` and other writers left in a folder where the process was killed in the middle of it:
+/// temporary files and folders of processes that no longer run. For folders that one machine writes into, as processes
+/// of others cannot be seen. What cannot be removed stays as it is. Throws FileError for a folder that cannot be read.
 inline void remove_abandoned_files(const std::filesystem::path& folder) {
   std::error_code ignored;
   if (!std::filesystem::is_directory(folder, ignored)) return;
   for (const std::string& name : names_in_folder(folder))
-    if (detail::is_abandoned(name)) std::filesystem::remove(folder / name, ignored);
+    if (detail::is_abandoned(name)) std::filesystem::remove_all(folder / name, ignored);
 }
 
 }  // namespace mien::io

@@ -2,6 +2,7 @@
 
 /// A file's bytes without reading all of them first.
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -48,6 +49,20 @@ class MappedFile {
 
   std::span<const std::byte> bytes() const { return is_mapped() ? mapped_ : std::span(content_); }
   bool is_mapped() const { return mapped_.data() != nullptr; }
+
+  /// Says that a part will soon be looked at: the system may fetch it meanwhile, and does not wait for it.
+  void read_ahead(std::size_t begin, std::size_t count) const {
+#if defined(MIEN_HAS_MMAP)
+    // A call is heeded for as much as the system reads at once, which is 128 KiB at the least.
+    constexpr std::size_t step = std::size_t{128} << 10;
+    const std::size_t end = std::min(mapped_.size(), begin + count);
+    for (std::size_t at = begin / step * step; at < end; at += step)
+      static_cast<void>(
+          ::madvise(const_cast<std::byte*>(mapped_.data()) + at, std::min(step, end - at), MADV_WILLNEED));
+#else
+    static_cast<void>(begin + count);
+#endif
+  }
 
  private:
   std::span<const std::byte> mapped_;

@@ -444,6 +444,9 @@ class Trainer {
       checkpoints_.set(name + " order", loader.options().balanced  ? "balanced"
                                         : loader.options().shuffle ? "shuffled"
                                                                    : "as given");
+    if constexpr (requires { loader.options().shuffle_window; })
+      if (loader.options().shuffle_window > 0)
+        checkpoints_.set(name + " window", std::to_string(loader.options().shuffle_window));
     describe_samples(name, loader);
   }
 

@@ -23,9 +23,23 @@ inline std::vector<std::byte> with_right_index_hash(Bytes bytes) {
   return out;
 }
 
-/// A packed data set, with all its pictures.
+/// The bytes with the hash that a list of shards should end with.
+inline std::vector<std::byte> with_right_list_hash(Bytes bytes) {
+  std::vector<std::byte> out(bytes.begin(),
+                             bytes.end() - static_cast<std::ptrdiff_t>(std::min<std::size_t>(8, bytes.size())));
+  data::detail::ByteWriter hash;
+  hash.u64(data::detail::content_hash(out));
+  out.insert(out.end(), hash.bytes().begin(), hash.bytes().end());
+  return out;
+}
+
+/// A packed data set, with all its pictures; or a list of shards.
 inline const Target packed_pictures_target{
     [](Bytes bytes) {
+      if (text_of(bytes).starts_with(data::detail::shard_list_magic)) {
+        static_cast<void>(data::detail::read_shard_list(with_right_list_hash(bytes), "shards.list"));
+        return;
+      }
       const MemoryFile file(with_right_index_hash(bytes));
       const auto data = data::read_packed(file.path());
       for (const auto& sample : data.samples)
@@ -49,8 +63,10 @@ inline const Target packed_pictures_target{
         data::write_packed(folder.path() / "packed", samples, {.form = form});
         out.push_back(io::read_text(folder.path() / "packed"));
       }
+      out.push_back(text_of(data::detail::shard_list({{"shard-00001.pack", 300, 1}, {"shard-00002.pack", 200, 2}})));
       return out;
     },
-    {"MIENPAK1", std::string(8, '\0'), std::string(8, '\xff'), "one/a.png", "joy", "fear"}};
+    {"MIENPAK1", "MIENSET1", "shard-00001.pack", std::string(8, '\0'), std::string(8, '\xff'), "one/a.png", "joy",
+     "fear"}};
 
 }  // namespace mien::fuzzing

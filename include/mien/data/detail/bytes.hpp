@@ -5,6 +5,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <string>
 #include <string_view>
@@ -18,6 +19,10 @@ namespace mien::data::detail {
 /// Eight bytes as a little-endian number; fewer as if zeros followed.
 inline std::uint64_t little_endian(std::span<const std::byte> bytes) {
   std::uint64_t value = 0;
+  if (std::endian::native == std::endian::little && bytes.size() == 8) {
+    std::memcpy(&value, bytes.data(), 8);
+    return value;
+  }
   for (std::size_t i = bytes.size(); i-- > 0;) value = value << 8 | std::to_integer<std::uint64_t>(bytes[i]);
   return value;
 }
@@ -67,7 +72,9 @@ class ByteReader {
   std::uint64_t u32() { return number_of(4); }
   std::uint64_t u64() { return number_of(8); }
   double number() { return std::bit_cast<double>(u64()); }
-  std::string string() {
+  std::string string() { return std::string(string_view()); }
+  /// As long as the bytes are there.
+  std::string_view string_view() {
     const auto bytes = take(u64());
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
   }
