@@ -26,6 +26,8 @@
 
 #include "common/face.hpp"
 #include "common/gesture.hpp"
+#include "common/image.hpp"
+#include "common/keypoints.hpp"
 #include "common/program.hpp"
 #include "common/ready_weights.hpp"
 #include "mien/io/model_file.hpp"
@@ -384,42 +386,80 @@ void average(const std::string& out, const std::vector<std::string>& inputs, con
 using Inputs = std::vector<Variable<float>>;
 using Outputs = io::OnnxOutputs<float>;
 
-/// A model that one of the training programs saved: probabilities come out, and the logits that they are made of.
+void export_gestures(const std::string& path, const std::string& out, const io::Metadata& metadata) {
+  auto model = load_gesture_model<Cpu>(path);
+  const auto& form = model.options;
+  model.network.evaluate();
+  const Tensor<float> example({2, form.representation.size, form.representation.size, form.network.joints}, 0.5F);
+  io::save_onnx(model.network, out, {{"maps", example}},
+                [&](const Inputs& inputs) {
+                  const Variable<float> logits = model.network(inputs[0]);
+                  return Outputs{{"logits", logits}, {"probabilities", softmax(logits)}};
+                },
+                {.graph_name = "accm", .metadata = metadata});
+}
+
+void export_faces(const std::string& path, const std::string& out, const io::Metadata& metadata) {
+  auto model = load_face_model<Cpu>(path);
+  const auto& form = model.options;
+  model.network.evaluate();
+  const Tensor<float> example({2, form.clips, form.frames, form.frame.side, form.frame.side, form.frame.channels},
+                              0.5F);
+  io::save_onnx(model.network, out, {{"frames", example}},
+                [&](const Inputs& inputs) {
+                  const auto output = model.network(inputs[0]);
+                  const Variable<float> emotion =
+                      output.video ? models::video_emotion(output.clip_logits, output.video->e1, output.video->e2)
+                                   : softmax(mean_of_positions(output.clip_logits));
+                  return Outputs{{"clip_logits", output.clip_logits}, {"probabilities", emotion}};
+                },
+                {.graph_name = "sistcm_resnet18", .metadata = metadata});
+}
+
+/// Of classes, of valence and arousal, or of both.
+Outputs outputs_of(const Output<Cpu>& output) {
+  Outputs out;
+  if (output.logits) out = {{"logits", *output.logits}, {"probabilities", softmax(*output.logits)}};
+  if (output.affect) out.push_back({"valence_arousal", *output.affect});
+  return out;
+}
+
+void export_images(const std::string& path, const std::string& out, const io::Metadata& metadata) {
+  auto model = load_image_model<Cpu>(path);
+  const auto& form = model.options;
+  model.network.evaluate();
+  const Tensor<float> example({2, form.pictures, form.frame.side, form.frame.side, form.frame.channels}, 0.5F);
+  io::save_onnx(
+      model.network, out, {{"pictures", example}},
+      [&](const Inputs& inputs) { return outputs_of(model.network(inputs[0])); },
+      {.graph_name = form.model, .metadata = metadata});
+}
+
+void export_keypoints(const std::string& path, const std::string& out, const io::Metadata& metadata) {
+  auto model = load_keypoint_model<Cpu>(path);
+  const auto& form = model.options;
+  model.network.evaluate();
+  const Tensor<float> example({2, form.frames, form.joints, 3}, 0.5F);
+  io::save_onnx(
+      model.network, out, {{"keypoints", example}},
+      [&](const Inputs& inputs) { return outputs_of(model.network(inputs[0], true)); },
+      {.graph_name = "keypoints", .metadata = metadata});
+}
+
+/// A model that one of the training programs saved.
 void export_onnx(const std::string& path, const std::string& out) {
+  static const std::map<std::string, void (*)(const std::string&, const std::string&, const io::Metadata&)> kinds{
+      {"accm", export_gestures},
+      {"sistcm_resnet18", export_faces},
+      {"image", export_images},
+      {"keypoints", export_keypoints}};
   const io::Metadata metadata = io::read_safetensors(path).metadata();
-  const auto kind = metadata.find("model");
-  if (kind != metadata.end() && kind->second == "accm") {
-    auto model = load_gesture_model<Cpu>(path);
-    const auto& form = model.options;
-    model.network.evaluate();
-    const Tensor<float> example({2, form.representation.size, form.representation.size, form.network.joints}, 0.5F);
-    io::save_onnx(model.network, out, {{"maps", example}},
-                  [&](const Inputs& inputs) {
-                    const Variable<float> logits = model.network(inputs[0]);
-                    return Outputs{{"logits", logits}, {"probabilities", softmax(logits)}};
-                  },
-                  {.graph_name = "accm", .metadata = metadata});
-    return;
-  }
-  if (kind != metadata.end() && kind->second == "sistcm_resnet18") {
-    auto model = load_face_model<Cpu>(path);
-    const auto& form = model.options;
-    model.network.evaluate();
-    const Tensor<float> example({2, form.clips, form.frames, form.frame.side, form.frame.side, form.frame.channels},
-                                0.5F);
-    io::save_onnx(model.network, out, {{"frames", example}},
-                  [&](const Inputs& inputs) {
-                    const auto output = model.network(inputs[0]);
-                    const Variable<float> emotion =
-                        output.video ? models::video_emotion(output.clip_logits, output.video->e1, output.video->e2)
-                                     : softmax(mean_of_positions(output.clip_logits));
-                    return Outputs{{"clip_logits", output.clip_logits}, {"probabilities", emotion}};
-                  },
-                  {.graph_name = "sistcm_resnet18", .metadata = metadata});
-    return;
-  }
-  throw FileError(path, "__metadata__", kind == metadata.end() ? "no `model`" : text("model `", kind->second, "`"),
-                  "a model `accm` or `sistcm_resnet18` that one of the training programs saved");
+  const auto model = metadata.find("model");
+  const auto kind = model == metadata.end() ? kinds.end() : kinds.find(model->second);
+  if (kind == kinds.end())
+    throw FileError(path, "__metadata__", model == metadata.end() ? "no `model`" : text("model `", model->second, "`"),
+                    "a model `accm`, `sistcm_resnet18`, `image` or `keypoints` that a training program saved");
+  kind->second(path, out, metadata);
 }
 
 // --- the command line ------------------------------------------------------------------------------------------------

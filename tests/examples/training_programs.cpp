@@ -43,6 +43,17 @@ void write_ferplus(const fs::path& folder, int pictures) {
   io::write_file(folder / "labels.csv", table);
 }
 
+/// mien-weights writes the model in the work folder for ONNX Runtime, with outputs of these names and no others.
+void check_onnx_outputs(const fs::path& folder, const std::vector<std::string>& names) {
+  const fs::path file = folder / "model.onnx";
+  const auto written =
+      run(folder, "mien-weights", {"onnx", (folder / "work" / "model.safetensors").string(), file.string(), "--force"});
+  REQUIRE_MESSAGE(written.code == 0, written.err);
+  const std::string graph = io::read_text(file);
+  for (const std::string name : {"logits", "probabilities", "valence_arousal"})
+    CHECK_MESSAGE(contains(graph, name) == (std::ranges::count(names, name) == 1), name);
+}
+
 /// Pictures whose valence is their brightness and whose arousal is the same for all but every fourth, which has none.
 void write_affect_sheet(const fs::path& folder, int pictures) {
   Generator generator(2);
@@ -158,6 +169,7 @@ TEST_CASE("train_image has dense networks and transformers too") {
         result_of(run(folder.path(), "train_image",
                       image_arguments(folder.path(), {"--model", model, "--side", "24", "--epochs", "1", "--json"})));
     CHECK(result["model"] == model);
+    check_onnx_outputs(folder.path(), {"logits", "probabilities"});
   }
 
   // Of a checkpoint whose names have a prefix, for pictures of another size; and of one without positions.
@@ -221,6 +233,7 @@ TEST_CASE("train_valence_arousal tells agreement, alone and beside classes") {
   const auto both = result_of(run(folder.path(), "train_valence_arousal", arguments({"--multi-task"})));
   CHECK(both["overall"].contains("accuracy"));
   CHECK(both["overall"]["affect"].contains("ccc"));
+  check_onnx_outputs(folder.path(), {"logits", "probabilities", "valence_arousal"});
   CHECK(contains(
       run(folder.path(), "train_valence_arousal", arguments({"--valence-column", "", "--arousal-column", ""})).err,
       "no sample has valence and arousal"));
@@ -263,6 +276,7 @@ TEST_CASE("train_keypoints learns classes, and valence and arousal") {
   const Words columns{"--valence-arousal", "--valence-column", "valence", "--arousal-column", "arousal"};
   const auto result = result_of(run(folder.path(), "train_keypoints", arguments("affect.csv", columns)));
   CHECK(result["overall"]["affect"]["samples"] == 4);
+  check_onnx_outputs(folder.path(), {"valence_arousal"});
   CHECK(run(folder.path(), "train_keypoints", arguments("joints.csv", {"--valence-arousal"})).code == 2);
 }
 
