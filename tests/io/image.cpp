@@ -88,6 +88,18 @@ std::string png(std::uint32_t width, std::uint32_t height, int bits, int colour,
   return png_header(width, height, bits, colour) + before_data + chunk("IDAT", packed) + chunk("IEND", "");
 }
 
+/// EXIF data that state an orientation, with the most significant byte first.
+std::string motorola(char orientation) {
+  using namespace std::string_literals;
+  return "MM\0*\0\0\0\x08\0\2\1\x0f\0\2\0\0\0\1\0\0\0\0\1\x12\0\3\0\0\0\1\0"s + orientation + "\0\0\0\0\0\0"s;
+}
+
+/// The same with the least significant byte first.
+std::string intel(char orientation) {
+  using namespace std::string_literals;
+  return "II*\0\x08\0\0\0\1\0\x12\1\3\0\1\0\0\0"s + orientation + "\0\0\0\0\0\0\0"s;
+}
+
 std::string bmp(std::int32_t width, std::int32_t height, std::uint32_t bits, const std::string& palette,
                 const std::string& pixels) {
   const auto offset = static_cast<std::uint32_t>(54 + palette.size());
@@ -339,12 +351,6 @@ TEST_CASE("a JPEG is turned as its EXIF data say") {
     return file.substr(0, 2) + "\xff\xe1" + static_cast<char>(length >> 8) + static_cast<char>(length & 0xff) +
            content + file.substr(2);
   };
-  const auto motorola = [](char orientation) {
-    return "MM\0*\0\0\0\x08\0\2\1\x0f\0\2\0\0\0\1\0\0\0\0\1\x12\0\3\0\0\0\1\0"s + orientation + "\0\0\0\0\0\0"s;
-  };
-  const auto intel = [](char orientation) {
-    return "II*\0\x08\0\0\0\1\0\x12\1\3\0\1\0\0\0"s + orientation + "\0\0\0\0\0\0\0"s;
-  };
   // By the standard's words: on which side the first row and the first column are seen.
   struct Sides {
     bool rows_down;      // the first row is above or below, else left or right
@@ -375,6 +381,33 @@ TEST_CASE("a JPEG is turned as its EXIF data say") {
   for (const std::string& nonsense : {motorola(9), motorola(0), motorola(6).substr(0, 20), intel(6).substr(0, 9), ""s,
                                       "II*\0\xff\xff\xff\xff"s, "XX*\0\x08\0\0\0"s})
     CHECK(decode(with_exif(nonsense)).pixels == stored.pixels);
+}
+
+TEST_CASE("a PNG is turned as its EXIF data say, by both decoders") {
+  using namespace std::string_literals;
+  // Two rows of three; where each pixel is seen is told by what a JPEG of the same orientation does.
+  const std::string rows = "\0\1\2\3\0\4\5\6"s;
+  const auto with_exif = [&](const std::string& tiff) { return png(3, 2, 8, 0, rows, chunk("eXIf", tiff)); };
+  const std::vector<std::string> seen{"\1\2\3\4\5\6", "\3\2\1\6\5\4", "\6\5\4\3\2\1", "\4\5\6\1\2\3",
+                                      "\1\4\2\5\3\6", "\4\1\5\2\6\3", "\6\3\5\2\4\1", "\3\6\2\5\1\4"};
+  for (std::size_t i = 0; i < seen.size(); ++i) {
+    CAPTURE(i);
+    for (const std::string& tiff : {motorola(static_cast<char>(i + 1)), intel(static_cast<char>(i + 1))})
+      for (const Image& image :
+           {decode(with_exif(tiff), {.channels = 1}), decode_by_stb(with_exif(tiff), {.channels = 1})}) {
+        CHECK(image.width == (i < 4 ? 3 : 2));
+        CHECK(std::string(image.pixels.begin(), image.pixels.end()) == seen[i]);
+      }
+  }
+  for (const std::string& nonsense : {motorola(9), motorola(6).substr(0, 20), ""s, "Exif\0\0"s + motorola(6)})
+    CHECK(decode(with_exif(nonsense), {.channels = 1}).width == 3);
+  // The chunk may come after the pixels, and of two the first counts that states a turn.
+  const std::string end = chunk("IEND", "");
+  std::string behind = png(3, 2, 8, 0, rows);
+  behind.insert(behind.size() - end.size(),
+                chunk("eXIf", motorola(1)) + chunk("eXIf", motorola(6)) + chunk("eXIf", intel(3)));
+  for (const Image& image : {decode(behind, {.channels = 1}), decode_by_stb(behind, {.channels = 1})})
+    CHECK(std::string(image.pixels.begin(), image.pixels.end()) == seen[5]);
 }
 
 TEST_CASE("images cut or damaged anywhere never do more than throw") {

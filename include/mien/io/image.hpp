@@ -308,16 +308,18 @@ Image decode_image(std::span<const std::byte> bytes, const ImageOptions& options
   if (format == detail::ImageFormat::pnm) return detail::decode_pnm(detail::ImageReader(bytes, name), name, options);
   const auto facts = detail::check_image(format, bytes, name);
   detail::check_pixel_count(facts, options, name);
-  if (format == detail::ImageFormat::jpeg)
-    return detail::upright(Jpeg::decode(bytes, facts, name, options), facts.orientation);
-  if (format == detail::ImageFormat::png) return Png::decode(bytes, facts, name, options);
-  return detail::StbDecoder::decode(bytes, facts, name, options);
+  const auto decode = [&]<class Decoder>(Decoder) {
+    return detail::upright(Decoder::decode(bytes, facts, name, options), facts.orientation);
+  };
+  if (format == detail::ImageFormat::jpeg) return decode(Jpeg());
+  if (format == detail::ImageFormat::png) return decode(Png());
+  return decode(detail::StbDecoder());
 }
 
 /// Reads a PNG, JPEG, BMP or binary PGM/PPM image; the file's first bytes decide, not its name. Grey becomes RGB and
-/// RGB becomes grey as asked for, transparency is laid over black, 16-bit samples keep their upper byte, and a JPEG is
-/// turned as its EXIF data say. Files are checked before they are decoded: a damaged, cut or hostile file, CMYK, other
-/// formats and pictures beyond `max_pixels` throw FileError.
+/// RGB becomes grey as asked for, transparency is laid over black, 16-bit samples keep their upper byte, and a JPEG
+/// or a PNG is turned as its EXIF data say. Files are checked before they are decoded: a damaged, cut or hostile file,
+/// CMYK, other formats and pictures beyond `max_pixels` throw FileError.
 template <class Jpeg = detail::JpegDecoder, class Png = detail::PngDecoder>
 Image read_image(const std::filesystem::path& path, const ImageOptions& options = {}) {
   return decode_image<Jpeg, Png>(read_file(path, std::uint64_t{1} << 30), options, path);

@@ -49,8 +49,7 @@ struct Elements {
   Index count = 0;
   ElementType type = ElementType::bytes;
   bool is_on_gpu = false;
-  /// Keeps them in memory while they are on their way, whatever exception leaves the caller; null: that is the caller's
-  /// part.
+  /// Keeps them in memory while they are on their way, whatever exception the caller leaves by; null: the caller does.
   std::shared_ptr<const void> owner = {};
 
   /// Throws ShapeError for a tensor that has gaps in memory.

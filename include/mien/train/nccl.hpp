@@ -109,9 +109,10 @@ class NcclCommunicator final : public Communicator {
   using Communicator::start_sum;
   std::unique_ptr<Request> start_sum(const Elements& elements) override {
     if (!elements.is_on_gpu) return processes_.start_sum(elements);
+    const ncclDataType_t type = type_of(elements);
     return start("ncclAllReduce", elements, [&] {
-      return ncclAllReduce(elements.data, elements.data, static_cast<std::size_t>(elements.count), type_of(elements),
-                           ncclSum, ranks_, stream_.get());
+      return ncclAllReduce(elements.data, elements.data, static_cast<std::size_t>(elements.count), type, ncclSum,
+                           ranks_, stream_.get());
     });
   }
 
@@ -121,8 +122,9 @@ class NcclCommunicator final : public Communicator {
       processes_.broadcast(elements, root);
       return;
     }
+    const ncclDataType_t type = type_of(elements);
     start("ncclBroadcast", elements, [&] {
-      return ncclBroadcast(elements.data, elements.data, static_cast<std::size_t>(elements.count), type_of(elements),
+      return ncclBroadcast(elements.data, elements.data, static_cast<std::size_t>(elements.count), type,
                            static_cast<int>(root), ranks_, stream_.get());
     })->wait();
   }

@@ -36,15 +36,14 @@ class TiffNumbers {
   bool big_endian_;
 };
 
-/// The orientation, 1 to 8, that the content of an APP1 segment states (tag 274 of TIFF 6.0, which EXIF takes over); 1,
-/// upright, where it states none that makes sense: what else a camera notes is nobody's reason to refuse its picture.
-inline int exif_orientation(std::span<const std::byte> segment) {
-  constexpr std::string_view magic("Exif\0\0", 6);
+/// The orientation, 1 to 8, that EXIF data state (tag 274 of TIFF 6.0, which EXIF takes over), as a PNG's chunk eXIf
+/// has them; 1, upright, where they state none that makes sense: what else a camera notes is nobody's reason to refuse
+/// its picture.
+inline int exif_orientation(std::span<const std::byte> tiff) {
   constexpr std::size_t entry_bytes = 12;
   constexpr std::uint32_t orientation_tag = 274;
   constexpr std::uint32_t short_type = 3;
-  if (!as_text(segment).starts_with(magic)) return 1;
-  const TiffNumbers numbers(segment.subspan(magic.size()));
+  const TiffNumbers numbers(tiff);
   if (!numbers.is_tiff()) return 1;
   const std::size_t directory = numbers.u32(4);
   for (std::uint32_t i = 0; i < numbers.u16(directory); ++i) {
@@ -54,6 +53,12 @@ inline int exif_orientation(std::span<const std::byte> segment) {
     return value >= 1 && value <= 8 ? static_cast<int>(value) : 1;
   }
   return 1;
+}
+
+/// The same of the content of a JPEG's APP1 segment, which may be another program's.
+inline int app1_orientation(std::span<const std::byte> segment) {
+  constexpr std::string_view magic("Exif\0\0", 6);
+  return as_text(segment).starts_with(magic) ? exif_orientation(segment.subspan(magic.size())) : 1;
 }
 
 }  // namespace mien::io::detail

@@ -149,6 +149,8 @@ inline ImageFacts check_png(ImageReader reader) {
     if (type == "PLTE" && (length == 0 || length > 768 || length % 3 != 0))
       reader.fail(text("a palette of ", length, " bytes"), "1 to 256 colours");
     has_data = has_data || type == "IDAT";
+    // The first that states a turn counts, as in a JPEG.
+    if (type == "eXIf" && facts.orientation == 1) facts.orientation = exif_orientation(checked.subspan(4));
     if (type == "IEND") break;
   }
   if (!has_data) reader.fail("no pixels", "an IDAT chunk");
@@ -205,7 +207,7 @@ class JpegCheck {
       read_scan();
     } else if (marker == exif) {
       // Other programs' data may lie in segments of the same kind: the first that states a turn counts.
-      const int stated = exif_orientation(reader_.take(end - reader_.position()));
+      const int stated = app1_orientation(reader_.take(end - reader_.position()));
       if (orientation_ == 1) orientation_ = stated;
     } else if ((marker >= 0xe0 && marker <= 0xef) || marker == comment) {
       reader_.seek(end);
