@@ -106,6 +106,7 @@
 #include "mien/data/emotion_labels.hpp"
 #include "mien/data/enterface.hpp"
 #include "mien/data/frame_folders.hpp"
+#include "mien/data/frame_list.hpp"
 #include "mien/data/gesture_maps.hpp"
 #include "mien/data/keypoint_frames.hpp"
 #include "mien/data/loader.hpp"
