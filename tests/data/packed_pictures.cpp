@@ -479,7 +479,10 @@ TEST_CASE("shards are written as a whole or not at all") {
   data::write_packed(root / "set", set, in_shards(2));
   // A folder that holds anything stays as it is, and so does a file.
   const auto before = sorted_names(root / "set");
-  for (const char* taken : {"set", "set/", "1.png"})
+  put(root, "nothing");
+  std::filesystem::create_directories(root / "empty");
+  std::filesystem::create_symlink(root / "empty", root / "link");
+  for (const char* taken : {"set", "set/", "1.png", "nothing", "link"})
     CHECK(contains(message_of<FileError>([&] { data::write_packed(root / taken, set, in_shards(2)); }),
                    "something that is there already"));
   CHECK(sorted_names(root / "set") == before);

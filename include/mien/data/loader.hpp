@@ -50,9 +50,9 @@ struct LoaderOptions {
   bool drop_last = false;  ///< leaves out the last batch if it is not full
   Index workers = 1;       ///< background threads; 0 makes each batch when it is asked for
   Index prefetch = 2;      ///< batches that may wait, made or in the making, beyond the one in use
-  /// 0: any sample may come after any other. Else an order in which a set larger than memory is read nearly as it lies:
-  /// blocks of 64 consecutive samples by chance, and of their samples, over and over, one by chance of the next so
-  /// many.
+  /// 0: shuffles all samples alike. Else so that a set larger than memory is read nearly as it lies: blocks of 64
+  /// consecutive samples in random order, and each sample exchanged with one of the next so many, which have to fit
+  /// into memory.
   Index shuffle_window = 0;
 };
 
@@ -102,7 +102,7 @@ inline std::vector<Index> shuffled_blocks(Index samples, Generator& generator) {
   return blocks;
 }
 
-/// The samples of the blocks, each changed with one of the next `window` from it on: with a window of all samples that
+/// The samples of the blocks, each exchanged with one of the `window` from it on: with a window of all samples that
 /// is Fisher and Yates's shuffle. None comes more than `window` - 1 places before its own.
 inline std::vector<Index> shuffle_within(const std::vector<Index>& blocks, Index samples, Index window,
                                          Generator& generator) {

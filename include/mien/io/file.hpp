@@ -203,11 +203,13 @@ class TemporaryFile {
 /// A folder under a temporary name beside its target, gone again with all that is in it unless `commit` succeeds.
 class TemporaryFolder {
  public:
-  /// Throws FileError if there is a file at the target, or a folder that is not empty.
+  /// Throws FileError if there is anything at the target but an empty folder.
   explicit TemporaryFolder(const std::filesystem::path& target)
       : target_(target.has_filename() ? target : target.parent_path()) {
     std::error_code unknown;
-    if (std::filesystem::exists(target_, unknown) && !std::filesystem::is_empty(target_, unknown))
+    const auto kind = std::filesystem::symlink_status(target_, unknown).type();
+    const bool is_folder = kind == std::filesystem::file_type::directory;
+    if (kind != std::filesystem::file_type::not_found && !(is_folder && std::filesystem::is_empty(target_, unknown)))
       throw FileError(target_.string(), "", "something that is there already", "a new name, or an empty folder");
     auto path = parent() / temporary_name();
     while (::mkdir(path.c_str(), 0777) != 0) {
