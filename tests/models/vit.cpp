@@ -67,8 +67,8 @@ TEST_CASE("a convolutional stem sees beyond its patch, and has gradients") {
   CHECK(largest_difference(net(images).value(), usual) < 1e-12);
 
   using Options = models::VisionTransformerOptions;
-  const auto refused = [](std::vector<models::StemConvolution> stem) {
-    CHECK_THROWS_AS(models::VisionTransformer<double>(Options{.side = 48, .patch = 6, .stem = std::move(stem)}),
+  const auto refused = [](std::vector<models::StemConvolution> steps) {
+    CHECK_THROWS_AS(models::VisionTransformer<double>(Options{.side = 48, .patch = 6, .stem = std::move(steps)}),
                     ValueError);
   };
   refused({{.channels = 8, .stride = 2}});
