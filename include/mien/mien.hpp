@@ -44,6 +44,7 @@
 #include "mien/backend/cpu/channel_wise_convolution.hpp"
 #include "mien/backend/cpu/channel_wise_kernels.hpp"
 #include "mien/backend/cpu/cholesky.hpp"
+#include "mien/backend/cpu/compiled.hpp"
 #include "mien/backend/cpu/convolution.hpp"
 #include "mien/backend/cpu/convolution_algorithm.hpp"
 #include "mien/backend/cpu/convolution_epilogue.hpp"
