@@ -34,14 +34,18 @@ JOINTS = ("mien::models::KeypointMlp<float> model(mien::models::KeypointMlpOptio
 # A header of include/mien, and what is done with it.
 FILES = {"models/accm.hpp": BODY,
          "models/densenet.hpp": ("mien::models::DenseNet<float> model(mien::models::small_densenet(7));", IMAGE),
+         "models/expression_network.hpp": ("mien::models::ExpressionNetwork<float> model;",
+                                           "model(mien::Variable<float>(mien::Tensor<float>({1, 112, 112, 3}))).value()"),
          "models/fusion.hpp": FUSE,
          "models/keypoint_mlp.hpp": JOINTS,
          "models/resnet.hpp": ("mien::models::ResNet18<float> model(mien::models::small_resnet(7));", IMAGE),
          "models/sistcm_resnet.hpp": FACE,
          "models/two_stream_lstm.hpp": READ,
          "models/vit.hpp": ("mien::models::VisionTransformer<float> model(mien::models::small_vit(7, 3));", IMAGE),
+         "models/yunet.hpp": ("mien::models::YuNet<float> model;",
+                              "model(mien::Variable<float>(mien::Tensor<float>({1, 320, 320, 3})))[0].value()"),
          "mien.hpp": FACE}
-PARTS = {"models/stem.hpp", "models/valence_arousal.hpp"}  # of other models
+PARTS = {"models/class_activation_map.hpp", "models/stem.hpp", "models/valence_arousal.hpp"}  # of other models
 SOURCE = """#include <mien/{header}>
 
 int main() {{
