@@ -429,10 +429,9 @@ void export_images(const std::string& path, const std::string& out, const io::Me
   const auto& form = model.options;
   model.network.evaluate();
   const Tensor<float> example({2, form.pictures, form.frame.side, form.frame.side, form.frame.channels}, 0.5F);
-  io::save_onnx(
-      model.network, out, {{"pictures", example}},
-      [&](const Inputs& inputs) { return outputs_of(model.network(inputs[0])); },
-      {.graph_name = form.model, .metadata = metadata});
+  io::save_onnx(model.network, out, {{"pictures", example}},
+                [&](const Inputs& inputs) { return outputs_of(model.network(inputs[0])); },
+                {.graph_name = form.model, .metadata = metadata});
 }
 
 void export_keypoints(const std::string& path, const std::string& out, const io::Metadata& metadata) {
@@ -440,10 +439,9 @@ void export_keypoints(const std::string& path, const std::string& out, const io:
   const auto& form = model.options;
   model.network.evaluate();
   const Tensor<float> example({2, form.frames, form.joints, 3}, 0.5F);
-  io::save_onnx(
-      model.network, out, {{"keypoints", example}},
-      [&](const Inputs& inputs) { return outputs_of(model.network(inputs[0], true)); },
-      {.graph_name = "keypoints", .metadata = metadata});
+  io::save_onnx(model.network, out, {{"keypoints", example}},
+                [&](const Inputs& inputs) { return outputs_of(model.network(inputs[0], true)); },
+                {.graph_name = "keypoints", .metadata = metadata});
 }
 
 /// A model that one of the training programs saved.

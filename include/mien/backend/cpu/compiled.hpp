@@ -1,15 +1,15 @@
 #pragma once
 
-/// What is compiled once, into the library mien::compiled, for files that are compiled with MIEN_COMPILED; others compile
-/// it themselves. A header of this folder ends with a list of its large functions for a type T,
+/// What is compiled once, into the library mien::compiled, for files that are compiled with MIEN_COMPILED; others
+/// compile it themselves. A header of this folder ends with a list of its large functions for a type T,
 ///
 ///     #ifdef MIEN_COMPILED_TEMPLATE
 ///     #define MIEN_COMPILED_TEMPLATES(T) MIEN_COMPILED_TEMPLATE void transpose(const T*, ...);
 ///     #include "mien/backend/cpu/for_each_compiled_type.inc"
 ///     #endif
 ///
-/// which declares them, or, in kernels/cpu.cpp, makes them. It is the same code either way, so that files with and without
-/// the definition go together in one program.
+/// which declares them, or, in kernels/cpu.cpp, makes them. It is the same code either way, so that files with and
+/// without the definition go together in one program.
 
 #include "mien/version.hpp"
 
