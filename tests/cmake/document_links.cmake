@@ -3,7 +3,9 @@
 cmake_minimum_required(VERSION 3.25)
 
 get_filename_component(root "${CMAKE_CURRENT_LIST_DIR}/../.." ABSOLUTE)
-file(GLOB documents RELATIVE "${root}" "${root}/*.md" "${root}/docs/*.md")
+file(GLOB documents RELATIVE "${root}" "${root}/*.md")
+file(GLOB_RECURSE documents_below RELATIVE "${root}" "${root}/docs/*.md")
+list(APPEND documents ${documents_below})
 set(count 0)
 foreach(document IN LISTS documents)
   file(READ "${root}/${document}" text)
