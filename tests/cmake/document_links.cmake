@@ -1,4 +1,4 @@
-# Does everything exist that the documents link to?
+# Does everything exist that the documents link to, and does the overview of the layers link to each of their pages?
 #   cmake -P tests/cmake/document_links.cmake
 cmake_minimum_required(VERSION 3.25)
 
@@ -40,6 +40,14 @@ foreach(document IN LISTS documents)
       endif()
     endif()
   endforeach()
+endforeach()
+file(READ "${root}/docs/layers.md" overview)
+file(GLOB pages RELATIVE "${root}/docs" "${root}/docs/layers/*.md")
+foreach(page IN LISTS pages)
+  string(FIND "${overview}" "](${page})" place)
+  if(place EQUAL -1)
+    message(SEND_ERROR "docs/layers.md does not link to ${page}")
+  endif()
 endforeach()
 if(count LESS 10)
   message(FATAL_ERROR "only ${count} links were found")
