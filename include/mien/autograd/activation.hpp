@@ -3,6 +3,7 @@
 /// Differentiable functions of single elements; see ops/activation.hpp.
 
 #include "mien/autograd/variable.hpp"
+#include "mien/backend/cpu/compiled.hpp"
 #include "mien/ops/activation.hpp"
 
 namespace mien {
@@ -44,3 +45,12 @@ Variable<T, Device> gelu(const Variable<T, Device>& x) {
 }
 
 }  // namespace mien
+
+#ifdef MIEN_COMPILED_TEMPLATE
+#define MIEN_COMPILED_TEMPLATES(T)                                          \
+  MIEN_COMPILED_TEMPLATE Variable<T, Cpu> relu(const Variable<T, Cpu>&);    \
+  MIEN_COMPILED_TEMPLATE Variable<T, Cpu> sigmoid(const Variable<T, Cpu>&); \
+  MIEN_COMPILED_TEMPLATE Variable<T, Cpu> tanh(const Variable<T, Cpu>&);    \
+  MIEN_COMPILED_TEMPLATE Variable<T, Cpu> gelu(const Variable<T, Cpu>&);
+#include "mien/autograd/for_each_compiled_type.inc"
+#endif

@@ -3,6 +3,7 @@
 /// Differentiable sums and products; see ops/arithmetic.hpp for shapes.
 
 #include "mien/autograd/variable.hpp"
+#include "mien/backend/cpu/compiled.hpp"
 
 namespace mien {
 
@@ -102,3 +103,11 @@ Variable<Accumulated<T>, Device> sum(const Variable<T, Device>& x) {
 }
 
 }  // namespace mien
+
+#ifdef MIEN_COMPILED_TEMPLATE
+#define MIEN_COMPILED_TEMPLATES(T)                                                                    \
+  MIEN_COMPILED_TEMPLATE Variable<T, Cpu> add_bias(const Variable<T, Cpu>&, const Variable<T, Cpu>&); \
+  MIEN_COMPILED_TEMPLATE Variable<T, Cpu> mean_of_positions(const Variable<T, Cpu>&);                 \
+  MIEN_COMPILED_TEMPLATE Variable<T, Cpu> scale_channels(const Variable<T, Cpu>&, const Variable<T, Cpu>&);
+#include "mien/autograd/for_each_compiled_type.inc"
+#endif

@@ -3,6 +3,7 @@
 /// Differentiable multi-head attention; see ops/attention.hpp.
 
 #include "mien/autograd/variable.hpp"
+#include "mien/backend/cpu/compiled.hpp"
 #include "mien/ops/attention.hpp"
 
 namespace mien {
@@ -21,3 +22,8 @@ Variable<T, Device> attention(const Variable<T, Device>& qkv, Index heads) {
 }
 
 }  // namespace mien
+
+#ifdef MIEN_COMPILED_TEMPLATE
+#define MIEN_COMPILED_TEMPLATES(T) MIEN_COMPILED_TEMPLATE Variable<T, Cpu> attention(const Variable<T, Cpu>&, Index);
+#include "mien/autograd/for_each_compiled_type.inc"
+#endif

@@ -3,6 +3,7 @@
 /// Differentiable batch normalisation; see ops/batch_norm.hpp.
 
 #include "mien/autograd/variable.hpp"
+#include "mien/backend/cpu/compiled.hpp"
 #include "mien/ops/batch_norm.hpp"
 
 namespace mien {
@@ -43,3 +44,13 @@ Variable<T, Device> batch_norm(const Variable<T, Device>& x, const ops::Moments<
 }
 
 }  // namespace mien
+
+#ifdef MIEN_COMPILED_TEMPLATE
+#define MIEN_COMPILED_TEMPLATES(T)                                                                              \
+  MIEN_COMPILED_TEMPLATE Variable<T, Cpu> batch_norm(const Variable<T, Cpu>&, const ops::Moments<T, Cpu>&,      \
+                                                     const Variable<T, Cpu>&, const Variable<T, Cpu>&, T, bool, \
+                                                     const BatchNormEpilogue<Variable<T, Cpu>>&);               \
+  MIEN_COMPILED_TEMPLATE ops::Moments<T, Cpu> ops::channel_moments(const Tensor<T, Cpu>&,                       \
+                                                                   const ops::SumOverRanks<T, Cpu>&);
+#include "mien/autograd/for_each_compiled_type.inc"
+#endif

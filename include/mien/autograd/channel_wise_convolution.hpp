@@ -3,6 +3,7 @@
 /// Differentiable channel-wise convolution; see ops/channel_wise_convolution.hpp.
 
 #include "mien/autograd/variable.hpp"
+#include "mien/backend/cpu/compiled.hpp"
 #include "mien/ops/channel_wise_convolution.hpp"
 
 namespace mien {
@@ -30,3 +31,10 @@ Variable<T, Device> channel_wise_convolution(const Variable<T, Device>& x,
 }
 
 }  // namespace mien
+
+#ifdef MIEN_COMPILED_TEMPLATE
+#define MIEN_COMPILED_TEMPLATES(T)                                                                                   \
+  MIEN_COMPILED_TEMPLATE Variable<T, Cpu> channel_wise_convolution(const Variable<T, Cpu>&, const Variable<T, Cpu>&, \
+                                                                   const ChannelWiseConvolutionOptions&);
+#include "mien/autograd/for_each_compiled_type.inc"
+#endif

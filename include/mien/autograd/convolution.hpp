@@ -3,6 +3,7 @@
 /// Differentiable convolution; see ops/convolution.hpp.
 
 #include "mien/autograd/variable.hpp"
+#include "mien/backend/cpu/compiled.hpp"
 #include "mien/ops/convolution.hpp"
 
 namespace mien {
@@ -28,3 +29,10 @@ Variable<T, Device> convolution(const Variable<T, Device>& x, const Variable<Acc
 }
 
 }  // namespace mien
+
+#ifdef MIEN_COMPILED_TEMPLATE
+#define MIEN_COMPILED_TEMPLATES(T)                                                                      \
+  MIEN_COMPILED_TEMPLATE Variable<T, Cpu> convolution(const Variable<T, Cpu>&, const Variable<T, Cpu>&, \
+                                                      const ConvolutionOptions&);
+#include "mien/autograd/for_each_compiled_type.inc"
+#endif

@@ -3,6 +3,7 @@
 /// Differentiable cross-entropy; see ops/cross_entropy.hpp for the formula.
 
 #include "mien/autograd/variable.hpp"
+#include "mien/backend/cpu/compiled.hpp"
 #include "mien/ops/cross_entropy.hpp"
 
 namespace mien {
@@ -45,3 +46,12 @@ Variable<T, Device> soft_cross_entropy(const Variable<T, Device>& logits,
 }
 
 }  // namespace mien
+
+#ifdef MIEN_COMPILED_TEMPLATE
+#define MIEN_COMPILED_TEMPLATES(T)                                                                                 \
+  MIEN_COMPILED_TEMPLATE Variable<T, Cpu> cross_entropy(const Variable<T, Cpu>&, const Tensor<std::int64_t, Cpu>&, \
+                                                        const CrossEntropyOptions&);                               \
+  MIEN_COMPILED_TEMPLATE Variable<T, Cpu> soft_cross_entropy(const Variable<T, Cpu>&, const Tensor<T, Cpu>&,       \
+                                                             const CrossEntropyOptions&);
+#include "mien/autograd/for_each_compiled_type.inc"
+#endif

@@ -3,6 +3,7 @@
 /// Differentiable dropout; see ops/dropout.hpp.
 
 #include "mien/autograd/variable.hpp"
+#include "mien/backend/cpu/compiled.hpp"
 #include "mien/core/batch_part.hpp"
 #include "mien/ops/dropout.hpp"
 
@@ -24,3 +25,9 @@ Variable<T, Device> dropout(const Variable<T, Device>& x, double probability,
 }
 
 }  // namespace mien
+
+#ifdef MIEN_COMPILED_TEMPLATE
+#define MIEN_COMPILED_TEMPLATES(T) \
+  MIEN_COMPILED_TEMPLATE Variable<T, Cpu> dropout(const Variable<T, Cpu>&, double, Generator&);
+#include "mien/autograd/for_each_compiled_type.inc"
+#endif

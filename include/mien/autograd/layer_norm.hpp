@@ -3,6 +3,7 @@
 /// Differentiable layer normalisation; see ops/layer_norm.hpp.
 
 #include "mien/autograd/variable.hpp"
+#include "mien/backend/cpu/compiled.hpp"
 #include "mien/ops/layer_norm.hpp"
 
 namespace mien {
@@ -26,3 +27,10 @@ Variable<T, Device> layer_norm(const Variable<T, Device>& x, const Variable<Accu
 }
 
 }  // namespace mien
+
+#ifdef MIEN_COMPILED_TEMPLATE
+#define MIEN_COMPILED_TEMPLATES(T)                                                                     \
+  MIEN_COMPILED_TEMPLATE Variable<T, Cpu> layer_norm(const Variable<T, Cpu>&, const Variable<T, Cpu>&, \
+                                                     const Variable<T, Cpu>&, double);
+#include "mien/autograd/for_each_compiled_type.inc"
+#endif

@@ -3,6 +3,7 @@
 /// Differentiable y = x W^T + b; see ops/linear.hpp.
 
 #include "mien/autograd/variable.hpp"
+#include "mien/backend/cpu/compiled.hpp"
 #include "mien/ops/linear.hpp"
 
 namespace mien {
@@ -23,3 +24,10 @@ Variable<T, Device> linear(const Variable<T, Device>& x, const Variable<Accumula
 }
 
 }  // namespace mien
+
+#ifdef MIEN_COMPILED_TEMPLATE
+#define MIEN_COMPILED_TEMPLATES(T)                                                                 \
+  MIEN_COMPILED_TEMPLATE Variable<T, Cpu> linear(const Variable<T, Cpu>&, const Variable<T, Cpu>&, \
+                                                 const Variable<T, Cpu>&);
+#include "mien/autograd/for_each_compiled_type.inc"
+#endif

@@ -4,6 +4,7 @@
 
 #include "mien/autograd/shape.hpp"
 #include "mien/autograd/variable.hpp"
+#include "mien/backend/cpu/compiled.hpp"
 #include "mien/ops/lstm.hpp"
 
 namespace mien {
@@ -73,3 +74,10 @@ LstmOutput<T, Device> lstm(const Variable<T, Device>& x, const LstmParameters<T,
 }
 
 }  // namespace mien
+
+#ifdef MIEN_COMPILED_TEMPLATE
+#define MIEN_COMPILED_TEMPLATES(T)                                                                       \
+  MIEN_COMPILED_TEMPLATE LstmOutput<T, Cpu> lstm(const Variable<T, Cpu>&, const LstmParameters<T, Cpu>&, \
+                                                 const ops::LstmOrder&, const LstmState<T, Cpu>&);
+#include "mien/autograd/for_each_compiled_type.inc"
+#endif

@@ -3,6 +3,7 @@
 /// Differentiable pooling; see ops/pooling.hpp.
 
 #include "mien/autograd/variable.hpp"
+#include "mien/backend/cpu/compiled.hpp"
 #include "mien/ops/pooling.hpp"
 
 namespace mien {
@@ -64,3 +65,10 @@ Variable<T, Device> adaptive_average_pool(const Variable<T, Device>& x, Extent2d
 }
 
 }  // namespace mien
+
+#ifdef MIEN_COMPILED_TEMPLATE
+#define MIEN_COMPILED_TEMPLATES(T)                                                                  \
+  MIEN_COMPILED_TEMPLATE Variable<T, Cpu> max_pool(const Variable<T, Cpu>&, const PoolingOptions&); \
+  MIEN_COMPILED_TEMPLATE Variable<T, Cpu> average_pool(const Variable<T, Cpu>&, const PoolingOptions&);
+#include "mien/autograd/for_each_compiled_type.inc"
+#endif

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "mien/autograd/variable.hpp"
+#include "mien/backend/cpu/compiled.hpp"
 #include "mien/ops/batch_norm.hpp"
 #include "mien/ops/concatenate.hpp"
 #include "mien/ops/convolution.hpp"
@@ -97,3 +98,11 @@ Variable<T, Device> preactivated_convolution(const std::vector<Variable<T, Devic
 }
 
 }  // namespace mien
+
+#ifdef MIEN_COMPILED_TEMPLATE
+#define MIEN_COMPILED_TEMPLATES(T)                                                               \
+  MIEN_COMPILED_TEMPLATE Variable<T, Cpu> preactivated_convolution(                              \
+      const std::vector<Variable<T, Cpu>>&, const Tensor<T, Cpu>&, const Normalisation<T, Cpu>&, \
+      const Variable<T, Cpu>&, const ops::ConvolutionOptions&);
+#include "mien/autograd/for_each_compiled_type.inc"
+#endif

@@ -3,6 +3,7 @@
 /// Differentiable y = scale x + shift; see ops/scale_shift.hpp.
 
 #include "mien/autograd/variable.hpp"
+#include "mien/backend/cpu/compiled.hpp"
 #include "mien/ops/scale_shift.hpp"
 
 namespace mien {
@@ -24,3 +25,10 @@ Variable<T, Device> scale_shift(const Variable<T, Device>& x, const Variable<Acc
 }
 
 }  // namespace mien
+
+#ifdef MIEN_COMPILED_TEMPLATE
+#define MIEN_COMPILED_TEMPLATES(T)                                                                      \
+  MIEN_COMPILED_TEMPLATE Variable<T, Cpu> scale_shift(const Variable<T, Cpu>&, const Variable<T, Cpu>&, \
+                                                      const Variable<T, Cpu>&);
+#include "mien/autograd/for_each_compiled_type.inc"
+#endif

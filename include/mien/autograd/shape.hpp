@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "mien/autograd/variable.hpp"
+#include "mien/backend/cpu/compiled.hpp"
 #include "mien/ops/concatenate.hpp"
 
 namespace mien {
@@ -109,3 +110,12 @@ Variable<T, Device> permute(const Variable<T, Device>& x, std::initializer_list<
 }
 
 }  // namespace mien
+
+#ifdef MIEN_COMPILED_TEMPLATE
+#define MIEN_COMPILED_TEMPLATES(T)                                                                    \
+  MIEN_COMPILED_TEMPLATE Variable<T, Cpu> concatenate(std::span<const Variable<T, Cpu>>, Index);      \
+  MIEN_COMPILED_TEMPLATE Variable<T, Cpu> slice(const Variable<T, Cpu>&, Index, Index, Index, Index); \
+  MIEN_COMPILED_TEMPLATE Variable<T, Cpu> reshape(const Variable<T, Cpu>&, std::span<const Index>);   \
+  MIEN_COMPILED_TEMPLATE Variable<T, Cpu> permute(const Variable<T, Cpu>&, std::span<const Index>);
+#include "mien/autograd/for_each_compiled_type.inc"
+#endif

@@ -3,6 +3,7 @@
 /// Differentiable softmax over the last axis; see ops/softmax.hpp.
 
 #include "mien/autograd/variable.hpp"
+#include "mien/backend/cpu/compiled.hpp"
 #include "mien/ops/softmax.hpp"
 
 namespace mien {
@@ -26,3 +27,10 @@ Variable<T, Device> log_softmax(const Variable<T, Device>& x) {
 }
 
 }  // namespace mien
+
+#ifdef MIEN_COMPILED_TEMPLATE
+#define MIEN_COMPILED_TEMPLATES(T)                                          \
+  MIEN_COMPILED_TEMPLATE Variable<T, Cpu> softmax(const Variable<T, Cpu>&); \
+  MIEN_COMPILED_TEMPLATE Variable<T, Cpu> log_softmax(const Variable<T, Cpu>&);
+#include "mien/autograd/for_each_compiled_type.inc"
+#endif

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "mien/autograd/variable.hpp"
+#include "mien/backend/cpu/compiled.hpp"
 #include "mien/ops/linear.hpp"
 #include "mien/ops/super_image_convolution.hpp"
 #include "mien/ops/view_fusion.hpp"
@@ -143,3 +144,11 @@ SuperImageResult<T, Device> super_image_convolution(
 }
 
 }  // namespace mien
+
+#ifdef MIEN_COMPILED_TEMPLATE
+#define MIEN_COMPILED_TEMPLATES(T)                                                                        \
+  MIEN_COMPILED_TEMPLATE SuperImageResult<T, Cpu> super_image_convolution(                                \
+      const Variable<T, Cpu>&, const Variable<T, Cpu>&, const Variable<T, Cpu>&, const Variable<T, Cpu>&, \
+      const SuperImageOptions&, const backend::PreparedKernel<T, Cpu>*);
+#include "mien/autograd/for_each_compiled_type.inc"
+#endif

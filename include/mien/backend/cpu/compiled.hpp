@@ -1,7 +1,8 @@
 #pragma once
 
 /// What is compiled once, into the library mien::compiled, for files that are compiled with MIEN_COMPILED; others
-/// compile it themselves. A header of this folder ends with a list of its large functions for a type T,
+/// compile it themselves. A header of this folder ends with a list of its large functions for a type T, and one of
+/// autograd/ with its operations,
 ///
 ///     #ifdef MIEN_COMPILED_TEMPLATE
 ///     #define MIEN_COMPILED_TEMPLATES(T) MIEN_COMPILED_TEMPLATE void transpose(const T*, ...);
