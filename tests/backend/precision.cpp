@@ -245,8 +245,8 @@ TEST_CASE("linear layers and their gradients keep the bound of each setting") {
     const auto exact_weight = ops::linear_weight_gradient(in_double(x), in_double(upstream));
     for (const Precision precision : precisions) {
       const PrecisionScope scope(precision);
-      CAPTURE(rows);
-      CAPTURE(inputs);
+      CAPTURE(x.shape().to_string());
+      CAPTURE(weight.shape().to_string());
       CAPTURE(name_of(precision));
       CHECK(relative_error(ops::linear(x, weight, bias), exact) < bound(precision));
       CHECK(relative_error(ops::linear_input_gradient(upstream, weight), exact_input) < bound(precision));

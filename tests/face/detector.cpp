@@ -48,8 +48,9 @@ void compare_with(const nlohmann::json& reference, const std::string& folder) {
   face::FaceDetector detector = reference_detector();
   REQUIRE(reference.size() > 3);
   for (const auto& [name, expected] : reference.items()) {
-    CAPTURE(name);
-    const auto faces = detector(io::read_image(folder + name));
+    const std::string picture = folder + name;
+    CAPTURE(picture);
+    const auto faces = detector(io::read_image(picture));
     REQUIRE(faces.size() == expected.size());
     for (std::size_t i = 0; i < faces.size(); ++i) {
       const std::vector<double> found = numbers_of(faces[i]);

@@ -78,7 +78,9 @@ std::string damaged(std::string file, Generator& generator) {
 }  // namespace
 
 TEST_CASE("every seed is read") {
-  for (const auto& [name, target] : targets) {
+  for (const auto& known : targets) {
+    const std::string& name = known.first;
+    const Target* const target = known.second;
     const auto seeds = target->seeds();
     CHECK_FALSE(seeds.empty());
     for (std::size_t i = 0; i < seeds.size(); ++i) {
@@ -91,7 +93,9 @@ TEST_CASE("every seed is read") {
 
 TEST_CASE("damaged seeds do no more than throw an Error") {
   Generator generator(5);
-  for (const auto& [name, target] : targets) {
+  for (const auto& known : targets) {
+    const std::string& name = known.first;
+    const Target* const target = known.second;
     CAPTURE(name);
     int refused = 0;
     for (const std::string& seed : target->seeds())

@@ -50,7 +50,7 @@ Tensor<T> normalise_joints(const Tensor<T>& joints, const NormalisationOptions& 
   if (joints.rank() != 3 || joints.size(2) != 3)
     throw ShapeError(
         mien::detail::text("normalise_joints: joints ", joints.shape(), " are not [N, J, 3]: x, y, confidence"));
-  const std::vector<Index> counts = options.groups.empty() ? std::vector<Index>{joints.size(1)} : options.groups;
+  const std::vector<Index> counts = options.groups.empty() ? std::vector<Index>(1, joints.size(1)) : options.groups;
   const Index counted = std::accumulate(counts.begin(), counts.end(), Index{0});
   if (counted != joints.size(1) || *std::min_element(counts.begin(), counts.end()) < 0)
     throw ShapeError(
