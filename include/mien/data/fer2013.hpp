@@ -178,7 +178,7 @@ class FerPlusReader {
   std::filesystem::path picture_file(const FrameSequence& sample) const {
     std::error_code unknown;
     for (const char* part : {"", "FER2013Train", "FER2013Valid", "FER2013Test"})
-      if (const auto path = pictures_ / part / sample.name; std::filesystem::is_regular_file(path, unknown))
+      if (auto path = pictures_ / part / sample.name; std::filesystem::is_regular_file(path, unknown))
         return path;
     return pictures_ / sample.name;
   }

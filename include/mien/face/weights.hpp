@@ -26,7 +26,7 @@ inline std::filesystem::path find_above(std::filesystem::path folder, std::strin
   for (;; folder = folder.parent_path()) {
     for (const std::string_view place : places) {
       std::error_code ignored;
-      const std::filesystem::path path = folder / place / name;
+      std::filesystem::path path = folder / place / name;
       if (std::filesystem::is_regular_file(path, ignored)) return path;
     }
     if (folder == folder.parent_path()) return {};
@@ -42,7 +42,7 @@ inline std::filesystem::path find_above(std::filesystem::path folder, std::strin
 inline std::filesystem::path find_weights(std::string_view name) {
   std::error_code ignored;
   if (const char* const told = std::getenv("MIEN_WEIGHTS"); told != nullptr && *told != '\0') {
-    const std::filesystem::path path = std::filesystem::path(told) / name;
+    std::filesystem::path path = std::filesystem::path(told) / name;
     if (std::filesystem::is_regular_file(path, ignored)) return path;
     throw FileError(path.string(), "", "no such file", "weights in the folder that MIEN_WEIGHTS names");
   }

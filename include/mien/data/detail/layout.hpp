@@ -25,7 +25,7 @@ inline std::filesystem::path first_existing(const std::filesystem::path& root,
   std::string names;
   for (const char* candidate : candidates) {
     std::error_code unknown;
-    const auto path = root / candidate;
+    auto path = root / candidate;
     if (std::filesystem::exists(path, unknown)) return path;
     names += (names.empty() ? "`" : ", `") + std::string(candidate) + "`";
   }

@@ -158,7 +158,7 @@ class OnnxGraph {
 
   std::string add_tensor(const std::string& wanted, const std::vector<Index>& extents, int type,
                          std::string_view bytes) {
-    const std::string name = fresh_name(wanted);
+    std::string name = fresh_name(wanted);
     ProtobufMessage tensor;
     for (const Index extent : extents) tensor.add_integer(1, extent);
     tensor.add_integer(2, type);
