@@ -99,9 +99,10 @@ TEST_CASE("views become row-major, and every type is read") {
       {"float64", ElementType::float64}, {"float16", ElementType::float16}, {"bfloat16", ElementType::bfloat16},
       {"int64", ElementType::int64},     {"int32", ElementType::int32},     {"int16", ElementType::int16},
       {"int8", ElementType::int8}};
-  for (const auto& [type_name, type] : types) {
+  for (const auto& known : types) {
+    const std::string& type_name = known.first;
     CAPTURE(type_name);
-    CHECK(read.type(type_name) == type);
+    CHECK(read.type(type_name) == known.second);
     CHECK(values<double>(read, type_name) == std::vector<double>{-2, 0, 5});
   }
   CHECK(values<std::uint8_t>(read, "uint8") == std::vector<std::uint8_t>{0, 200});

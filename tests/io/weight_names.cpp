@@ -36,8 +36,9 @@ TEST_CASE("the names of other programs are ours, and back") {
       {io::timm_vit, "norm.weight", "encoder.ln.weight"},
       {io::timm_vit, "head.bias", "heads.head.bias"},
   };
-  for (const auto& [family, theirs, ours] : cases) {
-    CAPTURE(theirs);
+  for (const Case& known : cases) {
+    CAPTURE(known.theirs);
+    const auto& [family, theirs, ours] = known;
     CHECK(io::translated(theirs, family) == ours);
     CHECK(io::translated_back(ours, family) == theirs);
     CHECK(io::translated(ours, family) == ours);

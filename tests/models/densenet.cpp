@@ -84,8 +84,8 @@ TEST_CASE("a block gives what it is written down as: output, every gradient, run
   const auto expected = step(plain);
   const auto found = step(our_block);
   REQUIRE(found.size() == expected.size());
-  for (const auto& [name, tensor] : expected)
-    CHECK_MESSAGE(testing::largest_difference(found.at(name), tensor) < 1e-10, name);
+  for (const auto& part : expected)
+    CHECK_MESSAGE(testing::largest_difference(found.at(part.first), part.second) < 1e-10, part.first);
 }
 
 TEST_CASE("memory of a training step grows linearly with a block's layers, and not with their square") {
@@ -130,10 +130,12 @@ TEST_CASE("only what is trained has gradients, and it has the same") {
     model.set_trainable(part, true);
   backward(sum(model(images)));
   Index defined = 0;
-  for (const auto& [name, variable, order] : model.named_parameters()) {
-    CHECK_MESSAGE(variable.gradient().defined() == variable.requires_gradient(), name);
+  for (const auto& parameter : model.named_parameters()) {
+    const auto& variable = parameter.variable;
+    CHECK_MESSAGE(variable.gradient().defined() == variable.requires_gradient(), parameter.name);
     if (!variable.gradient().defined()) continue;
-    CHECK_MESSAGE(testing::largest_difference(variable.gradient(), expected.at(name)) < 1e-10, name);
+    CHECK_MESSAGE(testing::largest_difference(variable.gradient(), expected.at(parameter.name)) < 1e-10,
+                  parameter.name);
     ++defined;
   }
   CHECK(defined == 5);

@@ -71,7 +71,9 @@ template <class Network, class Options, class Run>
 void check_bits(const Options& options, const Shape& shape, const Run& run) {
   const int before = thread_count();
   const auto alone = trained<Network>(options, shape, 1, 0, run);
-  for (const auto& [threads, workers] : {std::pair(1, 2), std::pair(2, 0), std::pair(3, 3)}) {
+  for (const auto& numbers : {std::pair(1, 2), std::pair(2, 0), std::pair(3, 3)}) {
+    const int threads = numbers.first;
+    const int workers = numbers.second;
     CAPTURE(threads);
     CAPTURE(workers);
     // Equal numbers are equal bits here but for the sign of zero, and no number is none.

@@ -205,8 +205,8 @@ TEST_CASE("position embeddings are resampled as torchvision does") {
                           {4, 2, bicubic, -0.5504449678525369},    {2, 7, bilinear, 3.625130116600812},
                           {2, 7, bicubic, 3.7567969264910754},     {5, 1, bicubic, 0.9473735784070708}};
   for (const auto& [before, after, sampling, expected] : all) {
-    CAPTURE(before);
-    CAPTURE(after);
+    const std::string sides = std::to_string(before) + " to " + std::to_string(after);
+    CAPTURE(sides);
     Tensor<double> embedding({1, 1 + before * before, 2});
     embedding(0, 0, 0) = 5;
     embedding(0, 0, 1) = -5;

@@ -74,14 +74,17 @@ TEST_CASE("nothing is computed for a part that is not trained, and nothing of it
   const auto before = numbers_of(network);
   step(network, sgd);
   const auto after = numbers_of(network);
-  for (const auto& [name, parameter, layout] : network.named_parameters())
-    CHECK_MESSAGE(
-        parameter.gradient().defined() == !(nn::is_within(name, "blocks.0") || nn::is_within(name, "blocks.1")), name);
-  for (const auto& [name, tensor] : before) {
-    const bool kept = nn::is_within(name, "blocks.0") || nn::is_within(name, "blocks.1");
+  const auto is_held = [](const std::string& name) {
+    return nn::is_within(name, "blocks.0") || nn::is_within(name, "blocks.1");
+  };
+  for (const auto& parameter : network.named_parameters())
+    CHECK_MESSAGE(parameter.variable.gradient().defined() == !is_held(parameter.name), parameter.name);
+  for (const auto& entry : before) {
+    const std::string& name = entry.first;
+    const bool kept = is_held(name);
     const bool no_gradient_in_training = name.ends_with("conv.bias");  // batch norm takes it off again
     if (kept || !no_gradient_in_training)
-      CHECK_MESSAGE((testing::largest_difference(after.at(name), tensor) == 0) == kept, name);
+      CHECK_MESSAGE((testing::largest_difference(after.at(name), entry.second) == 0) == kept, name);
   }
 }
 
@@ -140,10 +143,12 @@ TEST_CASE("groups of parameters move at rates of their own") {
   CHECK(sgd.parameters().size() == network.parameters().size());
   const auto before = numbers_of(network);
   step(network, sgd);
-  for (const auto& [name, parameter, layout] : network.named_parameters()) {
+  for (const auto& parameter : network.named_parameters()) {
+    const std::string& name = parameter.name;
+    const Variable<double>& variable = parameter.variable;
     const double rate = nn::is_within(name, "fc") ? 0.25 : nn::is_within(name, "blocks.10") ? 0.125 : 0.5;
-    const auto expected = ops::subtract(before.at(name), ops::scale(parameter.gradient(), rate));
-    CHECK_MESSAGE(testing::largest_difference(parameter.value(), expected) < 1e-12, name);
+    const auto expected = ops::subtract(before.at(name), ops::scale(variable.gradient(), rate));
+    CHECK_MESSAGE(testing::largest_difference(variable.value(), expected) < 1e-12, name);
   }
 }
 

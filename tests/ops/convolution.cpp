@@ -14,8 +14,8 @@
 #include <vector>
 
 using namespace mien;
-using testing::random;
 using testing::largest_difference;
+using testing::random;
 
 namespace {
 
@@ -91,11 +91,13 @@ TEST_CASE("every number of channels, so that every block of the kernels and its 
       // <conv(x, w), y> = <w, dw> = <x, dx> for the gradients of <conv(x, w), y>.
       const auto dot = [](const Tensor<float>& a, const Tensor<float>& b) {
         double sum = 0;
-        for (Index i = 0; i < a.elements(); ++i) sum += static_cast<double>(a.data()[i]) * static_cast<double>(b.data()[i]);
+        for (Index i = 0; i < a.elements(); ++i)
+          sum += static_cast<double>(a.data()[i]) * static_cast<double>(b.data()[i]);
         return sum;
       };
       const double value = dot(y, y);
-      CHECK(dot(x, ops::convolution_input_gradient(y, weight, x.shape(), options)) == doctest::Approx(value).epsilon(1e-5));
+      CHECK(dot(x, ops::convolution_input_gradient(y, weight, x.shape(), options)) ==
+            doctest::Approx(value).epsilon(1e-5));
       CHECK(dot(weight, ops::convolution_weight_gradient(x, y, weight.shape(), options)) ==
             doctest::Approx(value).epsilon(1e-5));
     }
@@ -111,10 +113,10 @@ TEST_CASE("maps of every width, with unequal strides, paddings and groups, in fl
   };
   for (const auto& [kernel, options] : windows)
     for (const Index width : {1, 7, 13, 15, 31, 65}) {
-      CAPTURE(kernel.to_string());
-      CAPTURE(width);
       const auto x = random<float>({3, 4, width, 6}, 14);
       const auto weight = random<float>(kernel, 15);
+      CAPTURE(weight.shape().to_string());
+      CAPTURE(width);
       const auto y = ops::convolution(x, weight, options);
       CHECK(largest_difference(y, by_definition(x, weight, options, y.shape())) < 1e-4);
       const auto as_double = [](const Tensor<float>& from) {
@@ -138,9 +140,9 @@ TEST_CASE("maps of every width, with unequal strides, paddings and groups, in fl
 TEST_CASE("gradients of convolution") {
   for (const Case& c : cases()) {
     CAPTURE(c.x.to_string());
-    const auto result =
-        gradient_check([&](auto& v) { return sigmoid(convolution(v[0], v[1], c.options)); },
-                       {Variable<double>(random<double>(c.x, 5), true), Variable<double>(random<double>(c.weight, 6), true)});
+    const auto result = gradient_check(
+        [&](auto& v) { return sigmoid(convolution(v[0], v[1], c.options)); },
+        {Variable<double>(random<double>(c.x, 5), true), Variable<double>(random<double>(c.weight, 6), true)});
     CHECK_MESSAGE(result.passed, result.where);
   }
 }
@@ -194,7 +196,8 @@ TEST_CASE("an empty batch gives an empty result and a zero gradient") {
 }
 
 TEST_CASE("errors name the shapes") {
-  const auto check = [](const Shape& x, const Shape& weight, const ConvolutionOptions& options, const std::string& text) {
+  const auto check = [](const Shape& x, const Shape& weight, const ConvolutionOptions& options,
+                        const std::string& text) {
     try {
       ops::convolution(Tensor<float>(x, 0), Tensor<float>(weight, 0), options);
       FAIL_CHECK("nothing was thrown for " << x.to_string());
