@@ -365,7 +365,7 @@ TrainedFace<Device> train_face(const data::FrameSequences& data, const Parts& pa
         return train::BatchOutput<float, Device>{.loss = model.network.loss(output, batch.labels, loss),
                                                  .logits = emotion,
                                                  .labels = batch.labels,
-                                                 .weight = loss_weight(batch.labels, loss)};
+                                                 .weight = ops::cross_entropy_weight(batch.labels, loss)};
       },
       training, place, !parts.validation.empty(), program, data.class_names);
   return {std::move(model), std::move(history)};

@@ -310,7 +310,7 @@ TrainedGesture<Device> train_gesture(const data::GestureSequences& data, const P
         return train::BatchOutput<float, Device>{.loss = cross_entropy(logits, batch.labels, loss),
                                                  .logits = logits.value(),
                                                  .labels = batch.labels,
-                                                 .weight = loss_weight(batch.labels, loss)};
+                                                 .weight = ops::cross_entropy_weight(batch.labels, loss)};
       },
       training, place, !parts.validation.empty(), program, data.class_names);
   return {std::move(model), std::move(history)};

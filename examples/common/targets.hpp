@@ -77,16 +77,6 @@ TrainingTargets targets_of(const Batch& batch, const Tensor<float>& inputs, Inde
   return out;
 }
 
-/// How much a batch's mean loss counts beside those of other ranks: what the cross-entropy of soft targets divides by.
-inline double loss_weight(const Tensor<float>& targets, const CrossEntropyOptions& options) {
-  double sum = 0;
-  for (Index i = 0; i < targets.size(0); ++i)
-    for (Index c = 0; c < targets.size(1); ++c)
-      sum += static_cast<double>(targets(i, c)) *
-             (options.class_weights.empty() ? 1 : options.class_weights[static_cast<std::size_t>(c)]);
-  return sum;
-}
-
 /// The loss of what a network made of the targets' inputs, and what a trainer wants to know besides.
 template <class Device>
 train::BatchOutput<float, Device> batch_output(const Output<Device>& output, const TrainingTargets& targets,
@@ -99,7 +89,7 @@ train::BatchOutput<float, Device> batch_output(const Output<Device>& output, con
   }
   if (!output.affect) {
     out.loss = soft_cross_entropy(*output.logits, targets.classes.to<Device>(), of_classes);
-    out.weight = loss_weight(targets.classes, of_classes);
+    out.weight = ops::cross_entropy_weight(targets.classes, of_classes);
     return out;
   }
   out.affect = output.affect->value();
@@ -107,10 +97,14 @@ train::BatchOutput<float, Device> batch_output(const Output<Device>& output, con
   out.affect_mask = targets.affect_mask;
   const Variable<float, Device> wanted(targets.affect.to<Device>());
   const Tensor<std::uint8_t, Device> mask = targets.affect_mask.to<Device>();
-  const AffectLossOptions terms{.mse = options.mse_weight, .ccc = options.ccc_weight};
-  out.loss = output.logits ? multi_task_loss(
-                                 *output.logits, targets.classes.to<Device>(), *output.affect, wanted, mask,
-                                 {.classes = options.class_weight, .cross_entropy = of_classes, .affect_terms = terms})
+  // No mean over samples, and not all of them have every term.
+  out.whole_batch = true;
+  const AffectLossOptions terms{.mse = options.mse_weight, .ccc = options.ccc_weight, .whole_batch = true};
+  out.loss = output.logits ? multi_task_loss(*output.logits, targets.classes.to<Device>(), *output.affect, wanted, mask,
+                                             {.classes = options.class_weight,
+                                              .cross_entropy = of_classes,
+                                              .affect_terms = terms,
+                                              .whole_batch = true})
                            : affect_loss(*output.affect, wanted, mask, terms);
   return out;
 }

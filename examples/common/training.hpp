@@ -102,14 +102,6 @@ inline CrossEntropyOptions loss_options(const TrainingOptions& options, const st
   return out;
 }
 
-/// How much a batch's mean loss counts beside those of other ranks: what the cross-entropy divides by.
-inline double loss_weight(const std::vector<Index>& labels, const CrossEntropyOptions& options) {
-  double sum = 0;
-  for (const Index label : labels)
-    sum += options.class_weights.empty() ? 1 : options.class_weights[static_cast<std::size_t>(label)];
-  return sum;
-}
-
 /// Writes a search for a learning rate: a table on standard output, and learning_rates.html in the folder.
 void report_learning_rates(const train::LearningRateCurve& curve, const std::filesystem::path& folder);
 

@@ -35,6 +35,7 @@
 #include "mien/autograd/trace.hpp"
 #include "mien/autograd/upsampling.hpp"
 #include "mien/autograd/variable.hpp"
+#include "mien/autograd/whole_batch.hpp"
 #include "mien/backend/cpu/activation.hpp"
 #include "mien/backend/cpu/arithmetic.hpp"
 #include "mien/backend/cpu/attention.hpp"

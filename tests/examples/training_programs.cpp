@@ -10,24 +10,17 @@
 
 #include <nlohmann/json.hpp>
 
+#include "examples/affect_sheet.hpp"
 #include "examples/process.hpp"
 #include "io/temporary_folder.hpp"
 #include "mien/core/random.hpp"
 #include "mien/io/csv.hpp"
 #include "mien/io/file.hpp"
-#include "mien/io/image.hpp"
 #include "mien/io/safetensors.hpp"
 
 namespace {
 
 using namespace mien;
-
-/// A grey picture about as bright as is told.
-void write_picture(const fs::path& path, int brightness, Generator& generator) {
-  io::Image image(16, 16, 1);
-  for (auto& pixel : image.pixels) pixel = static_cast<std::uint8_t>(brightness + generator.below(60));
-  io::write_png(path, image);
-}
 
 /// FER+'s form: bright faces that most saw as happy, dark ones that most saw as sad, in three parts.
 void write_ferplus(const fs::path& folder, int pictures) {
@@ -52,21 +45,6 @@ void check_onnx_outputs(const fs::path& folder, const std::vector<std::string>& 
   const std::string graph = io::read_text(file);
   for (const std::string name : {"logits", "probabilities", "valence_arousal"})
     CHECK_MESSAGE(contains(graph, name) == (std::ranges::count(names, name) == 1), name);
-}
-
-/// Pictures whose valence is their brightness and whose arousal is the same for all but every fourth, which has none.
-void write_affect_sheet(const fs::path& folder, int pictures) {
-  Generator generator(2);
-  std::string table = "path,label,valence,arousal\n";
-  for (int i = 0; i < pictures; ++i) {
-    const int level = i % 5;
-    const std::string name = "face" + std::to_string(i) + ".png";
-    write_picture(folder / name, 45 * level, generator);
-    table += name + (level < 2 ? ",low," : ",high,");
-    table += i % 4 == 3 ? "," : std::to_string(0.4 * level - 0.8) + "," + std::to_string(0.3 - 0.1 * level);
-    table += "\n";
-  }
-  io::write_file(folder / "sheet.csv", table);
 }
 
 Words image_arguments(const fs::path& folder, const Words& more) {

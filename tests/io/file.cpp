@@ -14,6 +14,7 @@
 
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "io/message.hpp"
@@ -184,4 +185,23 @@ TEST_CASE("replacing keeps permissions and follows a symbolic link") {
   CHECK(fs::is_symlink(link));
   CHECK(io::read_text(real) == "replaced");
   CHECK(fs::status(real).permissions() == (fs::perms::owner_read | fs::perms::owner_write));
+}
+
+TEST_CASE("what a writer that runs no longer left is removed with all that is in it, and nothing that links lead to") {
+  const TemporaryFolder folder;
+  const pid_t child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) ::_exit(0);
+  REQUIRE(::waitpid(child, nullptr, 0) == child);
+  const fs::path left = folder / (".mien-" + std::to_string(child) + "-0.tmp");
+  fs::create_directories(left / "a" / "b");
+  fs::create_directories(folder / "kept");
+  for (const fs::path& file : {left / "a" / "b" / "c", left / "d", folder / "kept" / "e"}) io::write_file(file, "x");
+  fs::create_directory_symlink(folder / "kept", left / "link");
+  const fs::path own = folder / (".mien-" + std::to_string(::getpid()) + "-0.tmp");
+  io::write_file(own, "x");
+  io::remove_abandoned_files(folder.path());
+  CHECK_FALSE(fs::exists(left));
+  CHECK(fs::exists(own));
+  CHECK(fs::exists(folder / "kept" / "e"));
 }

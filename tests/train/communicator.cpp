@@ -64,6 +64,11 @@ TEST_CASE("a sum is the same on every rank, and a broadcast comes from its root"
       Tensor<double> root({2}, static_cast<double>(communicator.rank()));
       communicator.broadcast(root, ranks - 1);
       CHECK(root(1) == static_cast<double>(ranks - 1));
+      const double own = static_cast<double>(communicator.rank());
+      const std::vector<double> gathered = communicator.gather(std::vector{0.1, own});
+      REQUIRE(std::ssize(gathered) == 2 * ranks);
+      for (std::size_t i = 0; i < gathered.size(); ++i)
+        CHECK(gathered[i] == (i % 2 == 0 ? 0.1 : static_cast<double>(i / 2)));
       communicator.barrier();
       ++done;
     });

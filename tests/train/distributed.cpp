@@ -1,5 +1,6 @@
+#include <mien/autograd/affect_loss.hpp>
 #include <mien/autograd/cross_entropy.hpp>
-#include <mien/autograd/regression_loss.hpp>
+#include <mien/autograd/multi_stage_loss.hpp>
 #include <mien/autograd/shape.hpp>
 #include <mien/optim/adam.hpp>
 #include <mien/optim/moving_average.hpp>
@@ -9,7 +10,9 @@
 
 #include <doctest/doctest.h>
 
+#include <cmath>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <sstream>
@@ -37,11 +40,37 @@ data::Loader<Batch> make_loader(Index samples, std::uint64_t seed) {
 
 enum class Norm { none, own, shared };
 
+enum class Loss {
+  classes,
+  tasks,         ///< classes, and valence and arousal, which only the first class has
+  falsely_whole  ///< said to be the whole batch's, and is not
+};
+
 struct Setting {
   Norm norm = Norm::none;
   Index fail_at = 0;  ///< step in which rank 1 fails
   bool averages_weights = false;
+  Loss loss = Loss::classes;
 };
+
+BatchOutput<double> output_of(const Variable<double>& logits, const Batch& batch, Loss loss) {
+  BatchOutput<double> out;
+  out.logits = logits.value();
+  out.labels = batch.labels;
+  out.whole_batch = loss != Loss::classes;
+  if (loss != Loss::tasks) {
+    out.loss = cross_entropy(logits, batch.labels, {.ignore_index = -1});
+    return out;
+  }
+  const Variable<double> affect = slice(logits, -1, 0, 2);
+  out.affect = affect.value();
+  out.affect_target = batch.points.cast<float>();
+  out.affect_mask = Tensor<std::uint8_t>(Shape{std::ssize(batch.labels)});
+  for (Index i = 0; i < std::ssize(batch.labels); ++i)
+    out.affect_mask(i) = batch.labels[static_cast<std::size_t>(i)] == 0;
+  out.loss = multi_task_loss(logits, batch.labels, affect, batch.points, out.affect_mask, {.whole_batch = true});
+  return out;
+}
 
 /// A program that trains, as each rank has it.
 struct Outcome {
@@ -63,8 +92,7 @@ Outcome train_here(Communicator* communicator, TrainerOptions options, const Set
   Index steps = 0;
   const auto step = [&](const Batch& batch) {
     if (++steps == setting.fail_at && communicator && communicator->rank() == 1) throw ValueError("out of order");
-    const Variable<double> logits = network(Variable<double>(batch.points));
-    return BatchOutput<double>{cross_entropy(logits, batch.labels, {.ignore_index = -1}), logits.value(), batch.labels};
+    return output_of(network(Variable<double>(batch.points)), batch, setting.loss);
   };
   Outcome out;
   out.result = trainer.fit(make_loader(31, 5), make_loader(21, 6), step);
@@ -165,20 +193,29 @@ TEST_CASE("dropout of a part of a batch is that of the whole batch") {
 }
 
 TEST_CASE("one, two and four ranks have the same losses, the same metrics and the same weights") {
-  for (const Norm norm : {Norm::none, Norm::shared}) {
+  for (const auto& [norm, loss] : {std::pair(Norm::none, Loss::classes), std::pair(Norm::shared, Loss::classes),
+                                   std::pair(Norm::none, Loss::tasks), std::pair(Norm::shared, Loss::tasks)}) {
     CAPTURE(static_cast<int>(norm));
+    CAPTURE(static_cast<int>(loss));
     const TrainerOptions options{.epochs = 3, .seed = 3, .gradient_clip = 1};
-    const Outcome alone = train_here(nullptr, options, {.norm = norm});
+    const Setting setting{.norm = norm, .loss = loss};
+    const Outcome alone = train_here(nullptr, options, setting);
     CHECK(alone.result.state.history.size() == 3);
     for (const Index ranks : {1, 2, 4}) {
       CAPTURE(ranks);
-      for (const Outcome& outcome : train_on(ranks, options, {.norm = norm})) {
+      for (const Outcome& outcome : train_on(ranks, options, setting)) {
         require_equal_histories(outcome.result.state.history, alone.result.state.history);
         require_near(outcome.numbers, alone.numbers, 1e-7);
         CHECK(outcome.result.state.best_epoch == alone.result.state.best_epoch);
       }
     }
   }
+}
+
+TEST_CASE("a loss that is said to be the whole batch's, and is not, is told") {
+  const std::string message =
+      message_of<ValueError>([] { train_on(2, {.epochs = 1, .seed = 3}, {.loss = Loss::falsely_whole}); });
+  CHECK(contains(message, "a loss of the whole batch is the same for all of them"));
 }
 
 TEST_CASE("with statistics of their own, ranks still hold the same network, averages included") {
@@ -354,6 +391,115 @@ TEST_CASE("synchronised batch normalisation of parts is that of the whole batch,
       CHECK(testing::largest_difference(norm.running_var, whole.running_var) < 1e-11);
       if (kind.residual)
         CHECK(testing::largest_difference(own_shortcut.gradient(), part(whole_shortcut.gradient())) == 0);
+    });
+  }
+}
+
+TEST_CASE("losses of the whole batch are the same on any number of ranks, and so are gradients") {
+  using Inputs = std::vector<Variable<double>>;
+  constexpr Index samples = 13;
+  // Row 0 is a part alone, row 4 a part that has nothing, and rows 11 and 12 have classes only.
+  const std::vector<Index> labels{2, 0, -1, 3, -1, 1, -1, 0, 3, 2, 2, 1, 0};
+  const std::vector<Index> lengths{3, 1, 2, 3, 0, 2, 1, 3, 3, 1, 2, 3, 1};
+  auto mask = Tensor<std::uint8_t>(Shape{samples}, std::uint8_t{1});
+  for (const Index row : {2, 4, 8, 11, 12}) mask(row) = 0;
+  Tensor<double> shares = testing::random<double>({samples, 4}, 5);
+  for (double& share : shares.span()) share = std::abs(share);
+  for (Index c = 0; c < 4; ++c) shares(4, c) = shares(7, c) = 0;
+  // Means far from 0, where sums of squares would lose their digits.
+  const auto far = [](std::uint64_t seed) {
+    Tensor<double> out = testing::random<double>({samples, 2}, seed);
+    for (double& number : out.span()) number = 1000 + 3 * number;
+    return out;
+  };
+  const std::vector<Tensor<double>> inputs{
+      far(1),
+      far(2),
+      testing::random<double>({samples, 4}, 3),
+      testing::random<double>({samples, 3, 4}, 4),
+  };
+  const CrossEntropyOptions weighted{.class_weights = {1, 2, 0.5, 3}, .label_smoothing = 0.1};
+
+  struct Part {
+    Index first, last;
+    Tensor<std::uint8_t> rows(const Tensor<std::uint8_t>& all) const { return all.slice(0, first, last); }
+    std::vector<Index> of(const std::vector<Index>& all) const { return {all.begin() + first, all.begin() + last}; }
+  };
+  struct Case {
+    const char* name;
+    std::function<Variable<double>(const Inputs&, const Part&)> loss;
+  };
+  const std::vector<Case> cases{
+      {"ccc", [&](const Inputs& in, const Part&) { return ccc_loss(in[0], in[1], {}, {.whole_batch = true}); }},
+      {"ccc of some", [&](const Inputs& in,
+                          const Part& part) { return ccc_loss(in[0], in[1], part.rows(mask), {.whole_batch = true}); }},
+      {"affect",
+       [&](const Inputs& in, const Part& part) {
+         return affect_loss(in[0], in[1], part.rows(mask), {.mse = 0.3, .ccc = 2, .whole_batch = true});
+       }},
+      {"labels and affect",
+       [&](const Inputs& in, const Part& part) {
+         return multi_task_loss(in[2], part.of(labels), in[0], in[1], part.rows(mask),
+                                {.classes = 0.5, .cross_entropy = weighted, .whole_batch = true});
+       }},
+      {"shares and affect",
+       [&](const Inputs& in, const Part& part) {
+         return multi_task_loss(in[2], shares.slice(0, part.first, part.last), in[0], in[1], part.rows(mask),
+                                {.affect = 2, .cross_entropy = weighted, .whole_batch = true});
+       }},
+      {"stages",
+       [&](const Inputs& in, const Part& part) {
+         return multi_stage_loss(in[3], in[2], scale(in[2], 2), part.of(labels),
+                                 {.lambda = 0.5,
+                                  .class_weights = weighted.class_weights,
+                                  .ignore_index = -1,
+                                  .lengths = part.of(lengths),
+                                  .whole_batch = true});
+       }},
+  };
+  const auto inputs_of = [&](const Part& part) {
+    Inputs out;
+    for (const auto& input : inputs) out.emplace_back(input.slice(0, part.first, part.last).contiguous().clone(), true);
+    return out;
+  };
+  for (const Case& tried : cases) {
+    CAPTURE(tried.name);
+    const Inputs whole = inputs_of({0, samples});
+    const Variable<double> loss = tried.loss(whole, {0, samples});
+    backward(loss);
+    for (const std::vector<Index>& ends : {std::vector<Index>{13}, {1, 13}, {4, 5, 11, 13}}) {
+      run_ranks(std::ssize(ends), [&](Communicator& communicator) {
+        const auto rank = static_cast<std::size_t>(communicator.rank());
+        CAPTURE(rank);
+        const Part part{rank == 0 ? 0 : ends[rank - 1], ends[rank]};
+        const BatchPartScope scope({part.first, part.last - part.first, samples},
+                                   [&](std::span<const double> own) { return communicator.gather(own); });
+        const Inputs here = inputs_of(part);
+        const Variable<double> shared = tried.loss(here, part);
+        backward(shared);
+        CHECK(shared.item() == doctest::Approx(loss.item()).epsilon(1e-12));
+        for (std::size_t i = 0; i < here.size(); ++i) {
+          if (!whole[i].gradient().defined()) continue;
+          const auto expected = whole[i].gradient().slice(0, part.first, part.last);
+          CHECK(testing::largest_difference(here[i].gradient(), expected) < 1e-11);
+        }
+      });
+    }
+  }
+}
+
+TEST_CASE("CCC of equal constants is 1 on any number of ranks, and where no rank has anything the loss is 0") {
+  for (const bool counts : {true, false}) {
+    run_ranks(3, [&](Communicator& communicator) {
+      const Index rows = communicator.rank() + 1;
+      const BatchPartScope scope({0, rows, 6}, [&](std::span<const double> own) { return communicator.gather(own); });
+      const Variable<double> x(Tensor<double>({rows, 2}, 0.1), true);
+      const Tensor<double> target({rows, 2}, counts ? 0.1 : 0.7);
+      const Tensor<std::uint8_t> mask(Shape{rows}, counts);
+      const auto loss = affect_loss(x, target, mask, {.whole_batch = true});
+      backward(loss);
+      CHECK(loss.item() == 0);
+      for (const double slope : x.gradient().span()) CHECK(slope == 0);
     });
   }
 }

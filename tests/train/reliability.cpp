@@ -33,6 +33,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -179,6 +180,10 @@ int fsync(int) { return fails(Kind::files) ? refuse(EIO) : 0; }
 int close(int descriptor) {
   const auto closed = static_cast<int>(::syscall(SYS_close, descriptor));
   return fails(Kind::files) ? refuse(ENOSPC) : closed;
+}
+
+int mkdir(const char* path, mode_t mode) noexcept {
+  return fails(Kind::files) ? refuse(ENOSPC) : static_cast<int>(::syscall(SYS_mkdirat, AT_FDCWD, path, mode));
 }
 
 int rename(const char* from, const char* to) noexcept {
@@ -626,6 +631,53 @@ TEST_CASE("every kind of file is written as a whole or not at all, whatever fail
           return outcome.reached;
         });
       });
+    }
+  }
+}
+
+TEST_CASE("packed pictures in shards are a whole folder or none, whatever fails") {
+  set_thread_count(1);
+  const TemporaryFolder pictures;
+  data::FrameSequences set{.class_names = {"joy"}};
+  for (const std::string name : {"a.png", "b.png", "c.png"}) {
+    io::write_png(pictures / name, io::Image(5, 3, 1));
+    set.samples.push_back({.name = name, .label = 0, .frames = {pictures / name}});
+  }
+  const auto pack = [&](const fs::path& path) { data::write_packed(path, set, {.shard_bytes = 1}); };
+  const TemporaryFolder whole;
+  pack(whole / "set");
+  const std::string files = "shard-00001.pack shard-00002.pack shard-00003.pack shards.list";
+  REQUIRE(names_in(whole / "set") == files);
+  const auto is_whole = [&](const fs::path& path) {
+    bool same = names_in(path) == files;
+    for (const auto& entry : fs::directory_iterator(path))
+      same = same && io::read_file(entry.path()) == io::read_file(whole / "set" / entry.path().filename());
+    return same;
+  };
+
+  for (const bool has_empty_folder : {false, true}) {
+    for (const auto& [kind, failure] :
+         {std::pair(Kind::memory, Failure::once), std::pair(Kind::memory, Failure::for_good),
+          std::pair(Kind::files, Failure::once), std::pair(Kind::files, Failure::for_good),
+          std::pair(Kind::files, Failure::short_write)}) {
+      CAPTURE(has_empty_folder);
+      CAPTURE(kind == Kind::memory);
+      CAPTURE(static_cast<int>(failure));
+      long calls = 0;
+      check_leaks([&, kind = kind, failure = failure] {
+        calls = at_every_call([&](long n) {
+          CAPTURE(n);
+          const TemporaryFolder folder;
+          if (has_empty_folder) fs::create_directory(folder / "set");
+          const Try outcome = try_with(kind, n, failure, [&] { pack(folder / "set"); });
+          const std::string left = names_in(folder.path());
+          const bool is_empty = has_empty_folder ? left == "set" && fs::is_empty(folder / "set") : left.empty();
+          CHECK(((left == "set" && is_whole(folder / "set")) || (!outcome.succeeded && is_empty)));
+          if (failure == Failure::short_write) CHECK(outcome.succeeded);
+          return outcome.reached;
+        });
+      });
+      CHECK(calls >= 40);
     }
   }
 }

@@ -226,7 +226,7 @@ TEST_CASE("tables, arrays and histories of every version are read") {
 TEST_CASE("packed pictures of every version are read") {
   for (const fs::path& folder : versions()) {
     CAPTURE(folder.string());
-    for (const std::string name : {"pictures.pack", "pixels.pack"}) {
+    for (const std::string name : {"pictures.pack", "pixels.pack", "shards"}) {
       CAPTURE(name);
       const auto data = data::read_packed(folder / name);
       CHECK(data.class_names == std::vector<std::string>{"joy", "fear"});
@@ -245,6 +245,9 @@ TEST_CASE("packed pictures of every version are read") {
       CHECK(data.samples[0].label == 0);
       CHECK_FALSE(data.samples[0].affect);
     }
+    // The first sample's shard is full with it.
+    CHECK(data::read_packed(folder / "shards/shard-00001.pack").samples.at(0).name == "joy/0");
+    CHECK(data::read_packed(folder / "shards/shard-00002.pack").samples.at(0).name == "fear/1");
   }
 }
 
@@ -308,6 +311,7 @@ TEST_CASE("the files of this version are written" * doctest::skip()) {
                                  .class_names = {"joy", "fear"}};
   data::write_packed(folder / "pictures.pack", set);
   data::write_packed(folder / "pixels.pack", set, {.form = data::PackedForm::pixels});
+  data::write_packed(folder / "shards", set, {.form = data::PackedForm::pixels, .shard_bytes = 1});
 
   search::Journal journal(folder / "trials.jsonl", stored_space(), {{"metric", "loss"}}, false);
   journal.begin(stored_point);

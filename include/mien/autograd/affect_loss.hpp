@@ -18,6 +18,8 @@ namespace mien {
 struct AffectLossOptions {
   double mse = 1;
   double ccc = 1;
+  /// Of the whole batch, where several processes share it; see autograd/whole_batch.hpp.
+  bool whole_batch = false;
 };
 
 namespace detail {
@@ -40,11 +42,14 @@ Variable<T, Device> affect_loss(const Variable<T, Device>& prediction,
   detail::check_loss_weight("affect_loss", "mse", options.mse);
   detail::check_loss_weight("affect_loss", "ccc", options.ccc);
   if (options.mse + options.ccc == 0) throw ValueError("affect_loss: no term has a weight");
-  const auto mse = [&] { return scale(mse_loss(prediction, target, mask), static_cast<T>(options.mse)); };
-  const auto ccc = [&] { return scale(ccc_loss(prediction, target, mask), static_cast<T>(options.ccc)); };
+  const RegressionLossOptions of{.whole_batch = options.whole_batch};
+  const auto mse = [&] { return scale(mse_loss(prediction, target, mask, of), static_cast<T>(options.mse)); };
+  const auto ccc = [&] { return scale(ccc_loss(prediction, target, mask, of), static_cast<T>(options.ccc)); };
   if (options.ccc == 0) return mse();
   if (options.mse == 0) return ccc();
-  return mse() + ccc();
+  // In this order, in which processes that share the batch meet.
+  const Variable<T, Device> squared_error = mse();
+  return squared_error + ccc();
 }
 
 struct MultiTaskLossOptions {
@@ -52,15 +57,25 @@ struct MultiTaskLossOptions {
   double affect = 1;   ///< weight of `affect_loss`
   CrossEntropyOptions cross_entropy = {};
   AffectLossOptions affect_terms = {};
+  /// All terms of the whole batch, whatever `affect_terms` says, where several processes share it; see
+  /// autograd/whole_batch.hpp.
+  bool whole_batch = false;
 };
 
 namespace detail {
 
-template <class T, class Device>
-Variable<T, Device> weighted_sum(const Variable<T, Device>& of_classes, const Variable<T, Device>& of_affect,
-                                 const MultiTaskLossOptions& options) {
+/// `own_classes` is the mean cross-entropy of the samples here, which weigh `weight()` together.
+template <class T, class Device, class Weight>
+Variable<T, Device> sum_of_tasks(const Variable<T, Device>& own_classes, const Weight& weight,
+                                 const Variable<T, Device>& prediction, const Variable<T, Device>& target,
+                                 const Tensor<std::uint8_t, Device>& mask, const MultiTaskLossOptions& options) {
   check_loss_weight("multi_task_loss", "the classes", options.classes);
   check_loss_weight("multi_task_loss", "the affect", options.affect);
+  AffectLossOptions terms = options.affect_terms;
+  terms.whole_batch = options.whole_batch;
+  const Variable<T, Device> of_classes =
+      options.whole_batch && shares_batch() ? whole_batch_mean(own_classes, weight()) : own_classes;
+  const Variable<T, Device> of_affect = affect_loss(prediction, target, mask, terms);
   return scale(of_classes, static_cast<T>(options.classes)) + scale(of_affect, static_cast<T>(options.affect));
 }
 
@@ -76,8 +91,10 @@ Variable<T, Device> multi_task_loss(const Variable<T, Device>& logits,
                                     const std::type_identity_t<Variable<T, Device>>& target,
                                     const std::type_identity_t<Tensor<std::uint8_t, Device>>& mask = {},
                                     const MultiTaskLossOptions& options = {}) {
-  return detail::weighted_sum(soft_cross_entropy(logits, class_targets, options.cross_entropy),
-                              affect_loss(prediction, target, mask, options.affect_terms), options);
+  return detail::sum_of_tasks(
+      soft_cross_entropy(logits, class_targets, options.cross_entropy),
+      [&] { return ops::cross_entropy_weight(class_targets, options.cross_entropy); }, prediction, target, mask,
+      options);
 }
 
 /// The same with a label a sample; those with the label to ignore, -1 unless another is named, have none.
@@ -89,8 +106,9 @@ Variable<T, Device> multi_task_loss(const Variable<T, Device>& logits, const std
                                     const MultiTaskLossOptions& options = {}) {
   CrossEntropyOptions of_classes = options.cross_entropy;
   if (!of_classes.ignore_index) of_classes.ignore_index = -1;
-  return detail::weighted_sum(cross_entropy(logits, labels, of_classes),
-                              affect_loss(prediction, target, mask, options.affect_terms), options);
+  return detail::sum_of_tasks(
+      cross_entropy(logits, labels, of_classes), [&] { return ops::cross_entropy_weight(labels, of_classes); },
+      prediction, target, mask, options);
 }
 
 }  // namespace mien

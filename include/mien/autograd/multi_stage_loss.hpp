@@ -11,6 +11,7 @@
 
 #include "mien/autograd/arithmetic.hpp"
 #include "mien/autograd/cross_entropy.hpp"
+#include "mien/autograd/whole_batch.hpp"
 #include "mien/ops/steps.hpp"
 
 namespace mien {
@@ -25,6 +26,9 @@ struct MultiStageLossOptions {
   /// Clips of each video, 0 to K; none if all have K. L1 then is the mean over these clips; what the padding holds
   /// does not matter.
   std::vector<Index> lengths = {};
+  /// Of the whole batch, where several processes share it: with lengths a part has as large a share in L1 as it has
+  /// clips, and in L2 and L3 as it has videos. See autograd/whole_batch.hpp.
+  bool whole_batch = false;
 };
 
 /// clip_logits [B, K, C], e1 and e2 [B, C], one label a video: [1]. Throws ShapeError for shapes that do not belong
@@ -59,9 +63,14 @@ Variable<T, Device> multi_stage_loss(const Variable<T, Device>& clip_logits, con
     for (Index clip = 0; clip < clips[1]; ++clip) clip_labels.push_back(clip < length ? video_labels[video] : ignored);
   }
 
-  return cross_entropy(clip_logits, clip_labels, shared) +
-         scale(cross_entropy(e1, video_labels, shared), static_cast<T>(options.lambda)) +
-         scale(cross_entropy(e2, video_labels, shared), static_cast<T>(options.mu));
+  const auto mean = [&](const Variable<T, Device>& logits, const std::vector<Index>& of) {
+    const Variable<T, Device> own = cross_entropy(logits, of, shared);
+    return options.whole_batch ? whole_batch_mean(own, ops::cross_entropy_weight(of, shared)) : own;
+  };
+  const Variable<T, Device> of_clips = mean(clip_logits, clip_labels);
+  const Variable<T, Device> of_e1 = mean(e1, video_labels);
+  const Variable<T, Device> of_e2 = mean(e2, video_labels);
+  return of_clips + scale(of_e1, static_cast<T>(options.lambda)) + scale(of_e2, static_cast<T>(options.mu));
 }
 
 }  // namespace mien

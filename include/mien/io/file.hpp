@@ -200,6 +200,48 @@ class TemporaryFile {
   FileDescriptor descriptor_;
 };
 
+/// Removes a file, or a folder with all that is in it. What cannot be removed stays. It asks for no memory by `new`, so
+/// that a destructor may call it when there is none left. (`std::filesystem::remove_all` ends the program then.)
+inline void remove_tree(int folder, const char* name) noexcept {
+  if (::unlinkat(folder, name, 0) == 0) return;
+  const int descriptor = ::openat(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (descriptor < 0) return;
+  DIR* const stream = ::fdopendir(descriptor);
+  if (stream == nullptr) {
+    ::close(descriptor);
+    return;
+  }
+  while (const dirent* entry = ::readdir(stream)) {
+    const std::string_view inner = entry->d_name;
+    if (inner != "." && inner != "..") remove_tree(descriptor, entry->d_name);
+  }
+  ::closedir(stream);
+  ::unlinkat(folder, name, AT_REMOVEDIR);
+}
+
+inline void remove_tree(const std::filesystem::path& path) noexcept { remove_tree(AT_FDCWD, path.c_str()); }
+
+}  // namespace detail
+
+/// The names of all that lies in a folder, in no order. Throws FileError. (The iterators of std::filesystem end the
+/// program where memory runs out.)
+inline std::vector<std::string> names_in_folder(const std::filesystem::path& folder) {
+  const auto close = [](DIR* stream) { ::closedir(stream); };
+  const std::unique_ptr<DIR, decltype(close)> stream(::opendir(folder.c_str()), close);
+  if (!stream) throw FileError(folder.string(), "", detail::system_message(errno), "a folder that can be read");
+  std::vector<std::string> out;
+  errno = 0;
+  while (const dirent* entry = ::readdir(stream.get())) {
+    const std::string_view name = entry->d_name;
+    if (name != "." && name != "..") out.emplace_back(name);
+    errno = 0;
+  }
+  if (errno != 0) throw FileError(folder.string(), "", detail::system_message(errno), "a folder that can be read");
+  return out;
+}
+
+namespace detail {
+
 /// A folder under a temporary name beside its target, gone again with all that is in it unless `commit` succeeds.
 class TemporaryFolder {
  public:
@@ -209,7 +251,7 @@ class TemporaryFolder {
     std::error_code unknown;
     const auto kind = std::filesystem::symlink_status(target_, unknown).type();
     const bool is_folder = kind == std::filesystem::file_type::directory;
-    if (kind != std::filesystem::file_type::not_found && !(is_folder && std::filesystem::is_empty(target_, unknown)))
+    if (kind != std::filesystem::file_type::not_found && !(is_folder && names_in_folder(target_).empty()))
       throw FileError(target_.string(), "", "something that is there already", "a new name, or an empty folder");
     auto path = parent() / temporary_name();
     while (::mkdir(path.c_str(), 0777) != 0) {
@@ -221,8 +263,7 @@ class TemporaryFolder {
   TemporaryFolder(const TemporaryFolder&) = delete;
   TemporaryFolder& operator=(const TemporaryFolder&) = delete;
   ~TemporaryFolder() {
-    std::error_code ignored;
-    if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
+    if (!path_.empty()) remove_tree(path_);
   }
 
   const std::filesystem::path& path() const { return path_; }
@@ -290,23 +331,6 @@ inline void create_folders(const std::filesystem::path& folder) {
   if (problem) throw FileError(folder.string(), "", problem.message(), "a folder that can be made");
 }
 
-/// The names of all that lies in a folder, in no order. Throws FileError. (The iterators of std::filesystem end the
-/// program where memory runs out.)
-inline std::vector<std::string> names_in_folder(const std::filesystem::path& folder) {
-  const auto close = [](DIR* stream) { ::closedir(stream); };
-  const std::unique_ptr<DIR, decltype(close)> stream(::opendir(folder.c_str()), close);
-  if (!stream) throw FileError(folder.string(), "", detail::system_message(errno), "a folder that can be read");
-  std::vector<std::string> out;
-  errno = 0;
-  while (const dirent* entry = ::readdir(stream.get())) {
-    const std::string_view name = entry->d_name;
-    if (name != "." && name != "..") out.emplace_back(name);
-    errno = 0;
-  }
-  if (errno != 0) throw FileError(folder.string(), "", detail::system_message(errno), "a folder that can be read");
-  return out;
-}
-
 /// Removes what `write_file` and other writers left in a folder where the process was killed in the middle of it:
 /// temporary files and folders of processes that no longer run. For folders that one machine writes into, as processes
 /// of others cannot be seen. What cannot be removed stays as it is. Throws FileError for a folder that cannot be read.
@@ -314,7 +338,7 @@ inline void remove_abandoned_files(const std::filesystem::path& folder) {
   std::error_code ignored;
   if (!std::filesystem::is_directory(folder, ignored)) return;
   for (const std::string& name : names_in_folder(folder))
-    if (detail::is_abandoned(name)) std::filesystem::remove_all(folder / name, ignored);
+    if (detail::is_abandoned(name)) detail::remove_tree(folder / name);
 }
 
 }  // namespace mien::io

@@ -105,6 +105,27 @@ void check_labels(const Tensor<std::int64_t, Device>& labels, Index classes, con
   }
 }
 
+/// What the mean over labels divides by: the sum of their classes' weights, without those to be ignored.
+inline double cross_entropy_weight(std::span<const std::int64_t> labels, const CrossEntropyOptions& options) {
+  double sum = 0;
+  for (const std::int64_t label : labels)
+    if (label != options.ignore_index)
+      sum += options.class_weights.empty() ? 1 : options.class_weights[static_cast<std::size_t>(label)];
+  return sum;
+}
+
+/// What the mean over targets [..., C] divides by: sum w_c q_c. Targets on a GPU are waited for.
+template <class T, class Device>
+double cross_entropy_weight(const Tensor<T, Device>& targets, const CrossEntropyOptions& options) {
+  const Tensor<T> rows = targets.contiguous().template to<Cpu>();
+  const auto classes = static_cast<std::size_t>(rows.size(-1));
+  double sum = 0;
+  for (std::size_t i = 0; i < rows.span().size(); ++i)
+    sum +=
+        static_cast<double>(rows.span()[i]) * (options.class_weights.empty() ? 1 : options.class_weights[i % classes]);
+  return sum;
+}
+
 /// The options as the backend wants them.
 template <class T, class Device>
 backend::CrossEntropyTerms<T, Device> cross_entropy_terms(const CrossEntropyOptions& options) {

@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <chrono>
 #include <concepts>
+#include <cstddef>
 #include <functional>
 #include <list>
 #include <memory>
@@ -21,6 +22,7 @@
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "mien/core/tensor.hpp"
 
@@ -116,6 +118,13 @@ class Communicator {
   }
   void sum(std::span<double> numbers) {
     exchange(numbers, [this](auto& all) { sum(all); });
+  }
+  /// What all ranks have, one rank after the other: as many numbers of each.
+  std::vector<double> gather(std::span<const double> own) {
+    std::vector<double> all(own.size() * static_cast<std::size_t>(size()), 0.0);
+    std::copy(own.begin(), own.end(), all.begin() + rank() * std::ssize(own));
+    sum(all);
+    return all;
   }
   template <class T, class Device>
   void broadcast(Tensor<T, Device>& tensor, Index root = 0) {

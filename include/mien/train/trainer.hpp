@@ -34,6 +34,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -65,6 +66,9 @@ struct BatchOutput {
   /// How much the loss counts beside those of other ranks, if not as many times as there are labels, or without classes
   /// annotated frames: the sum of the samples' weights, where it is a mean that these weigh.
   std::optional<double> weight = {};
+  /// Whether the loss is that of the whole batch already, with the gradient that this part has in it, where ranks share
+  /// the batch: that of a function which was told the same (autograd/whole_batch.hpp). Then nothing weighs it.
+  bool whole_batch = false;
 };
 
 /// What makes one epoch better than another, on validation data. Concordance is the mean CCC of valence and arousal,
@@ -410,8 +414,17 @@ class Trainer {
 
   /// How much a batch's loss counts beside those of other ranks.
   static double weight_of(const BatchOutput<T, Device>& output, const BatchSums& sums) {
+    if (output.whole_batch) return 1;
     const bool of_classes_alone = output.logits.defined() && !output.affect.defined();
     return output.weight.value_or(of_classes_alone ? sums.labelled : sums.samples);
+  }
+
+  /// Throws ValueError for a loss that is said to be the whole batch's, and is not that of the other ranks.
+  void require_whole_batch(double own, double mean) const {
+    if (!(std::abs(own - mean) <= 1e-6 * std::max(1.0, std::abs(mean))))
+      throw ValueError(detail::text("Trainer: the loss of rank ", ranks_->rank(), " is ", own,
+                                    ", the mean of all ranks ", mean,
+                                    "; a loss of the whole batch is the same for all of them"));
   }
 
   /// Throws ValueError if the criterion cannot be told from such batches: better now than after an epoch.
@@ -510,7 +523,7 @@ class Trainer {
     while (batch != batches.end()) {
       std::optional<BatchPartScope> part;
       if constexpr (requires { batches.part(); })
-        if (ranks_) part.emplace(batches.part());
+        if (ranks_) part.emplace(batches.part(), [this](std::span<const double> own) { return ranks_->gather(own); });
       time.finished = run_batch(*batch, step, state, loader.batches(), progress);
       if (!time.finished) break;
       const Clock::time_point asked = Clock::now();
@@ -554,7 +567,14 @@ class Trainer {
       sums.correct += predictions[i] == output.labels[i] ? 1 : 0;
     }
     Variable<T, Device> own_loss = output.loss;
-    if (ranks_) own_loss = scale(output.loss, static_cast<T>(pool_batch(sums, weight_of(output, sums))));
+    if (ranks_) {
+      const double share = pool_batch(sums, weight_of(output, sums));
+      if (output.whole_batch) {
+        require_whole_batch(loss, sums.loss);
+      } else {
+        own_loss = scale(output.loss, static_cast<T>(share));
+      }
+    }
     if (differentiate(own_loss, batch, state)) {
       optimiser_.step();
       if (average_) average_->update();

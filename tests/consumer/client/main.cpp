@@ -26,5 +26,5 @@ int main() {
 #ifdef MIEN_WITH_IO
   if (mien::io::parse_json("[1, 2, 3]", "a text").size() != 3) return 4;
 #endif
-  std::printf("mien %s works here\n", mien::version());
+  std::printf("mien %s works here\n%s\n", mien::version(), mien::build_info().to_string().c_str());
 }

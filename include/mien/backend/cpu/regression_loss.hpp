@@ -71,6 +71,27 @@ struct PairMoments {
   double concordance() const { return denominator() == 0 ? 1 : 2 * covariance / denominator(); }
 };
 
+/// The moments of two sets of pairs together (Chan, Golub and LeVeque, Updating formulae and a pairwise algorithm for
+/// computing sample variances, 1979). Where both are the same constant the variance stays exactly 0.
+inline PairMoments together(const PairMoments& one, const PairMoments& other) {
+  if (one.count == 0) return other;
+  if (other.count == 0) return one;
+  PairMoments out{.count = one.count + other.count};
+  const double of_one = static_cast<double>(one.count) / static_cast<double>(out.count);
+  const double of_other = static_cast<double>(other.count) / static_cast<double>(out.count);
+  const double apart_a = other.mean_a - one.mean_a;
+  const double apart_b = other.mean_b - one.mean_b;
+  const auto pooled = [&](double moment, double other_moment, double apart) {
+    return of_one * moment + of_other * other_moment + of_one * of_other * apart;
+  };
+  out.mean_a = one.mean_a + of_other * apart_a;
+  out.mean_b = one.mean_b + of_other * apart_b;
+  out.variance_a = pooled(one.variance_a, other.variance_a, apart_a * apart_a);
+  out.variance_b = pooled(one.variance_b, other.variance_b, apart_b * apart_b);
+  out.covariance = pooled(one.covariance, other.covariance, apart_a * apart_b);
+  return out;
+}
+
 /// The first value is taken off before anything is added, so that a constant's variance is exactly 0.
 template <class T>
 PairMoments pair_moments(const Tensor<T, Cpu>& a, const Tensor<T, Cpu>& b, const Tensor<std::uint8_t, Cpu>& mask,
@@ -114,14 +135,15 @@ void concordance(const Tensor<T, Cpu>& a, const Tensor<T, Cpu>& b, const Tensor<
     out.data()[column] = static_cast<T>(pair_moments(a, b, mask, column).concordance());
 }
 
-/// out = upstream[c] * d(concordance of column c) / d(a) in rows that count, else 0.
-template <class T>
+/// out = upstream[c] * d(concordance of column c) / d(a) in rows that count, else 0. `moments_of(c)` are those of all
+/// rows, which may be more than those here.
+template <class T, class MomentsOf>
 void concordance_gradient(const Tensor<T, Cpu>& a, const Tensor<T, Cpu>& b, const Tensor<std::uint8_t, Cpu>& mask,
-                          const Tensor<T, Cpu>& upstream, Tensor<T, Cpu>& out) {
+                          const MomentsOf& moments_of, const Tensor<T, Cpu>& upstream, Tensor<T, Cpu>& out) {
   const Index rows = a.size(0);
   const Index columns = a.size(1);
   for (Index column = 0; column < columns; ++column) {
-    const PairMoments moments = pair_moments(a, b, mask, column);
+    const PairMoments moments = moments_of(column);
     const double concordance = moments.concordance();
     const double factor = static_cast<double>(upstream.data()[column]);
     const double scale =
@@ -133,6 +155,13 @@ void concordance_gradient(const Tensor<T, Cpu>& a, const Tensor<T, Cpu>& b, cons
       out.data()[i] = counts(mask, row) ? static_cast<T>(scale * term) : T{0};
     }
   }
+}
+
+template <class T>
+void concordance_gradient(const Tensor<T, Cpu>& a, const Tensor<T, Cpu>& b, const Tensor<std::uint8_t, Cpu>& mask,
+                          const Tensor<T, Cpu>& upstream, Tensor<T, Cpu>& out) {
+  const auto moments_of = [&](Index column) { return pair_moments(a, b, mask, column); };
+  concordance_gradient(a, b, mask, moments_of, upstream, out);
 }
 
 }  // namespace mien::backend
