@@ -502,16 +502,17 @@ TEST_CASE("a checkpoint that cannot be written at any point leaves one that can 
   const auto third = training.everything();
   REQUIRE(resumed_from(before.path()) == second);
 
-  for (const auto& [kind, failure] :
-       {std::pair(Kind::large_memory, Failure::once), std::pair(Kind::large_memory, Failure::for_good),
-        std::pair(Kind::files, Failure::once), std::pair(Kind::files, Failure::for_good),
-        std::pair(Kind::files, Failure::short_write)}) {
+  for (const auto& fault : {std::pair(Kind::large_memory, Failure::once),
+                            std::pair(Kind::large_memory, Failure::for_good), std::pair(Kind::files, Failure::once),
+                            std::pair(Kind::files, Failure::for_good), std::pair(Kind::files, Failure::short_write)}) {
+    const Kind kind = fault.first;
+    const Failure failure = fault.second;
     CAPTURE(kind == Kind::large_memory);
     CAPTURE(static_cast<int>(failure));
     const TemporaryFolder folder;
     Index saved = 0;
     long calls = 0;
-    const auto attempts = [&, kind = kind, failure = failure] {
+    const auto attempts = [&] {
       calls = at_every_call([&](long n) {
         CAPTURE(n);
         copy_folder(before.path(), folder.path());
@@ -549,12 +550,14 @@ TEST_CASE("a checkpoint that cannot be read at any point changes nothing, or the
   for (int i = 0; i < 3; ++i) training.step();
   const auto second = training.everything();
 
-  for (const auto& [kind, failure] :
+  for (const auto& fault :
        {std::pair(Kind::large_memory, Failure::once), std::pair(Kind::large_memory, Failure::for_good),
         std::pair(Kind::files, Failure::once), std::pair(Kind::files, Failure::for_good)}) {
+    const Kind kind = fault.first;
+    const Failure failure = fault.second;
     CAPTURE(kind == Kind::large_memory);
     CAPTURE(failure == Failure::for_good);
-    check_leaks([&, kind = kind, failure = failure] {
+    check_leaks([&] {
       at_every_call([&](long n) {
         CAPTURE(n);
         Training other(7);
@@ -615,12 +618,14 @@ TEST_CASE("every kind of file is written as a whole or not at all, whatever fail
     writer.old_content(path);
     const auto old_bytes = io::read_file(path);
     REQUIRE(old_bytes != new_bytes);
-    for (const auto& [kind, failure] :
+    for (const auto& fault :
          {std::pair(Kind::large_memory, Failure::once), std::pair(Kind::files, Failure::once),
           std::pair(Kind::files, Failure::for_good), std::pair(Kind::files, Failure::short_write)}) {
+      const Kind kind = fault.first;
+      const Failure failure = fault.second;
       CAPTURE(kind == Kind::large_memory);
       CAPTURE(static_cast<int>(failure));
-      check_leaks([&, kind = kind, failure = failure] {
+      check_leaks([&] {
         at_every_call([&](long n) {
           CAPTURE(n);
           writer.old_content(path);
@@ -656,15 +661,16 @@ TEST_CASE("packed pictures in shards are a whole folder or none, whatever fails"
   };
 
   for (const bool has_empty_folder : {false, true}) {
-    for (const auto& [kind, failure] :
-         {std::pair(Kind::memory, Failure::once), std::pair(Kind::memory, Failure::for_good),
-          std::pair(Kind::files, Failure::once), std::pair(Kind::files, Failure::for_good),
-          std::pair(Kind::files, Failure::short_write)}) {
+    for (const auto& fault : {std::pair(Kind::memory, Failure::once), std::pair(Kind::memory, Failure::for_good),
+                              std::pair(Kind::files, Failure::once), std::pair(Kind::files, Failure::for_good),
+                              std::pair(Kind::files, Failure::short_write)}) {
+      const Kind kind = fault.first;
+      const Failure failure = fault.second;
       CAPTURE(has_empty_folder);
       CAPTURE(kind == Kind::memory);
       CAPTURE(static_cast<int>(failure));
       long calls = 0;
-      check_leaks([&, kind = kind, failure = failure] {
+      check_leaks([&] {
         calls = at_every_call([&](long n) {
           CAPTURE(n);
           const TemporaryFolder folder;
