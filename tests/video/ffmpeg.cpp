@@ -164,10 +164,10 @@ TEST_CASE("films of several formats and odd sizes are read as they were written"
     std::string encoder;
     bool even;
   };
-  for (const auto& [name, encoder, even] :
-       {Format{"a.mp4", "", true}, Format{"b.mkv", "", true}, Format{"c.mp4", "mpeg4", false}})
+  for (const Format& format : {Format{"a.mp4", "", true}, Format{"b.mkv", "", true}, Format{"c.mp4", "mpeg4", false}})
     for (const auto& [width, height] : {std::pair<Index, Index>{64, 48}, {51, 37}}) {
-      CAPTURE(name);
+      CAPTURE(format.name);
+      const auto& [name, encoder, even] = format;
       write_film(folder / name, 12, {.frame_rate = 30, .encoder = encoder, .quality = 5}, width, height);
       const auto film = video::open_video(folder / name);
       // H.264 knows even sizes only.
