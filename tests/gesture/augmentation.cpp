@@ -131,6 +131,8 @@ TEST_CASE("time is interpolated between frames that both know a joint, else take
   CHECK(five(4, 1, 0) == 2);
   CHECK(gesture::resample_time(joints, 1)(0, 0, 0) == 10);
   CHECK_THROWS_AS(gesture::resample_time(joints, 0), ValueError);
+  CHECK_THROWS_WITH_AS(gesture::resample_time(Tensor<double>({4, 2}), 2),
+                       "resample_time: joints [4, 2] are not [T, J, 3]: x, y, confidence", ShapeError);
   CHECK_THROWS_AS(gesture::resample_time(Tensor<double>({0, 2, 3}), 2), ValueError);
 }
 

@@ -141,6 +141,7 @@ TEST_CASE("the weight is chosen by accuracy, and of equals nearest to one half")
   const auto fused =
       fuse_decisions<double>({faces, bodies}, {.rule = DecisionRule::weighted, .weights = chosen.weights()});
   CHECK(models::most_probable(fused.scores) == labels);
+  CHECK_THROWS_AS(models::most_probable(Tensor<double>({3})), ShapeError);
   const auto only_body = models::choose_weight(faces, bodies, std::vector<Index>{1, 0, 1}, 1);
   CHECK(only_body.face == 0);
   CHECK(only_body.accuracy == 1);

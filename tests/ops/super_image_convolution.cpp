@@ -177,6 +177,11 @@ TEST_CASE("inputs that are no clips are refused, with their shapes") {
   const Tensor<float> weight({3, 3, 2, 4}, 0);
   const Tensor<float> alpha({1, 2, 4}, 0);
   CHECK_THROWS_AS(ops::super_image_convolution(Tensor<float>({1, 4, 4, 2}, 0), weight, alpha), ShapeError);
+  const Variable<float> clip(Tensor<float>({1, 2, 4, 4, 2}, 0));
+  CHECK_THROWS_WITH_AS(
+      super_image_convolution(clip, Variable<float>(weight), Variable<float>(Tensor<float>({2, 2}, 0)),
+                              Variable<float>(Tensor<float>({2}, 0))),
+      doctest::Contains("super_image_convolution: fusion weight [2, 2] for"), ShapeError);
   CHECK_THROWS_AS(ops::super_image_convolution(Tensor<float>({1, 0, 4, 4, 2}, 0), weight, alpha), ShapeError);
   CHECK_THROWS_AS(ops::super_image_convolution(Tensor<float>({1, 2, 4, 4, 3}, 0), weight, alpha), ShapeError);
   CHECK_THROWS_AS(ops::super_image_convolution(Tensor<float>({2, 2, 4, 4, 2}, 0), weight, alpha), ShapeError);

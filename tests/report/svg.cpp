@@ -174,6 +174,8 @@ TEST_CASE("a skeleton shows present joints, their weights, and bones between pre
   body.weights.clear();
   body.bones = {{0, 3}};
   CHECK_THROWS_WITH_AS(report::skeleton(body), "skeleton: bone 0-3 among 3 joints", IndexError);
+  body.names.pop_back();
+  CHECK_THROWS_WITH_AS(report::skeleton(body), "skeleton: 2 names for 3 joints", ShapeError);
   CHECK(report::skeleton({}).find("no joints") != std::string::npos);
   CHECK(is_well_formed(report::skeleton({.joints = {{4, 4}}, .bones = {}})));
 }
@@ -220,6 +222,8 @@ TEST_CASE("a timeline of one moment, of none, and of what does not fit together"
   CHECK(is_well_formed(report::timeline({.classes = {"joy"}, .times = {2}, .probabilities = {{1}}})));
   CHECK(report::timeline({.classes = {"joy"}, .times = {}, .probabilities = {}}).find("no data") != std::string::npos);
   CHECK_THROWS_AS(report::timeline({.classes = {"joy"}, .times = {1, 2}, .probabilities = {{1}}}), ShapeError);
+  CHECK_THROWS_WITH_AS(report::timeline({.classes = {"joy"}, .times = {1}, .probabilities = {{1}}, .frame_aspect = 0}),
+                       "timeline: frame aspect 0 is not positive", ValueError);
   CHECK_THROWS_WITH_AS(report::timeline({.classes = {"joy"}, .times = {1}, .probabilities = {{1, 2}}}),
                        "timeline: row 0 has 2 probabilities for 1 classes", ShapeError);
   CHECK_THROWS_AS(report::timeline({.classes = {"joy"}, .times = {2, 1}, .probabilities = {{1}, {1}}}), ValueError);

@@ -281,7 +281,6 @@ class PackedPictures : public PictureSource, public NumberedPictures {
   }
 
   Index size() const { return static_cast<Index>(entries_.size()); }
-  bool is_mapped() const { return file_.is_mapped(); }
   /// The whole file's.
   std::uint64_t bytes() const { return file_.bytes().size(); }
   /// Of the index, and so of all that is in the file.

@@ -8,7 +8,6 @@
 #include <string_view>
 #include <utility>
 
-#include "mien/core/error.hpp"
 #include "mien/core/tensor.hpp"
 
 namespace mien::gesture {
@@ -111,16 +110,6 @@ inline std::string_view layout_name(JointLayout layout) {
       break;
   }
   return "other";
-}
-
-/// Throws ShapeError unless `joints` is [T, J, 3] with T >= 1, J >= 1 and as many joints as the layout names.
-inline void check(const JointSequence& sequence) {
-  const Shape& shape = sequence.joints.shape();
-  const Index expected = joint_count(sequence.layout);
-  if (shape.rank() != 3 || shape[2] != 3 || shape[0] < 1 || shape[1] < 1 || (expected > 0 && shape[1] != expected))
-    throw ShapeError(mien::detail::text("joint sequence `", sequence.name, "` of layout ", layout_name(sequence.layout),
-                                        ": shape ", shape, " is not [frames, ",
-                                        expected > 0 ? std::to_string(expected) : std::string("joints"), ", 3]"));
 }
 
 }  // namespace mien::gesture
