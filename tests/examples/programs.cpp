@@ -358,11 +358,11 @@ TEST_CASE("a packed set in shards is trained on, shuffled within a window that a
   const TemporaryFolder folder;
   write_videos(folder.path() / "videos", 6);
   const std::string videos = (folder.path() / "videos").string();
-  REQUIRE(run(folder.path(), "mien-data", {"pack", videos, "set", "--format", "frames", "--shard-size", "1"}).code ==
-          0);
+  const std::string set = (folder.path() / "set").string();
+  REQUIRE(run(folder.path(), "mien-data", {"pack", videos, set, "--format", "frames", "--shard-size", "1"}).code == 0);
   auto arguments = face_arguments(folder.path(), {"--shuffle-window", "4", "--schedule", "constant", "--epochs", "1"});
   arguments[0] = "--packed";
-  arguments[1] = "set";
+  arguments[1] = set;
   const auto trained = run(folder.path(), "train_face", arguments);
   REQUIRE_MESSAGE(trained.code == 0, trained.err);
   arguments.insert(arguments.end(), {"--resume", "--shuffle-window", "5"});
