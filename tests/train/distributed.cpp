@@ -193,8 +193,10 @@ TEST_CASE("dropout of a part of a batch is that of the whole batch") {
 }
 
 TEST_CASE("one, two and four ranks have the same losses, the same metrics and the same weights") {
-  for (const auto& [norm, loss] : {std::pair(Norm::none, Loss::classes), std::pair(Norm::shared, Loss::classes),
-                                   std::pair(Norm::none, Loss::tasks), std::pair(Norm::shared, Loss::tasks)}) {
+  for (const auto& kind : {std::pair(Norm::none, Loss::classes), std::pair(Norm::shared, Loss::classes),
+                           std::pair(Norm::none, Loss::tasks), std::pair(Norm::shared, Loss::tasks)}) {
+    const Norm norm = kind.first;
+    const Loss loss = kind.second;
     CAPTURE(static_cast<int>(norm));
     CAPTURE(static_cast<int>(loss));
     const TrainerOptions options{.epochs = 3, .seed = 3, .gradient_clip = 1};
