@@ -125,6 +125,23 @@ class StandardError {
   int to_;
 };
 
+/// The most memory that the process has at once while it lives (Linux).
+class MemoryPeak {
+ public:
+  MemoryPeak() : begin_((std::ofstream("/proc/self/clear_refs") << 5 << std::flush, highest())) {}
+  std::int64_t growth() const { return highest() - begin_; }
+
+ private:
+  static std::int64_t highest() {
+    std::ifstream status("/proc/self/status");
+    for (std::string line; std::getline(status, line);)
+      if (line.starts_with("VmHWM:")) return 1024 * std::stoll(line.substr(6));
+    return 0;
+  }
+
+  std::int64_t begin_;
+};
+
 double mean_difference(const io::Image& a, const io::Image& b) {
   REQUIRE(a.pixels.size() == b.pixels.size());
   double sum = 0;
@@ -362,9 +379,27 @@ TEST_CASE("what is no film is refused, by its name") {
   CHECK(contains(message_of<FileError>([&] { video::open_video(folder / "text.mp4"); }), "text.mp4"));
   CHECK(contains(message_of<FileError>([&] { video::FfmpegReader(folder / "none.mp4"); }), "No such file"));
   CHECK(contains(message_of<FileError>([&] { video::FfmpegReader("/dev/video99"); }), "/dev/video99"));
-  // Larger than the caller wants.
-  write_film(folder / "a.mp4", 2);
-  CHECK_THROWS_AS(read_all(folder / "a.mp4", {.max_pixels = 100}), FileError);
+}
+
+TEST_CASE("frames beyond the caller's limit are refused before there is memory for one") {
+  const TemporaryFolder folder;
+  const auto refusal = [&](const std::filesystem::path& film) {
+    return message_of<FileError>([&] { video::FfmpegReader(film, {.max_pixels = 4000 * 2000 - 1, .threads = 1}); });
+  };
+  // FFmpeg looks into streams with decoders of its own, of which some know no size but the file's.
+  for (const char* const name : {"a.mp4", "a.mkv", "a.avi", "lossless.avi"}) {
+    CAPTURE(std::string(name));
+    const bool is_lossless = std::string_view(name) == "lossless.avi";
+    video::FfmpegWriter film(folder / name, {.encoder = is_lossless ? "ffv1" : ""});
+    film.write(io::Image(4000, 2000, 3, 90));
+    film.finish();
+    const MemoryPeak refused;
+    CHECK(contains(refusal(folder / name), "found frames of 4000 x 2000 pixels, expected at most 7999999"));
+    CHECK(refused.growth() < 4000 * 2000);
+    const MemoryPeak read;
+    CHECK(read_all(folder / name, {.max_pixels = 4000 * 2000}).frames == 1);
+    CHECK(read.growth() > 4000 * 2000);
+  }
 }
 
 TEST_CASE("a name is a path and no protocol") {

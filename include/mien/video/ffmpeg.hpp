@@ -168,7 +168,20 @@ class FfmpegReader final : public FrameReader {
     const int code = avformat_open_input(&opened, input.url.c_str(), input.format, settings.get());
     if (code < 0) refuse(code);
     format_.reset(opened);
-    const int found = avformat_find_stream_info(format_.get(), nullptr);
+    look_into_streams();
+  }
+
+  /// FFmpeg decodes the first frames to learn what they are, by decoders of its own, which have to know the limit too.
+  /// It forgets what the file says of the size of frames that it may not decode.
+  void look_into_streams() {
+    const std::span streams(format_->streams, format_->nb_streams);
+    detail::FfmpegSettings settings(streams.size());
+    for (std::size_t i = 0; i < streams.size(); ++i) {
+      const AVCodecParameters& parameters = *streams[i]->codecpar;
+      if (is_film(streams[i])) check_size(parameters);
+      settings.set("max_pixels", std::to_string(decoder_limit(parameters)), i);
+    }
+    const int found = avformat_find_stream_info(format_.get(), settings.get());
     if (found < 0) refuse(found);
   }
 
@@ -195,6 +208,7 @@ class FfmpegReader final : public FrameReader {
   void open_decoder() {
     stream_ = choose_stream();
     const AVCodecParameters& parameters = *stream_->codecpar;
+    check_size(parameters);
     const AVCodec* const decoder = avcodec_find_decoder(parameters.codec_id);
     if (decoder == nullptr)
       throw FileError(name_, "", detail::text("a film in ", avcodec_get_name(parameters.codec_id)),
@@ -204,18 +218,36 @@ class FfmpegReader final : public FrameReader {
     if (copied < 0) refuse(copied);
     decoder_->pkt_timebase = stream_->time_base;
     decoder_->thread_count = options_.threads;
-    decoder_->max_pixels = options_.max_pixels;
+    decoder_->max_pixels = decoder_limit(parameters);
     decoder_->err_recognition |= AV_EF_CRCCHECK;
     const int opened = avcodec_open2(decoder_.get(), decoder, nullptr);
     if (opened < 0) refuse(opened);
     learn_facts(parameters);
   }
 
+  static bool is_film(const AVStream* stream) {
+    return stream->codecpar->codec_type == AVMEDIA_TYPE_VIDEO &&
+           (stream->disposition & AV_DISPOSITION_ATTACHED_PIC) == 0;
+  }
+
+  bool is_too_large(const AVCodecParameters& parameters) const {
+    return parameters.width > 0 && parameters.height > options_.max_pixels / parameters.width;
+  }
+
+  void check_size(const AVCodecParameters& parameters) const {
+    if (is_too_large(parameters))
+      throw FileError(name_, "", detail::text("frames of ", parameters.width, " x ", parameters.height, " pixels"),
+                      detail::text("at most ", options_.max_pixels, " (VideoOptions::max_pixels)"));
+  }
+
+  /// Decoders count the pixels of their blocks, which may reach beyond the frame: some count in steps of 64.
+  std::int64_t decoder_limit(const AVCodecParameters& parameters) const {
+    if (is_too_large(parameters)) return options_.max_pixels;
+    const auto blocks = [](std::int64_t pixels) { return (pixels + 63) / 64 * 64; };
+    return std::max<std::int64_t>(options_.max_pixels, blocks(parameters.width) * blocks(parameters.height));
+  }
+
   AVStream* choose_stream() const {
-    const auto is_film = [](const AVStream* stream) {
-      return stream->codecpar->codec_type == AVMEDIA_TYPE_VIDEO &&
-             (stream->disposition & AV_DISPOSITION_ATTACHED_PIC) == 0;
-    };
     const std::span streams(format_->streams, format_->nb_streams);
     auto chosen = std::find_if(streams.begin(), streams.end(), is_film);
     if (chosen == streams.end())

@@ -7,9 +7,11 @@
 
 namespace mien::fuzzing {
 
-/// Films through FFmpeg, whose own code is as it was installed. Small ones, by one thread.
+/// Films through FFmpeg, whose own code is as it was installed. Small ones, by one thread. FFmpeg asks for as much
+/// memory as a file says that it needs, up to 2 GB a block, and gives it back when there is nothing to fill it with.
 inline const Target film_target{
     [](Bytes bytes) {
+      av_max_alloc(std::size_t{256} << 20);
       const MemoryFile file(bytes);
       for (const bool allow_damage : {false, true}) {
         video::FfmpegReader film(file.path(), {.max_pixels = 1 << 14, .threads = 1, .allow_damage = allow_damage});

@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 extern "C" {
 #include <libavcodec/avcodec.h>
@@ -71,19 +72,23 @@ inline void silence_ffmpeg() {
   static_cast<void>(done);
 }
 
-/// Settings by name, as FFmpeg takes them.
+/// Settings by name, as FFmpeg takes them: one set, or one for each of several streams.
 class FfmpegSettings {
  public:
-  FfmpegSettings() = default;
+  explicit FfmpegSettings(std::size_t count = 1) : dictionaries_(count, nullptr) {}
   FfmpegSettings(const FfmpegSettings&) = delete;
   FfmpegSettings& operator=(const FfmpegSettings&) = delete;
-  ~FfmpegSettings() { av_dict_free(&dictionary_); }
+  ~FfmpegSettings() {
+    for (AVDictionary*& dictionary : dictionaries_) av_dict_free(&dictionary);
+  }
 
-  void set(const char* name, const std::string& value) { av_dict_set(&dictionary_, name, value.c_str(), 0); }
-  AVDictionary** get() { return &dictionary_; }
+  void set(const char* name, const std::string& value, std::size_t stream = 0) {
+    av_dict_set(&dictionaries_[stream], name, value.c_str(), 0);
+  }
+  AVDictionary** get() { return dictionaries_.data(); }
 
  private:
-  AVDictionary* dictionary_ = nullptr;
+  std::vector<AVDictionary*> dictionaries_;
 };
 
 inline double seconds(std::int64_t time, AVRational base) { return static_cast<double>(time) * av_q2d(base); }
