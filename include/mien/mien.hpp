@@ -94,6 +94,7 @@
 #include "mien/core/number.hpp"
 #include "mien/core/precision.hpp"
 #include "mien/core/random.hpp"
+#include "mien/core/sanitizers.hpp"
 #include "mien/core/shape.hpp"
 #include "mien/core/tensor.hpp"
 #include "mien/core/threads.hpp"

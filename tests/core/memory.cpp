@@ -12,7 +12,17 @@ using namespace mien;
 
 // Sanitizers end a program that asks for too much, unless told to let it find out by itself.
 extern "C" const char* __asan_default_options() { return "allocator_may_return_null=1"; }
+extern "C" const char* __msan_default_options() { return "allocator_may_return_null=1"; }
 extern "C" const char* __tsan_default_options() { return "allocator_may_return_null=1"; }
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#include <sanitizer/asan_interface.h>
+#elif __has_feature(memory_sanitizer)
+#include <sanitizer/msan_interface.h>
+#endif
+#endif
 
 TEST_CASE("blocks are aligned, their own, and as large as asked for") {
   CachingAllocator memory;
@@ -77,6 +87,35 @@ TEST_CASE("at most a fifth of a block is unused") {
     REQUIRE((taken - bytes) * 5 <= taken);
   }
 }
+
+#ifdef SANITIZER_ASAN_INTERFACE_H
+TEST_CASE("AddressSanitizer sees where a block ends, new or used again, and that it is gone") {
+  CachingAllocator memory;
+  for (const std::size_t bytes :
+       {std::size_t{0}, std::size_t{1}, std::size_t{100}, std::size_t{1000}, std::size_t{100}}) {
+    CAPTURE(bytes);
+    auto* const block = static_cast<std::byte*>(memory.allocate(bytes));
+    CHECK(__asan_region_is_poisoned(block, bytes) == nullptr);
+    CHECK(__asan_address_is_poisoned(block + bytes) == 1);
+    memory.deallocate(block, bytes);
+    CHECK(__asan_address_is_poisoned(block) == 1);
+  }
+}
+#endif
+
+#ifdef MSAN_INTERFACE_H
+TEST_CASE("MemorySanitizer sees that a block that is used again holds nothing") {
+  CachingAllocator memory;
+  for (int round = 0; round < 2; ++round) {
+    auto* const block = static_cast<std::byte*>(memory.allocate(100));
+    CHECK(__msan_test_shadow(block, 100) == 0);
+    std::memset(block, 1, 100);
+    CHECK(__msan_test_shadow(block, 100) == -1);
+    memory.deallocate(block, 100);
+  }
+  CHECK(memory.statistics().system_allocations == 1);
+}
+#endif
 
 TEST_CASE("more than the system has is an exception that says how much") {
   CachingAllocator memory;

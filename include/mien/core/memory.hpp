@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "mien/core/error.hpp"
+#include "mien/core/sanitizers.hpp"
 
 namespace mien {
 
@@ -36,6 +37,7 @@ struct MemoryStatistics {
 /// The host's memory, as a source of blocks.
 struct SystemMemory {
   static constexpr std::size_t alignment = 64;
+  static constexpr bool is_seen_by_sanitizers = true;
 
   /// Null where there is none.
   static void* allocate(std::size_t bytes) noexcept {
@@ -48,6 +50,7 @@ struct SystemMemory {
 
 /// Keeps freed blocks of a source in size classes, four to each power of two, so that at most a fifth of a block is
 /// unused; only blocks of less than `alignment` bytes waste more. Every member may be called from any thread.
+/// Sanitizers see what of a block is in use (core/sanitizers.hpp).
 template <class Source>
 class BlockCache {
  public:
@@ -77,6 +80,7 @@ class BlockCache {
     ++statistics_.requests;
     statistics_.bytes_in_use += size.bytes;
     statistics_.peak_bytes_in_use = std::max(statistics_.peak_bytes_in_use, statistics_.bytes_in_use);
+    if constexpr (Source::is_seen_by_sanitizers) detail::mark_used(static_cast<std::byte*>(block), bytes, size.bytes);
     return block;
   }
 
@@ -85,6 +89,7 @@ class BlockCache {
     const SizeClass size = size_class(bytes);
     std::lock_guard lock(mutex_);
     statistics_.bytes_in_use -= size.bytes;
+    if constexpr (Source::is_seen_by_sanitizers) detail::mark_unused(static_cast<std::byte*>(block), size.bytes);
     try {
       free_[size.index].push_back(block);
       statistics_.bytes_cached += size.bytes;

@@ -11,6 +11,7 @@ namespace mien::cuda {
 /// Memory of the GPU.
 struct DeviceMemorySource {
   static constexpr std::size_t alignment = 256;
+  static constexpr bool is_seen_by_sanitizers = false;
 
   static void* allocate(std::size_t bytes) noexcept {
     void* block = nullptr;
@@ -33,6 +34,7 @@ struct DeviceMemorySource {
 /// Memory of the host that the GPU can reach by itself, so that copies need not wait for the processor.
 struct PinnedMemorySource {
   static constexpr std::size_t alignment = 64;
+  static constexpr bool is_seen_by_sanitizers = false;  // the driver writes it, too, of whom they know nothing
 
   static void* allocate(std::size_t bytes) noexcept {
     void* block = nullptr;
