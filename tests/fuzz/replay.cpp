@@ -1,9 +1,12 @@
 // Seeds of the fuzz targets, what once was a find, and some damage to both: through the same functions as in
-// tests/fuzz, with any compiler. Finds lie in tests/fuzz/crashes/<target>, each named by what it did.
+// tests/fuzz, with any compiler. Finds lie in tests/fuzz/crashes/<target>, each named by what it did. With
+// MIEN_FUZZ_RUNS=build/fuzz/runs in the environment so does what the fuzzers have learnt: to see it under another
+// sanitizer, or which lines they do not reach.
 
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <exception>
 #include <filesystem>
 #include <string>
@@ -34,18 +37,23 @@
 #include "fuzz/targets/safetensors.hpp"
 #include "fuzz/targets/space.hpp"
 #include "fuzz/targets/y4m.hpp"
+#ifdef MIEN_WITH_VIDEO
+#include "fuzz/targets/film.hpp"
+#endif
 
 using namespace mien;
 using namespace mien::fuzzing;
 
 namespace {
 
-/// All but `film`, which needs FFmpeg.
 const std::vector<std::pair<std::string, const Target*>> targets{{"afew_va", &afew_va_target},
                                                                  {"announced_size", &announced_size_target},
                                                                  {"annotations", &annotations_target},
                                                                  {"checkpoint", &checkpoint_target},
                                                                  {"csv", &csv_target},
+#ifdef MIEN_WITH_VIDEO
+                                                                 {"film", &film_target},
+#endif
                                                                  {"image", &image_target},
                                                                  {"image_stb", &image_stb_target},
                                                                  {"joint_recordings", &joint_recordings_target},
@@ -63,6 +71,14 @@ const std::vector<std::pair<std::string, const Target*>> targets{{"afew_va", &af
                                                                  {"safetensors", &safetensors_target},
                                                                  {"space", &space_target},
                                                                  {"y4m", &y4m_target}};
+
+bool has_ffmpeg() {
+#ifdef MIEN_WITH_VIDEO
+  return true;
+#else
+  return false;
+#endif
+}
 
 const std::filesystem::path fuzz_folder = std::filesystem::path(MIEN_SOURCE_DIR) / "tests/fuzz";
 
@@ -105,26 +121,40 @@ TEST_CASE("damaged seeds do no more than throw an Error") {
   }
 }
 
-TEST_CASE("what once was a find does no more than throw an Error") {
-  for (const auto& folder : std::filesystem::directory_iterator(fuzz_folder / "crashes")) {
-    const std::string name = folder.path().filename().string();
-    const auto target =
-        std::find_if(targets.begin(), targets.end(), [&](const auto& known) { return known.first == name; });
-    if (target == targets.end() && name == "film") continue;
-    CAPTURE(name);
-    REQUIRE(target != targets.end());
-    for (const auto& file : std::filesystem::directory_iterator(folder.path())) {
-      CAPTURE(file.path().filename().string());
-      CHECK_NOTHROW(static_cast<void>(is_read(*target->second, io::read_file(file.path()))));
-    }
+namespace {
+
+/// Gives a target the files of a folder.
+void replay(const std::string& name, const std::filesystem::path& folder) {
+  if (name == "film" && !has_ffmpeg()) return;
+  CAPTURE(name);
+  const auto target =
+      std::find_if(targets.begin(), targets.end(), [&](const auto& known) { return known.first == name; });
+  REQUIRE(target != targets.end());
+  for (const auto& file : std::filesystem::directory_iterator(folder)) {
+    CAPTURE(file.path().filename().string());
+    CHECK_NOTHROW(static_cast<void>(is_read(*target->second, io::read_file(file.path()))));
   }
+}
+
+}  // namespace
+
+TEST_CASE("what once was a find does no more than throw an Error") {
+  for (const auto& folder : std::filesystem::directory_iterator(fuzz_folder / "crashes"))
+    replay(folder.path().filename().string(), folder.path());
+}
+
+TEST_CASE("what fuzzers have learnt does no more than throw an Error" *
+          doctest::skip(std::getenv("MIEN_FUZZ_RUNS") == nullptr)) {
+  for (const auto& run : std::filesystem::directory_iterator(std::getenv("MIEN_FUZZ_RUNS")))
+    replay(run.path().filename().string(), run.path() / "corpus");
 }
 
 TEST_CASE("every target is replayed") {
   for (const auto& header : std::filesystem::directory_iterator(fuzz_folder / "targets")) {
     const std::string name = header.path().stem().string();
     CAPTURE(name);
-    CHECK((name == "film" ||
-           std::any_of(targets.begin(), targets.end(), [&](const auto& known) { return known.first == name; })));
+    const bool is_known =
+        std::any_of(targets.begin(), targets.end(), [&](const auto& known) { return known.first == name; });
+    CHECK(is_known == (name != "film" || has_ffmpeg()));
   }
 }
