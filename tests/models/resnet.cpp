@@ -106,7 +106,8 @@ TEST_CASE("a class activation map's mean and the bias are the class's logit") {
     CHECK(map.shape() == maps.shape().without(3));
     for (Index image = 0; image < 2; ++image) {
       double sum = 0;
-      for (const float value : map.select(0, image).contiguous().span()) sum += static_cast<double>(value);
+      const auto own = map.select(0, image).contiguous();
+      for (const float value : own.span()) sum += static_cast<double>(value);
       const double mean = sum / static_cast<double>(map.size(1) * map.size(2));
       CHECK(mean + static_cast<double>(model.fc.bias.value()(label)) ==
             doctest::Approx(static_cast<double>(logits(image, label))).epsilon(1e-4));

@@ -69,10 +69,10 @@ TEST_CASE("sums of nothing are zero") {
     for (Index o = 0; o < 3; ++o) CHECK(y(row, o) == bias(o));
   // Memory that was used before, so that what is not written would be seen.
   for (int i = 0; i < 4; ++i) Tensor<double>({4, 5}, 7.0);
-  for (const double value : ops::linear_input_gradient(Tensor<double>({4, 0}), Tensor<double>({0, 5})).span())
-    CHECK(value == 0);
-  for (const double value : ops::linear_weight_gradient(Tensor<double>({0, 5}), Tensor<double>({0, 4})).span())
-    CHECK(value == 0);
+  const auto dx = ops::linear_input_gradient(Tensor<double>({4, 0}), Tensor<double>({0, 5}));
+  const auto dw = ops::linear_weight_gradient(Tensor<double>({0, 5}), Tensor<double>({0, 4}));
+  for (const double value : dx.span()) CHECK(value == 0);
+  for (const double value : dw.span()) CHECK(value == 0);
 }
 
 TEST_CASE("shapes that do not fit are refused, and all are named") {

@@ -240,6 +240,9 @@ TEST_CASE("pictures are made small, and activation brightens where a network loo
   for (int c = 0; c < 3; ++c) CHECK(int{seen.at(0, 1)[c]} == 80);
   CHECK(int{seen.at(5, 1)[0]} == 252);
   CHECK(int{seen.at(5, 1)[2]} == 164);
+  const auto upright = Tensor<float>::from({2, 2}, {-5, 2, 1, 0});
+  const auto lying = Tensor<float>::from({2, 2}, {-5, 1, 2, 0});
+  CHECK(report::activation_over(wide, lying.permute({1, 0})).pixels == report::activation_over(wide, upright).pixels);
   const io::Image nothing = report::activation_over(wide, Tensor<float>::from({1, 2}, {-1, 0}));
   CHECK(std::all_of(nothing.pixels.begin(), nothing.pixels.end(), [](int value) { return value == 80; }));
   CHECK_THROWS_AS(report::activation_over(wide, map, 1.5), ValueError);

@@ -37,7 +37,8 @@ inline io::Image activation_over(const io::Image& frame, const Tensor<float>& ma
     throw ValueError(mien::detail::text("activation_over: a strength of ", strength, " is not in 0..1"));
   const Tensor<float> large = models::resample_map(map, frame.height, frame.width);
   double greatest = 0;
-  for (const float value : map.contiguous().span()) greatest = std::max(greatest, static_cast<double>(value));
+  const Tensor<float> values = map.contiguous();
+  for (const float value : values.span()) greatest = std::max(greatest, static_cast<double>(value));
   io::Image out(frame.width, frame.height, 3);
   for (Index y = 0; y < frame.height; ++y)
     for (Index x = 0; x < frame.width; ++x) {
