@@ -3,6 +3,8 @@
 #include <doctest/doctest.h>
 
 #include <thread>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 using namespace mien;
@@ -26,6 +28,14 @@ TEST_CASE("gradients reach every leaf, and constants want none") {
   CHECK(values(y.gradient()) == std::vector<double>{1, 2});
   CHECK_FALSE(constant.requires_gradient());
   CHECK_THROWS_AS(constant.gradient(), ValueError);
+}
+
+TEST_CASE("the value of a variable without a name is handed over") {
+  CHECK(std::is_same_v<decltype(std::declval<const Variable<double>&>().value()), const Tensor<double>&>);
+  CHECK(std::is_same_v<decltype(std::declval<Variable<double>>().value()), Tensor<double>>);
+  const auto x = leaf({1, 2});
+  const Tensor<double>& sums = (x + x).value();
+  CHECK(values(sums) == std::vector<double>{2, 4});
 }
 
 TEST_CASE("a variable that is used several times gets all of its gradient") {

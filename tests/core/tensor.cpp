@@ -6,6 +6,7 @@
 #include <limits>
 #include <memory>
 #include <numeric>
+#include <utility>
 #include <vector>
 
 using namespace mien;
@@ -24,7 +25,19 @@ std::vector<int> values(const Tensor<int>& tensor) {
   return {tight.span().begin(), tight.span().end()};
 }
 
+template <class T>
+concept GivesSpan = requires(T&& tensor) {
+  std::forward<T>(tensor).span();
+};
+
 }  // namespace
+
+TEST_CASE("elements are looked at in tensors that have a name") {
+  CHECK(GivesSpan<Tensor<float>&>);
+  CHECK(GivesSpan<const Tensor<float>&>);
+  CHECK_FALSE(GivesSpan<Tensor<float>>);
+  CHECK_FALSE(GivesSpan<const Tensor<float>>);
+}
 
 TEST_CASE("made of one value, of given values, of nothing") {
   CHECK(values(Tensor<int>({2, 2}, 7)) == std::vector<int>{7, 7, 7, 7});
@@ -189,7 +202,8 @@ TEST_CASE("what does not fit is refused, and the message shows the shapes") {
   CHECK_THROWS_AS(tensor.view({-1, 0}), ShapeError);
   CHECK_THROWS_AS(tensor.view({-1, Index{1} << 62, 4}), ShapeError);
   CHECK_THROWS_AS(tensor.permute({1, 0}).view({6}), ShapeError);
-  CHECK_THROWS_AS(tensor.permute({1, 0}).span(), ShapeError);
+  const auto turned = tensor.permute({1, 0});
+  CHECK_THROWS_AS(turned.span(), ShapeError);
   CHECK_THROWS_WITH_AS(tensor.permute({1, 1}), "Tensor::permute: axis 1 of shape [2, 3] is named twice", IndexError);
   CHECK_THROWS_AS(tensor.permute({0}), IndexError);
   CHECK_THROWS_AS(tensor.permute({0, 2}), IndexError);

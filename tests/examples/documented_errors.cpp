@@ -50,7 +50,7 @@ TEST_CASE("the messages about calls that docs/errors.md explains are thrown") {
   const Tensor<float> x = Tensor<float>::zeros({2, 3});
   nn::Linear<float> fc({.in = 4, .out = 7});
   check_documented<ShapeError>("ShapeError", [&] { static_cast<void>(x.view({4, 4})); });
-  check_documented<ShapeError>("ShapeError", [&] { static_cast<void>(x.permute({1, 0}).span()); });
+  check_documented<ShapeError>("ShapeError", [turned = x.permute({1, 0})] { static_cast<void>(turned.span()); });
   check_documented<ShapeError>("ShapeError", [&] { fc(Variable<float>(x)); });
   check_documented<ShapeError>("ShapeError", [&] { cross_entropy(Variable<float>(x), {0, 1, 2}); });
   check_documented<ShapeError>("ShapeError", [&] { backward(Variable<float>(x)); });

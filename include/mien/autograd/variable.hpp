@@ -178,8 +178,10 @@ class Variable {
     node_->keeps_gradient = true;
   }
 
-  const Tensor<T, Device>& value() const { return value_; }
-  Tensor<T, Device>& value() { return value_; }
+  const Tensor<T, Device>& value() const& { return value_; }
+  Tensor<T, Device>& value() & { return value_; }
+  /// Of a variable without a name, which is gone before whoever looks at it.
+  Tensor<T, Device> value() && { return std::move(value_); }
   const Shape& shape() const { return value_.shape(); }
   Index size(Index axis) const { return value_.size(axis); }
   T item() const { return value_.item(); }

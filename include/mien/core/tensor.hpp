@@ -85,15 +85,17 @@ class Tensor {
   T* data() { return data_; }
   const T* data() const { return data_; }
 
-  /// All elements in order; the tensor must be contiguous.
-  std::span<T> span() requires is_on_host {
+  /// All elements in order; the tensor must be contiguous. Not of a tensor without a name, whose elements a loop over
+  /// them would outlive.
+  std::span<T> span() & requires is_on_host {
     require_contiguous("span");
     return {data_, static_cast<std::size_t>(elements())};
   }
-  std::span<const T> span() const requires is_on_host {
+  std::span<const T> span() const& requires is_on_host {
     require_contiguous("span");
     return {data_, static_cast<std::size_t>(elements())};
   }
+  void span() const&& = delete;
 
   template <class... Indices>
   requires is_on_host T& operator()(Indices... indices) { return data_[offset_of({static_cast<Index>(indices)...})]; }
