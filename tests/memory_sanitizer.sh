@@ -27,18 +27,26 @@ environment:
 TEXT
 }
 
+from=$PWD
 cd "$(dirname "$0")/.."
 build=build/memory
 gcc=
 zlib=
+absolute() {
+  case $1 in
+    /*) echo "$1" ;;
+    *) echo "$from/$1" ;;
+  esac
+}
+
 while [ $# -gt 0 ]; do
   case $1 in
     -h | --help) usage; exit 0 ;;
     --gcc | --zlib | --build)
       if [ $# -lt 2 ]; then echo "$1 needs a value" >&2; exit 2; fi
       case $1 in
-        --gcc) gcc=$2 ;;
-        --zlib) zlib=$2 ;;
+        --gcc) gcc=$(absolute "$2") ;;
+        --zlib) zlib=$(absolute "$2") ;;
         --build) build=$2 ;;
       esac
       shift
@@ -70,6 +78,7 @@ sanitizer="-O1 -g1 -fno-omit-frame-pointer -fsanitize=memory -fsanitize-memory-t
 export CC CXX
 
 make_standard_library() {
+  rm -rf "$build/gcc"
   mkdir -p "$build/gcc/build" "$build/gcc/gcc"
   for part in config-ml.in config.guess config.rpath config.sub include install-sh libgcc libiberty libstdc++-v3 \
     ltmain.sh missing mkinstalldirs gcc/BASE-VER gcc/DATESTAMP; do
@@ -91,13 +100,20 @@ make_standard_library() {
 }
 
 make_zlib() {
+  rm -rf "$build/zlib"
   cp -r "$zlib" "$build/zlib"
   (cd "$build/zlib" && CFLAGS="$sanitizer -fPIC" ./configure --static && make -j "$jobs" libz.a)
 }
 
 library=$build/gcc/build/src/.libs/libstdc++.a
-if [ ! -e "$library" ]; then make_standard_library >"$build/gcc.log" 2>&1; fi
-if [ ! -e "$build/zlib/libz.a" ]; then make_zlib >"$build/zlib.log" 2>&1; fi
+if [ ! -e "$library" ]; then
+  echo "==> building libstdc++; what it says is in $build/gcc.log" >&2
+  make_standard_library >"$build/gcc.log" 2>&1
+fi
+if [ ! -e "$build/zlib/libz.a" ]; then
+  echo "==> building zlib; what it says is in $build/zlib.log" >&2
+  make_zlib >"$build/zlib.log" 2>&1
+fi
 if [ ! -e "$build/build.ninja" ]; then
   cmake --preset memory -B "$build" -D CMAKE_CXX_COMPILER="$CXX" -D CMAKE_C_COMPILER="$CC" \
     -D ZLIB_LIBRARY="$build/zlib/libz.a" -D ZLIB_INCLUDE_DIR="$build/zlib" \

@@ -34,7 +34,7 @@ struct VideoOptions {
   /// camera, where 0 leaves the choice to it. Films that know better are not changed.
   double frame_rate = 0;
   bool full_range = false;             ///< raw yuv420p goes from 0 to 255, instead of 16 to 235 and 240
-  Index max_pixels = Index{64} << 20;  ///< larger frames are refused before any memory is asked for
+  Index max_pixels = Index{64} << 20;  ///< larger frames are refused before there is memory for one
   int threads = 0;                     ///< for decoding; 0: one a processor
   bool allow_damage = false;           ///< goes on where a film is damaged, with what the decoder makes of it
 };
