@@ -611,10 +611,8 @@ class Annotator {
       label = class_names_[place] + " " + percent(shown.probabilities[place]);
       colour = colours_[place];
     }
-    video::draw_box(image, {face.box.x, face.box.y, face.box.width, face.box.height}, label, colour);
-    std::vector<video::Point> points;
-    for (const auto& [x, y] : face.landmarks.points()) points.push_back({x, y});
-    video::draw_landmarks(image, points);
+    video::draw_box(image, face.box, label, colour);
+    video::draw_landmarks(image, face.landmarks.points());
   }
 
   std::unique_ptr<video::FrameWriter> writer_;

@@ -9,6 +9,9 @@
 #if defined(MIEN_WITH_MPI)
 #include "mien/train/mpi.hpp"
 #endif
+#if defined(MIEN_WITH_NCCL)
+#include "mien/train/nccl.hpp"
+#endif
 
 namespace mien::examples {
 
@@ -22,6 +25,33 @@ volatile std::sig_atomic_t end_signal = 0;
 void remember_end(int) { end_signal = 1; }
 #endif
 
+#if defined(MIEN_WITH_NCCL)
+
+/// One GPU for each rank of a machine, in their order; of ranks that see a single one, that. Throws UsageError, on all
+/// ranks, if one of them has none, CudaError.
+void choose_gpu(const JoinedRanks& joined) {
+  int gpus = 0;
+  cuda::require("cudaGetDeviceCount", cudaGetDeviceCount(&gpus));
+  const Index own = gpus == 1 ? 0 : joined.local_rank;
+  const std::vector<double> all = joined.ranks->gather(
+      std::vector<double>{static_cast<double>(gpus), own < gpus ? 0.0 : static_cast<double>(joined.local_size)});
+  for (std::size_t rank = 0; 2 * rank < all.size(); ++rank)
+    if (all[2 * rank + 1] > 0)
+      throw UsageError(text("--device cuda: mpirun started ", all[2 * rank + 1], " processes on the machine of rank ",
+                            rank, ", which has ", all[2 * rank], " GPUs; each process needs one of its own"));
+  cuda::require("cudaSetDevice", cudaSetDevice(static_cast<int>(own)));
+}
+
+struct GpuRanks {
+  explicit GpuRanks(std::shared_ptr<train::Communicator> all)
+      : processes(std::move(all)), gpus(*processes, {.gives_up = [] { return end_signal != 0; }}) {}
+
+  std::shared_ptr<train::Communicator> processes;
+  train::NcclCommunicator gpus;
+};
+
+#endif
+
 }  // namespace
 
 Index number_from_mpirun(const char* variable) {
@@ -29,16 +59,30 @@ Index number_from_mpirun(const char* variable) {
   return number == nullptr ? 0 : std::max<Index>(0, std::atol(number));
 }
 
-std::shared_ptr<train::Communicator> join_ranks([[maybe_unused]] Index ranks) {
+JoinedRanks join_ranks([[maybe_unused]] Index ranks) {
 #if defined(MIEN_WITH_MPI)
   // mpirun sends it to the ranks that are left when one is lost.
   struct sigaction action {};
   action.sa_handler = remember_end;
   ::sigaction(SIGTERM, &action, nullptr);
-  return std::make_shared<train::MpiCommunicator>(train::MpiOptions{.gives_up = [] { return end_signal != 0; }});
+  const auto out =
+      std::make_shared<train::MpiCommunicator>(train::MpiOptions{.gives_up = [] { return end_signal != 0; }});
+  return {out, out->local_rank(), out->local_size()};
 #else
   throw UsageError(text("mpirun started ", ranks, " processes, and this build has no MPI: they would all do the same. ",
                         "Configure it with -D MIEN_MPI=ON"));
+#endif
+}
+
+std::shared_ptr<train::Communicator> join_gpus(const JoinedRanks& joined) {
+#if defined(MIEN_WITH_NCCL)
+  choose_gpu(joined);
+  const auto out = std::make_shared<GpuRanks>(joined.ranks);
+  return {out, &out->gpus};
+#else
+  throw UsageError(text("--device cuda: mpirun started ", joined.ranks->size(),
+                        " processes, and this build has no NCCL, by which their GPUs add up gradients. Configure it ",
+                        "with -D MIEN_CUDA=ON -D MIEN_NCCL=ON"));
 #endif
 }
 
@@ -50,11 +94,13 @@ void Program::take_place() {
   if (ranks < 2) return;
   if (!allows_ranks_)
     throw UsageError(detail::text(name(), " runs as one process; mpirun started ", ranks, " of them"));
-  ranks_ = detail::join_ranks(ranks);
-  const Index here = std::max<Index>(1, std::max(detail::number_from_mpirun("OMPI_COMM_WORLD_LOCAL_SIZE"),
-                                                 detail::number_from_mpirun("MPI_LOCALNRANKS")));
+  const detail::JoinedRanks joined = detail::join_ranks(ranks);
+  // Whatever is thrown from here on is told while the ranks are joined.
+  ranks_ = joined.ranks;
+  if (common_.device == "cuda") ranks_ = detail::join_gpus(joined);
   if (common_.threads == 0)
-    common_.threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()) / static_cast<int>(here));
+    common_.threads =
+        std::max(1, static_cast<int>(std::thread::hardware_concurrency()) / static_cast<int>(joined.local_size));
 }
 
 void Program::leave_words_to_first() {

@@ -69,9 +69,19 @@ inline void remember_signal(int) { stop_signal = 1; }
 /// other names for the variables than MPICH and Intel.
 Index number_from_mpirun(const char* variable);
 
+struct JoinedRanks {
+  std::shared_ptr<train::Communicator> ranks;
+  Index local_rank = 0;  ///< this one's number among those of its machine
+  Index local_size = 1;  ///< how many that machine has
+};
+
 /// The ranks that `mpirun` started. Throws UsageError in a build without MPI: they would all do the same, and write
 /// over each other.
-std::shared_ptr<train::Communicator> join_ranks(Index ranks);
+JoinedRanks join_ranks(Index ranks);
+
+/// The same with a GPU for each of them, which is the current one from now on. Throws UsageError in a build without
+/// NCCL, and if a machine has less GPUs than ranks; CudaError, NcclError.
+std::shared_ptr<train::Communicator> join_gpus(const JoinedRanks& joined);
 
 }  // namespace detail
 

@@ -4,7 +4,10 @@
 /// as not-a-number and is guarded at both ends, work is done when the call returns. Found before the toolkit's header
 /// of the same name by what is compiled for the emulator.
 
+#include <unistd.h>
+
 #include <cstdlib>
+#include <cstring>
 #include <map>
 
 #include "emulator/emulator.hpp"
@@ -31,6 +34,13 @@ using cudaStream_t = struct CUstream_st*;
 using cudaEvent_t = struct CUevent_st*;
 using cudaGraph_t = emulator::Recording*;
 using cudaGraphExec_t = emulator::Recording*;
+struct cudaUUID_t {
+  char bytes[16];
+};
+struct cudaDeviceProp {
+  char name[256];
+  cudaUUID_t uuid;
+};
 inline constexpr unsigned cudaStreamNonBlocking = 1;
 inline constexpr unsigned cudaEventDisableTiming = 2;
 
@@ -93,6 +103,17 @@ class DeviceMemory {
 inline DeviceMemory& device_memory() {
   static DeviceMemory memory;
   return memory;
+}
+
+/// What tells the process's device from others; each process of a machine has one of its own.
+inline cudaUUID_t& device_uuid() {
+  static cudaUUID_t uuid = [] {
+    cudaUUID_t out{};
+    const pid_t process = ::getpid();
+    std::memcpy(out.bytes, &process, sizeof(process));
+    return out;
+  }();
+  return uuid;
 }
 
 inline cudaError_t& last_error() {
@@ -238,6 +259,11 @@ inline cudaError_t cudaGetDevice(int* device) {
 }
 inline cudaError_t cudaSetDevice(int device) {
   return emulator::result(device == 0 ? cudaSuccess : cudaErrorInvalidDevice);
+}
+inline cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
+  if (device != 0) return emulator::result(cudaErrorInvalidDevice);
+  *properties = {"emulated GPU", emulator::device_uuid()};
+  return cudaSuccess;
 }
 
 template <class... Parameters>

@@ -220,6 +220,13 @@ TEST_CASE("what cannot run as several processes says so") {
                                       training_words(folder.path(), folder.path() / "work", {"--find-learning-rate"})));
   CHECK(rates.code == 2);
   CHECK(contains(rates.err, "--find-learning-rate runs as one process"));
+#if !defined(MIEN_EXAMPLES_WITH_NCCL)
+  const auto gpus =
+      run(folder.path(), MIEN_MPIEXEC,
+          under_mpirun(2, "train_gesture", training_words(folder.path(), folder / "work", {"--device", "cuda"})));
+  CHECK(gpus.code == 2);
+  CHECK(contains_once(gpus.err, "--device cuda: mpirun started 2 processes, and this build has no NCCL"));
+#endif
 }
 
 #else

@@ -19,28 +19,12 @@
 #include <utility>
 #include <vector>
 
+#include "train/rank_checks.hpp"
+
 using namespace mien;
 using namespace mien::train;
 
 namespace {
-
-int failures = 0;
-
-void check(bool holds, const char* what) {
-  if (holds) return;
-  ++failures;
-  std::fprintf(stderr, "failed: %s\n", what);
-}
-
-template <class Exception, class Action>
-bool throws(const Action& action) {
-  try {
-    action();
-  } catch (const Exception&) {
-    return true;
-  }
-  return false;
-}
 
 Tensor<float> random(const Shape& shape, std::uint64_t seed) {
   Tensor<float> out(shape);
@@ -62,6 +46,12 @@ void check_exchange(Communicator& ranks) {
   const Elements many{letters.data(), Index{1} << 31, ElementType::float32, false};
   check(throws<ValueError>([&] { ranks.start_sum(many); }), "more than MPI counts to");
   check(throws<ValueError>([&] { ranks.start_sum(Elements{nullptr, 3, ElementType::float32, true}); }), "a GPU");
+}
+
+/// All are on this machine.
+void check_place(const MpiCommunicator& ranks) {
+  check(ranks.local_rank() == ranks.rank(), "the number on this machine");
+  check(ranks.local_size() == ranks.size(), "the number of ranks on this machine");
 }
 
 /// Each rank has some rows of 13, and all have the gradients of the whole in the end.
@@ -138,6 +128,7 @@ int main(int count, char** arguments) {
   {
     MpiCommunicator ranks;
     check(std::to_string(ranks.size()) == what, "the number of ranks");
+    check_place(ranks);
     check_exchange(ranks);
     check_gradients(ranks);
     check_memory(ranks);

@@ -57,10 +57,10 @@ mien::data::Loader<PointBatch<T>> point_loader(mien::Index samples, const mien::
 }
 
 /// Dropout of seven numbers a sample: a part of a batch rarely begins where four random numbers do.
-template <class T>
-struct PointNetwork : mien::nn::Module<PointNetwork<T>, T> {
-  mien::Variable<T> operator()(const mien::Variable<T>& x) {
-    const mien::Variable<T> hidden = in(x);
+template <class T, class Device = mien::Cpu>
+struct PointNetwork : mien::nn::Module<PointNetwork<T, Device>, T, Device> {
+  mien::Variable<T, Device> operator()(const mien::Variable<T, Device>& x) {
+    const mien::Variable<T, Device> hidden = in(x);
     return out(dropout(mien::relu(normalises ? norm(hidden) : hidden)));
   }
   void visit(auto&& child) {
@@ -70,18 +70,18 @@ struct PointNetwork : mien::nn::Module<PointNetwork<T>, T> {
     child("out", out);
   }
   bool normalises = true;
-  mien::nn::Linear<T> in{{.in = 2, .out = 7}};
-  mien::nn::BatchNorm<T> norm{7};
-  mien::nn::Dropout<T> dropout{0.25};
-  mien::nn::Linear<T> out{{.in = 7, .out = point_classes}};
+  mien::nn::Linear<T, Device> in{{.in = 2, .out = 7}};
+  mien::nn::BatchNorm<T, Device> norm{7};
+  mien::nn::Dropout<T, Device> dropout{0.25};
+  mien::nn::Linear<T, Device> out{{.in = 7, .out = point_classes}};
 };
 
 /// All weights and buffers.
-template <class T>
-std::vector<T> numbers_in(PointNetwork<T>& network) {
+template <class T, class Device>
+std::vector<T> numbers_in(PointNetwork<T, Device>& network) {
   std::vector<T> out;
   for (const auto& [name, tensor] : mien::io::detail::named_tensors(network)) {
-    const auto tight = tensor.contiguous();
+    const mien::Tensor<T> tight = tensor.contiguous().template to<mien::Cpu>();
     out.insert(out.end(), tight.span().begin(), tight.span().end());
   }
   return out;

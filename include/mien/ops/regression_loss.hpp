@@ -78,6 +78,7 @@ Tensor<T, Device> concordance(const Tensor<T, Device>& prediction, const Tensor<
 template <class T, class Device>
 Tensor<T, Device> ccc_loss(const Tensor<T, Device>& prediction, const Tensor<T, Device>& target,
                            const Tensor<std::uint8_t, Device>& mask = {}) {
+  check_regression("ccc_loss", prediction, target, mask);
   const auto outputs = concordance(prediction, target, mask).view({1, -1, 1});
   return subtract(Tensor<T, Device>({1}, T{1}), mean_of_positions(outputs).view({1}));
 }

@@ -128,6 +128,7 @@ class MpiCommunicator final : public Communicator {
     detail::require_mpi("MPI_Comm_set_errhandler", MPI_Comm_set_errhandler(ranks_, MPI_ERRORS_RETURN));
     detail::require_mpi("MPI_Comm_rank", MPI_Comm_rank(ranks_, &rank_));
     detail::require_mpi("MPI_Comm_size", MPI_Comm_size(ranks_, &size_));
+    find_place_in_machine();
   }
   ~MpiCommunicator() override {
     if (std::uncaught_exceptions() > exceptions_) abandon(1);
@@ -136,6 +137,11 @@ class MpiCommunicator final : public Communicator {
 
   Index rank() const override { return rank_; }
   Index size() const override { return size_; }
+  /// This rank's number among those of its machine, from 0 on: what `cudaSetDevice` is told where a machine's ranks
+  /// have a GPU each.
+  Index local_rank() const { return local_rank_; }
+  /// How many ranks its machine has.
+  Index local_size() const { return local_size_; }
 
   using Communicator::start_sum;
   std::unique_ptr<Request> start_sum(const Elements& elements) override {
@@ -171,6 +177,16 @@ class MpiCommunicator final : public Communicator {
     return out;
   }
 
+  /// A machine's ranks are those that could share memory.
+  void find_place_in_machine() {
+    MPI_Comm machine = MPI_COMM_NULL;
+    detail::require_mpi("MPI_Comm_split_type",
+                        MPI_Comm_split_type(ranks_, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &machine));
+    detail::require_mpi("MPI_Comm_rank", MPI_Comm_rank(machine, &local_rank_));
+    detail::require_mpi("MPI_Comm_size", MPI_Comm_size(machine, &local_size_));
+    detail::require_mpi("MPI_Comm_free", MPI_Comm_free(&machine));
+  }
+
   static int count_of(const Elements& elements) {
     if (elements.is_on_gpu)
       throw ValueError("MpiCommunicator: it exchanges what lies in the host's memory; NcclCommunicator is for GPUs");
@@ -193,6 +209,8 @@ class MpiCommunicator final : public Communicator {
   MPI_Comm ranks_ = MPI_COMM_NULL;
   int rank_ = 0;
   int size_ = 1;
+  int local_rank_ = 0;
+  int local_size_ = 1;
 };
 
 }  // namespace mien::train

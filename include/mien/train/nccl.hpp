@@ -4,18 +4,23 @@
 /// ranks find each other, and which exchanges what lies in the hosts' memory.
 ///
 ///     train::MpiCommunicator processes;
-///     cudaSetDevice(local_rank);
+///     cudaSetDevice(static_cast<int>(processes.local_rank()));  // before the first tensor on a GPU
 ///     train::NcclCommunicator gpus(processes);
 ///     train::Trainer<float, Cuda> trainer(adam, {.communicator = &gpus});
 ///
-/// In CMake: `-D MIEN_CUDA=ON -D MIEN_NCCL=ON`, and link `mien::cuda`. It compiles against NCCL 2.28, and no GPU has
-/// run it yet.
+/// In CMake: `-D MIEN_CUDA=ON -D MIEN_NCCL=ON`, and link `mien::cuda`. It links with NCCL 2.28, and is tested on emulated
+/// GPUs with MPI in NCCL's place; no GPU has run it yet.
 
 #include <nccl.h>
 
+#include <array>
+#include <cstdint>
+#include <cstring>
 #include <exception>
+#include <map>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "mien/backend/cuda/device.hpp"
 #include "mien/backend/cuda/stream.hpp"
@@ -39,6 +44,29 @@ namespace detail {
 
 inline void require_nccl(const char* call, ncclResult_t code) {
   if (code != ncclSuccess) throw NcclError(call, code);
+}
+
+/// Throws ValueError, on all ranks, if two of them have the same GPU: NCCL would say that a call was invalid.
+inline void require_gpu_of_own(Communicator& processes) {
+  int device = 0;
+  cudaDeviceProp properties{};
+  cuda::require("cudaGetDevice", cudaGetDevice(&device));
+  cuda::require("cudaGetDeviceProperties", cudaGetDeviceProperties(&properties, device));
+  // What no other GPU has, in numbers as ranks exchange them.
+  using Words = std::array<std::uint32_t, sizeof(properties.uuid.bytes) / sizeof(std::uint32_t)>;
+  Words own{};
+  std::memcpy(own.data(), properties.uuid.bytes, sizeof(own));
+  const std::vector<double> all = processes.gather(std::vector<double>(own.begin(), own.end()));
+  std::map<Words, Index> owners;
+  for (Index rank = 0; rank < processes.size(); ++rank) {
+    Words gpu{};
+    for (std::size_t i = 0; i < gpu.size(); ++i)
+      gpu[i] = static_cast<std::uint32_t>(all[static_cast<std::size_t>(rank) * gpu.size() + i]);
+    const auto [owner, is_new] = owners.emplace(gpu, rank);
+    if (!is_new)
+      throw ValueError(mien::detail::text("NcclCommunicator: ranks ", owner->second, " and ", rank,
+                                          " have the same GPU as current device; each rank needs one of its own"));
+  }
 }
 
 /// Work of NCCL's in a stream of its own. Who waits on the host learns of a rank that is lost; a stream would wait for
@@ -84,9 +112,10 @@ class NcclRequest final : public Request {
 /// All GPUs of a job: each process's current one. The other communicator has to live as long.
 class NcclCommunicator final : public Communicator {
  public:
-  /// Throws NcclError.
+  /// Throws ValueError if two ranks have the same GPU, NcclError.
   explicit NcclCommunicator(Communicator& processes, WaitOptions options = {})
       : processes_(processes), options_(std::move(options)), exceptions_(std::uncaught_exceptions()) {
+    detail::require_gpu_of_own(processes);
     ncclUniqueId meeting_place{};
     if (processes.is_first()) detail::require_nccl("ncclGetUniqueId", ncclGetUniqueId(&meeting_place));
     processes.broadcast(Elements{meeting_place.internal, NCCL_UNIQUE_ID_BYTES, ElementType::bytes, false}, 0);

@@ -14,12 +14,15 @@
 #include <vector>
 
 #include "mien/data/emotion.hpp"
+#include "mien/face/face.hpp"
 #include "mien/gesture/skeleton.hpp"
 #include "mien/io/image.hpp"
 #include "mien/video/detail/paint.hpp"
 
 namespace mien::video {
 
+using face::Box;
+using face::Point;
 using gesture::Colour;
 
 /// Sizes and opacity of all that is drawn.
@@ -29,20 +32,6 @@ struct OverlayStyle {
 };
 
 enum class Corner { top_left, top_right, bottom_left, bottom_right };
-
-/// A place in a frame, in pixels.
-struct Point {
-  double x = 0;
-  double y = 0;
-};
-
-/// A box in a frame, in pixels; it may reach beyond.
-struct Box {
-  double left = 0;
-  double top = 0;
-  double width = 0;
-  double height = 0;
-};
 
 /// Colours of classes: those with the names of the library's emotions always the same, others in turn.
 inline std::vector<Colour> class_colours(const std::vector<std::string>& names) {
@@ -111,11 +100,11 @@ inline std::string percent(double share) { return text(static_cast<Index>(std::l
 inline void draw_box(io::Image& image, const Box& box, std::string_view label = {},
                      const Colour& colour = {255, 255, 255}, const OverlayStyle& style = {}) {
   const double unit = detail::overlay_unit(image, style, "draw_box");
-  for (const double value : {box.left, box.top, box.width, box.height})
+  for (const double value : {box.x, box.y, box.width, box.height})
     if (!(std::abs(value) <= 1e6)) throw ValueError(detail::text("draw_box: a box with ", value));
   if (box.width <= 0 || box.height <= 0)
     throw ValueError(detail::text("draw_box: a box of ", box.width, " x ", box.height));
-  const detail::Rectangle edge{box.left, box.top, box.left + box.width, box.top + box.height};
+  const detail::Rectangle edge{box.x, box.y, box.x + box.width, box.y + box.height};
   const double radius = 4 * unit;
   const double line = std::max(2.0, 1.1 * unit);
   detail::outline_box(image, edge, radius, 1.8 * line, detail::ground_colour, 0.45);
