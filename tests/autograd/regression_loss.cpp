@@ -122,5 +122,6 @@ TEST_CASE("shapes that do not belong together are refused with all of them named
                   ShapeError);
   CHECK_THROWS_AS(ops::ccc_loss_gradient(random({4, 2}, 1), random({4, 3}, 1), {}, Tensor<double>({1}, 1.0)),
                   ShapeError);
-  CHECK_THROWS_WITH(ccc_loss(x, random({4, 1}, 1)), doctest::Contains("ccc_loss: prediction [4, 2], target [4, 1], mask none"));
+  CHECK_THROWS_WITH(ccc_loss(x, random({4, 1}, 1)),
+                    doctest::Contains("ccc_loss: prediction [4, 2], target [4, 1], mask none"));
 }
