@@ -226,7 +226,7 @@ def captured(torch, run):
             run()
     torch.cuda.current_stream().wait_stream(stream)
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
+    with torch.cuda.graph(graph, stream=stream):
         run()
     return graph.replay
 
@@ -435,7 +435,8 @@ def measure_way(device, row, way, end, notes):
         if way == "eager":
             row["eager_peak_mib"] = result["peak_mib"]
     except Exception as error:  # of memory, of the compiler, of a shape: the other works can still be measured
-        notes.append(f"failed: PyTorch {way}, {title(row)}: {str(error).strip().splitlines()[0][:200]}")
+        reason = str(error).strip() or type(error).__name__
+        notes.append(f"failed: PyTorch {way}, {title(row)}: {reason.splitlines()[0][:200]}")
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         run = None
@@ -464,11 +465,13 @@ def table(rows):
 
     for row in rows:
         rate = row["flops"] / row["mien_ms"] / 1e9
+        # A graph works in memory of its own, which mien's counters leave out.
+        mien_peak = None if row["work"].endswith("_graph") else row["mien_peak_mib"]
         lines.append(
             f"| {row['work']} | {row['numbers']} | {row['shape']} | {row['mien_ms']:.4f} | "
             f"{number(row['eager_ms'], '{:.4f}')} | {number(row['compiled_ms'], '{:.4f}')} | "
             f"{number(row['ratio'], '{:.2f}')} | {row['of_copy']:.2f} | {number(rate or None, '{:.1f}')} | "
-            f"{row['mien_peak_mib']:.0f} / {number(row['eager_peak_mib'], '{:.0f}')} |")
+            f"{number(mien_peak, '{:.0f}')} / {number(row['eager_peak_mib'], '{:.0f}')} |")
     return "\n".join(lines) + "\n"
 
 

@@ -328,7 +328,7 @@ void add_training(const std::string& name, const Shape& input, Start start, cons
                  adam->step();
                };
                if (start == Start::kernels) return step;
-               return [model, graph = std::make_shared<cuda::Graph>(step)] { graph->launch(); };
+               return [step, graph = std::make_shared<cuda::Graph>(step)] { graph->launch(); };
              });
 }
 

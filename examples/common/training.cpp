@@ -32,6 +32,7 @@ void report_learning_rates(const train::LearningRateCurve& curve, const std::fil
   }
   report::Page page("Learning rates");
   page.section("Losses", "of steps at rising learning rates").curves({losses, smoothed}, options);
+  io::create_folders(folder);
   page.save(folder / "learning_rates.html");
 }
 

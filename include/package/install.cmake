@@ -58,7 +58,7 @@ function(mien_install_package)
   write_basic_package_version_file("${PROJECT_BINARY_DIR}/mien-config-version.cmake"
     COMPATIBILITY SameMajorVersion ARCH_INDEPENDENT)
   install(FILES "${PROJECT_BINARY_DIR}/mien-config.cmake" "${PROJECT_BINARY_DIR}/mien-config-version.cmake" ${needs}
-          DESTINATION "${package_dir}")
+          include/package/mien-cudnn.cmake include/package/mien-nccl.cmake DESTINATION "${package_dir}")
 
   # Relative to the .pc file itself, so that an installed tree can be moved.
   file(RELATIVE_PATH up_to_prefix "/prefix/${pkgconfig_dir}" "/prefix")

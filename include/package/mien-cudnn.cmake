@@ -1,7 +1,9 @@
-# The target mien::cudnn_library. Asked for by MIEN_CUDNN=ON, so what is missing is an error, never a reason to go without.
+# The target mien::cudnn_library, or in mien_cudnn_missing why there is none. Both the build tree and the installed package
+# read this file.
 # cuDNN brings no CMake package of its own. It is looked for in the folder CUDNN_ROOT (a variable of CMake or of the
 # environment), in the system's, in the CUDA Toolkit's, and where pip puts the packages nvidia-cudnn-cu12 and -cu13.
 
+set(mien_cudnn_missing "")
 if(NOT TARGET mien::cudnn_library)
   set(cudnn_pip_roots "")
   foreach(prefix IN ITEMS "$ENV{VIRTUAL_ENV}" "$ENV{CONDA_PREFIX}" "$ENV{HOME}/.local" /usr/local /usr)
@@ -33,21 +35,19 @@ if(NOT TARGET mien::cudnn_library)
   if(NOT MIEN_CUDNN_INCLUDE_DIR OR NOT MIEN_CUDNN_LIBRARY)
     list(JOIN CUDAToolkit_INCLUDE_DIRS ", " cudnn_toolkit_text)
     list(JOIN cudnn_pip_roots ", " cudnn_pip_text)
-    message(FATAL_ERROR
-      "MIEN_CUDNN is ON, but cuDNN is not there: cudnn_version.h is ${MIEN_CUDNN_INCLUDE_DIR}, its library "
+    string(CONCAT mien_cudnn_missing
+      "cuDNN is not there: cudnn_version.h is ${MIEN_CUDNN_INCLUDE_DIR}, its library "
       "${MIEN_CUDNN_LIBRARY}. Looked for in CUDNN_ROOT (\"${CUDNN_ROOT}\", in the environment \"$ENV{CUDNN_ROOT}\"), in "
       "the system's folders, in the toolkit's (${cudnn_toolkit_text}; ${CUDAToolkit_LIBRARY_DIR}) and in pip's "
       "(${cudnn_pip_text}). Install cuDNN 9 or newer (Debian, from NVIDIA's repository: cudnn9-cuda-12 or -13; pip: "
-      "nvidia-cudnn-cu12 or -cu13), or say where it is: -D CUDNN_ROOT=<folder>. Without it: -D MIEN_CUDNN=OFF.")
+      "nvidia-cudnn-cu12 or -cu13), or say where it is: -D CUDNN_ROOT=<folder>.")
+  elseif(cudnn_version VERSION_LESS 9)
+    string(CONCAT mien_cudnn_missing
+      "${MIEN_CUDNN_INCLUDE_DIR}/cudnn_version.h is of cuDNN \"${cudnn_version}\"; mien needs 9 or newer. Say where one "
+      "is, -D CUDNN_ROOT=<folder> in a fresh build folder.")
+  else()
+    add_library(mien::cudnn_library UNKNOWN IMPORTED GLOBAL)
+    set_target_properties(mien::cudnn_library PROPERTIES IMPORTED_LOCATION "${MIEN_CUDNN_LIBRARY}"
+      INTERFACE_INCLUDE_DIRECTORIES "${MIEN_CUDNN_INCLUDE_DIR}")
   endif()
-  if(cudnn_version VERSION_LESS 9)
-    message(FATAL_ERROR
-      "MIEN_CUDNN is ON, but ${MIEN_CUDNN_INCLUDE_DIR}/cudnn_version.h is of cuDNN \"${cudnn_version}\"; mien needs 9 or "
-      "newer. Say where one is, -D CUDNN_ROOT=<folder> in a fresh build folder, or go without: -D MIEN_CUDNN=OFF.")
-  endif()
-
-  add_library(mien::cudnn_library UNKNOWN IMPORTED GLOBAL)
-  set_target_properties(mien::cudnn_library PROPERTIES IMPORTED_LOCATION "${MIEN_CUDNN_LIBRARY}"
-    INTERFACE_INCLUDE_DIRECTORIES "${MIEN_CUDNN_INCLUDE_DIR}")
-  message(STATUS "mien::cuda: cuDNN ${cudnn_version}, ${MIEN_CUDNN_LIBRARY}")
 endif()

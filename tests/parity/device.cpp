@@ -164,6 +164,53 @@ TEST_CASE("a graph does again what was recorded, with the numbers that its tenso
   }
 }
 
+TEST_CASE("a run of a graph is no part of another one") {
+  Tensor<float, Cuda> x({3}, 1.0F);
+  const cuda::Graph inner([&] { x.fill(2); });
+  CHECK_THROWS_WITH_AS(cuda::Graph([&] { inner.launch(); }),
+                       doctest::Contains("cuda::Graph: a run of another graph cannot be recorded"), ValueError);
+  x.fill(1);
+  inner.launch();
+  CHECK(x.to<Cpu>()(0) == 2);
+}
+
+#if defined(MIEN_EMULATED_GPU)
+TEST_CASE("what is recorded stays where it is when memory runs out") {
+  auto& memory = emulator::device_memory();
+  const std::size_t limit = memory.limit;
+  int runs = 0;
+  Tensor<float, Cuda> result;
+  CHECK_THROWS_AS(cuda::Graph([&] {
+                    { const Tensor<float, Cuda> temporary({1 << 18}, 1.0F); }
+                    // There would be room if the temporary's memory, which is in the recording, were given back.
+                    if (++runs == 2) memory.limit = memory.used();
+                    result = Tensor<float, Cuda>({runs << 16});
+                  }),
+                  OutOfMemory);
+  memory.limit = limit;
+  CHECK(runs == 2);
+}
+
+TEST_CASE("a graph's memory is its own as long as it lives, and comes free with it, whatever tensors it has left") {
+  auto& memory = emulator::device_memory();
+  Tensor<float, Cuda> left;
+  std::size_t used = 0;
+  {
+    const cuda::Graph graph([&] {
+      { const Tensor<float, Cuda> temporary({1 << 18}, 1.0F); }
+      left = Tensor<float, Cuda>({7}, 3.0F);
+    });
+    graph.launch();
+    cuda::detail::streams().release_cached();
+    used = memory.used();
+    CHECK(used >= std::size_t{1} << 20);
+  }
+  cuda::detail::streams().release_cached();
+  CHECK(memory.used() <= used - (std::size_t{1} << 20));
+  CHECK(left.to<Cpu>()(6) == 3);
+}
+#endif
+
 TEST_CASE("work that waits for the GPU cannot be recorded, and leaves everything as it was") {
   const Tensor<float, Cuda> x({1}, 3.0F);
   int runs = 0;

@@ -133,6 +133,20 @@ TEST_CASE("parity: the GPU computes what double does on the CPU, the same bits e
   }
 }
 
+#if defined(MIEN_WITH_CUDNN) && defined(MIEN_WITH_CUBLAS)
+TEST_CASE("parity: NVIDIA's libraries compute what double does on the CPU") {
+  mien::cuda::set_convolution_library(mien::cuda::ConvolutionLibrary::cudnn);
+  mien::cuda::set_product_library(mien::cuda::ProductLibrary::cublas);
+  for (const Case& one : cases().cases()) {
+    if (one.name.find("convolution") == std::string::npos && one.name.find("linear") == std::string::npos) continue;
+    CAPTURE(one.name);
+    check_close(one, one.device(InputForm::contiguous), one.reference(InputForm::contiguous));
+  }
+  mien::cuda::set_convolution_library(mien::cuda::ConvolutionLibrary::own);
+  mien::cuda::set_product_library(mien::cuda::ProductLibrary::own);
+}
+#endif
+
 TEST_CASE("parity: the GPU computes what double does from memory with gaps too, by every kernel") {
   for (const Case& one : cases().cases()) {
     CAPTURE(one.name);

@@ -59,7 +59,7 @@ class BlockCache {
   BlockCache() = default;
   BlockCache(const BlockCache&) = delete;
   BlockCache& operator=(const BlockCache&) = delete;
-  ~BlockCache() { release_cached(); }
+  ~BlockCache() { release_cached_unlocked(); }
 
   /// `bytes` bytes or a few more, aligned, not initialised. Throws OutOfMemory.
   void* allocate(std::size_t bytes) {
@@ -94,7 +94,7 @@ class BlockCache {
       free_[size.index].push_back(block);
       statistics_.bytes_cached += size.bytes;
     } catch (const std::bad_alloc&) {
-      Source::deallocate(block);
+      if (!keeps_cached_) Source::deallocate(block);
     }
   }
 
@@ -109,10 +109,16 @@ class BlockCache {
     statistics_.peak_bytes_in_use = statistics_.bytes_in_use;
   }
 
-  /// Gives every cached block back to the system.
+  /// Gives every cached block back to the system, unless they are to be kept.
   void release_cached() noexcept {
     std::lock_guard lock(mutex_);
-    release_cached_unlocked();
+    if (!keeps_cached_) release_cached_unlocked();
+  }
+
+  /// Whether cached blocks stay, even where the system has no more: somebody knows their addresses.
+  void keep_cached(bool keep) noexcept {
+    std::lock_guard lock(mutex_);
+    keeps_cached_ = keep;
   }
 
  private:
@@ -131,7 +137,7 @@ class BlockCache {
 
   void* allocate_from_system(std::size_t bytes) {
     void* block = Source::allocate(bytes);
-    if (block == nullptr) {
+    if (block == nullptr && !keeps_cached_) {
       // Blocks of other sizes may be all that stands in the way.
       release_cached_unlocked();
       block = Source::allocate(bytes);
@@ -156,6 +162,7 @@ class BlockCache {
   mutable std::mutex mutex_;
   std::array<std::vector<void*>, 4 * (std::numeric_limits<std::size_t>::digits + 1)> free_;
   MemoryStatistics statistics_;
+  bool keeps_cached_ = false;
 };
 
 using CachingAllocator = BlockCache<SystemMemory>;

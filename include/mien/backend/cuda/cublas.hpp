@@ -140,6 +140,9 @@ class Plan {
   Plan(const Plan&) = delete;
   Plan& operator=(const Plan&) = delete;
 
+  /// Whether cuBLASLt has an algorithm for it.
+  bool is_supported() const { return is_supported_; }
+
   void multiply(cublasLtHandle_t handle, const float* left, const float* right,
                 const kernels::ProductResult<float>& result) {
     if (has_bias_) set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, result.start);
@@ -188,10 +191,12 @@ class Plan {
     set(preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, alignments.out);
     cublasLtMatmulHeuristicResult_t best{};
     int found = 0;
-    require("cublasLtMatmulAlgoGetHeuristic",
-            cublasLtMatmulAlgoGetHeuristic(handle, &product_, &right_, &left_, &start_, &out_, &preference, 1, &best,
-                                           &found));
-    require("cublasLtMatmulAlgoGetHeuristic", found == 0 ? CUBLAS_STATUS_NOT_SUPPORTED : best.state);
+    const cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(handle, &product_, &right_, &left_, &start_, &out_,
+                                                                 &preference, 1, &best, &found);
+    if (status == CUBLAS_STATUS_NOT_SUPPORTED || (status == CUBLAS_STATUS_SUCCESS && found == 0)) return;
+    require("cublasLtMatmulAlgoGetHeuristic", status);
+    require("cublasLtMatmulAlgoGetHeuristic", best.state);
+    is_supported_ = true;
     algorithm_ = best.algo;
     workspace_bytes_ = best.workspaceSize;
   }
@@ -201,6 +206,7 @@ class Plan {
   cublasLtMatrixLayoutOpaque_t right_{}, left_{}, start_{}, out_{};
   cublasLtMatmulAlgo_t algorithm_{};
   std::size_t workspace_bytes_ = 0;
+  bool is_supported_ = false;
 };
 
 /// What a thread keeps for a GPU.
@@ -231,15 +237,16 @@ inline Context& context() {
 
 }  // namespace detail
 
-/// Whether cuBLASLt does such a product: it takes no empty matrices, and none whose rows overlap.
+/// Whether cuBLASLt does such a product: it takes no empty matrices, none whose rows overlap, and has no algorithm for
+/// some of the others.
 inline bool supports(std::int64_t rows, std::int64_t columns, std::int64_t depth,
                      const kernels::MatrixFactor<float>& left, const kernels::MatrixFactor<float>& right,
-                     const kernels::ProductResult<float>& result) {
+                     const kernels::ProductResult<float>& result, kernels::ProductPrecision precision) {
   if (rows == 0 || columns == 0 || depth == 0) return false;
-  const detail::Problem problem =
-      detail::problem(rows, columns, depth, left, right, result, kernels::ProductPrecision::float32);
+  const detail::Problem problem = detail::problem(rows, columns, depth, left, right, result, precision);
   const auto layouts = {problem.left, problem.right, problem.start, problem.out};
-  return std::ranges::all_of(layouts, [](const detail::Layout& layout) { return layout.stride >= layout.length; });
+  return std::ranges::all_of(layouts, [](const detail::Layout& layout) { return layout.stride >= layout.length; }) &&
+         detail::context().plan(problem, result.start).is_supported();
 }
 
 /// What `kernels::matrix_product` computes, in the current stream and with memory of its own. Throws CublasError if

@@ -26,12 +26,14 @@ struct Cuda {};
 
 template <>
 struct DeviceMemory<Cuda> {
-  /// In the memory of the current stream. Throws OutOfMemory, with what is free and what was asked for, when what all
-  /// streams keep for later has been given back and it still does not fit.
+  /// In the memory of the current stream. Throws ValueError where another GPU than its own is current, and OutOfMemory,
+  /// with what is free and what was asked for, when what all streams keep for later has been given back and it still
+  /// does not fit.
   template <class T>
   static std::shared_ptr<T> allocate(Index elements) {
     const auto bytes = static_cast<std::size_t>(elements) * sizeof(T);
     auto stream = cuda::current_stream().state();
+    stream->require_current();
     void* block = nullptr;
     try {
       block = stream->memory().allocate(bytes);

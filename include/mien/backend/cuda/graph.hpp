@@ -27,6 +27,7 @@
 #include <cstdint>
 #include <exception>
 #include <functional>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -50,10 +51,9 @@ class Graph {
   template <class Work>
   explicit Graph(Work&& work) {
     const StreamScope scope(stream_);
-    stream_.wait_for(outer_);
-    stream_.state()->keep_memory();
-    work();
+    do_once(work);
     generator_ = Tensor<std::uint64_t, Cuda>({3});
+    memory_.emplace(stream_);
     const Generator::State first = default_generator().state();
     // No call of another thread disturbs a recording, and an allocation does not end it.
     require("cudaStreamBeginCapture", cudaStreamBeginCapture(stream_.get(), cudaStreamCaptureModeRelaxed));
@@ -79,16 +79,18 @@ class Graph {
     const cudaError_t made = cudaGraphInstantiateWithFlags(&runnable_, graph, 0);
     cudaGraphDestroy(graph);
     require("cudaGraphInstantiateWithFlags", made);
-    outer_.wait_for(stream_);
   }
   Graph(const Graph&) = delete;
   Graph& operator=(const Graph&) = delete;
   ~Graph() {
+    cudaStreamSynchronize(stream_.get());  // a run still works in the memory
     if (runnable_ != nullptr) cudaGraphExecDestroy(runnable_);
   }
 
-  /// Queues all of it, after what the current stream has to do; that stream goes on after it.
+  /// Queues all of it, after what the current stream has to do; that stream goes on after it. Throws ValueError where
+  /// another graph is recorded.
   void launch() const {
+    require_not_recording("a run of another graph");
     const Stream& caller = current_stream();
     stream_.wait_for(caller);
     if (drawn_ > 0) move_generator();
@@ -101,6 +103,32 @@ class Graph {
   }
 
  private:
+  /// What is recorded has addresses in the stream's memory, which therefore is the graph's own, even where it is free
+  /// between two runs.
+  class KeptMemory {
+   public:
+    explicit KeptMemory(const Stream& stream) : stream_(stream) { stream_.state()->memory().keep_cached(true); }
+    KeptMemory(const KeptMemory&) = delete;
+    KeptMemory& operator=(const KeptMemory&) = delete;
+    ~KeptMemory() { stream_.state()->memory().keep_cached(false); }
+
+   private:
+    Stream stream_;
+  };
+
+  /// The caller's stream goes on after it, whatever becomes of it and of the recording, in which nothing is done.
+  template <class Work>
+  void do_once(Work& work) {
+    stream_.wait_for(outer_);
+    try {
+      work();
+    } catch (...) {
+      outer_.wait_for(stream_);
+      throw;
+    }
+    outer_.wait_for(stream_);
+  }
+
   void move_generator() const {
     Generator::State state = default_generator().state();
     const std::array now{state.seed, state.stream, state.counter};
@@ -114,6 +142,7 @@ class Graph {
   mutable Tensor<std::uint64_t, Cuda> generator_;  ///< its state in this run
   std::uint64_t drawn_ = 0;                        ///< counters of it that a run takes
   std::vector<std::function<void()>> before_runs_;
+  std::optional<KeptMemory> memory_;
   cudaGraphExec_t runnable_ = nullptr;
 };
 

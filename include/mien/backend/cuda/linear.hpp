@@ -17,7 +17,7 @@ void multiply_matrices(Index rows, Index columns, Index depth, const kernels::Ma
 #if defined(MIEN_WITH_CUBLAS)
   if constexpr (std::same_as<T, float>) {
     if (cuda::product_library() == cuda::ProductLibrary::cublas &&
-        cublas::supports(rows, columns, depth, left, right, result))
+        cublas::supports(rows, columns, depth, left, right, result, product_precision()))
       return cublas::matrix_product(rows, columns, depth, left, right, result, product_precision());
   }
 #endif

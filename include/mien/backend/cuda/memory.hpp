@@ -19,6 +19,7 @@ struct DeviceMemorySource {
     cudaGetLastError();
     return nullptr;
   }
+  /// Waits for whatever is queued and may still work in the block.
   static void deallocate(void* block) noexcept { cudaFree(block); }
   static std::string description() {
     std::size_t free = 0;

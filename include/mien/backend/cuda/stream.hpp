@@ -110,6 +110,15 @@ class StreamState {
 
   cudaStream_t get() const { return stream_; }
   int device() const { return device_; }
+  /// Throws ValueError where this thread's current device is another one, whose memory would be of no use here.
+  void require_current() const {
+    int current = 0;
+    require("cudaGetDevice", cudaGetDevice(&current));
+    if (current != device_)
+      throw ValueError(mien::detail::text("a stream of GPU ", device_, " where GPU ", current,
+                                          " is current: choose it before the first tensor on a GPU, or work in a "
+                                          "stream of its own (cuda::StreamScope)"));
+  }
   BlockCache<DeviceMemorySource>& memory() { return memory_; }
 
   /// Copies what is at `from` when this is called; it may change right after.
@@ -159,12 +168,6 @@ class StreamState {
     return recorded_generator_;
   }
 
-  /// The memory of a graph is its own, even where it is free between two runs.
-  void keep_memory() { keeps_memory_ = true; }
-  void release_cached() {
-    if (!keeps_memory_) memory_.release_cached();
-  }
-
  private:
   struct Staged {
     PinnedBlock block;
@@ -179,7 +182,6 @@ class StreamState {
   std::vector<PinnedBlock> recorded_;
   std::optional<RecordedGenerator> recorded_generator_;
   std::vector<std::function<void()>> calls_before_runs_;
-  bool keeps_memory_ = false;
 };
 
 namespace detail {
@@ -195,7 +197,7 @@ class StreamRegistry {
   void release_cached() {
     std::lock_guard lock(mutex_);
     for (const auto& known : streams_)
-      if (const auto stream = known.lock()) stream->release_cached();
+      if (const auto stream = known.lock()) stream->memory().release_cached();
   }
 
  private:
@@ -253,7 +255,12 @@ inline const Stream& program_stream() {
 
 inline const Stream& current_stream() {
   const Stream* own = detail::thread_stream();
-  return own != nullptr ? *own : program_stream();
+  if (own != nullptr) return *own;
+  // A thread begins on device 0, wherever the program's stream is.
+  thread_local const bool is_on_device =
+      (require("cudaSetDevice", cudaSetDevice(program_stream().state()->device())), true);
+  static_cast<void>(is_on_device);
+  return program_stream();
 }
 
 /// Waits until all work of the current stream is done; what went wrong in it is thrown here.
@@ -266,18 +273,25 @@ inline void require_not_recording(const char* what, const char* why = "every run
         mien::detail::text("cuda::Graph: ", what, " cannot be recorded, since ", why, "; leave it out of the graph"));
 }
 
-/// While one lives, this thread's work goes into that stream.
+/// While one lives, this thread's work goes into that stream, and its current device is the stream's.
 class StreamScope {
  public:
-  explicit StreamScope(const Stream& stream)
-      : stream_(stream), before_(std::exchange(detail::thread_stream(), &stream_)) {}
+  explicit StreamScope(const Stream& stream) : stream_(stream) {
+    require("cudaGetDevice", cudaGetDevice(&device_before_));
+    require("cudaSetDevice", cudaSetDevice(stream_.state()->device()));
+    before_ = std::exchange(detail::thread_stream(), &stream_);
+  }
   StreamScope(const StreamScope&) = delete;
   StreamScope& operator=(const StreamScope&) = delete;
-  ~StreamScope() { detail::thread_stream() = before_; }
+  ~StreamScope() {
+    detail::thread_stream() = before_;
+    cudaSetDevice(device_before_);
+  }
 
  private:
   Stream stream_;
-  const Stream* before_;
+  const Stream* before_ = nullptr;
+  int device_before_ = 0;
 };
 
 }  // namespace mien::cuda
