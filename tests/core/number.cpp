@@ -65,7 +65,8 @@ TEST_CASE_TEMPLATE("every number of 16 bits survives the way through float", T, 
   }
 }
 
-TEST_CASE_TEMPLATE("floats become the nearest number of 16 bits, the even one of two as near", T, bfloat16, float16) {
+TEST_CASE_TEMPLATE("floats and doubles become the nearest number of 16 bits, the even one of two as near", T, bfloat16,
+                   float16) {
   const std::vector<T> all = all_numbers<T>();
   for (std::size_t i = 1; i + 2 < all.size(); ++i) {
     // Between two neighbours, which are finite.
@@ -74,8 +75,11 @@ TEST_CASE_TEMPLATE("floats become the nearest number of 16 bits, the even one of
     const auto middle = static_cast<float>((low + high) / 2);
     const T even = all[i].bits % 2 == 0 ? all[i] : all[i + 1];
     const float infinity = std::numeric_limits<float>::infinity();
+    const auto exact_middle = static_cast<double>(middle);
     const bool right = T(middle) == even && T(std::nextafter(middle, -infinity)) == all[i] &&
-                       T(std::nextafter(middle, infinity)) == all[i + 1];
+                       T(std::nextafter(middle, infinity)) == all[i + 1] && T(exact_middle) == even &&
+                       T(std::nextafter(exact_middle, double{-infinity})) == all[i] &&
+                       T(std::nextafter(exact_middle, double{infinity})) == all[i + 1];
     if (!right) {
       CAPTURE(middle);
       CHECK(right);
@@ -90,6 +94,10 @@ TEST_CASE("what is too great for 16 bits is infinite") {
   CHECK(static_cast<float>(float16(65519.0F)) == 65504.0F);
   CHECK(static_cast<float>(float16(65520.0F)) == infinity);
   CHECK(static_cast<float>(float16(-1e30)) == -infinity);
+  CHECK(static_cast<float>(float16(-1e300)) == -infinity);
+  CHECK(static_cast<float>(float16(std::nextafter(65520.0, 0.0))) == 65504.0F);
+  CHECK(static_cast<float>(bfloat16(1e300)) == infinity);
+  CHECK(static_cast<float>(bfloat16(1e-300)) == 0.0F);
   CHECK(static_cast<float>(float16(infinity)) == infinity);
   CHECK(static_cast<float>(bfloat16(std::numeric_limits<float>::max())) == infinity);
   CHECK(static_cast<float>(bfloat16(3.38e38F)) < infinity);

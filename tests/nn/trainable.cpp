@@ -4,6 +4,7 @@
 #include <mien/nn/dropout.hpp>
 #include <mien/nn/linear.hpp>
 #include <mien/nn/normalised_convolution.hpp>
+#include <mien/nn/super_image_convolution.hpp>
 #include <mien/optim/sgd.hpp>
 
 #include <doctest/doctest.h>
@@ -103,6 +104,16 @@ TEST_CASE("what is not trained is in evaluation, however often the rest is switc
   }
   network.set_trainable("blocks.1", true);
   CHECK(network.blocks[1].norm.is_training());
+}
+
+TEST_CASE("super images that are not trained want no gradient, whether their fusion is learned or not") {
+  for (const ViewFusion fusion : {ViewFusion::none, ViewFusion::channel, ViewFusion::sum, ViewFusion::height}) {
+    nn::SuperImageConvolution<double> layer({.in = 2, .out = 3, .fusion = fusion});
+    const Variable<double> clip(random<double>({1, 2, 5, 4, 2}, 1));
+    CHECK(layer(clip).requires_gradient());
+    layer.set_trainable("", false);
+    CHECK_FALSE(layer(clip).requires_gradient());
+  }
 }
 
 TEST_CASE("gradients pass through a part that is not trained") {

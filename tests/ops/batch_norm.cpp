@@ -207,6 +207,13 @@ TEST_CASE("gradients of batch norm with residual and ReLU") {
       }
 }
 
+TEST_CASE("running statistics stay where they are when a call is refused") {
+  nn::BatchNorm<float> norm(2);
+  const Variable<float> x(Tensor<float>({4, 2}, 3.0F));
+  CHECK_THROWS_AS(norm(x, {.residual = Variable<float>(Tensor<float>({3, 2}))}), ShapeError);
+  CHECK(norm.running_mean(0) == 0);
+}
+
 TEST_CASE("a NaN is seen after the ReLU, and a residual of another shape is refused") {
   constexpr float nan = std::numeric_limits<float>::quiet_NaN();
   nn::BatchNorm<float> norm(2);

@@ -118,6 +118,12 @@ TEST_CASE("afterwards nothing has changed, not even what comes next") {
       };
       CHECK_THROWS_AS(train::find_learning_rate(adam, loader, thrower, {}, network), std::runtime_error);
       CHECK(numbers_in(network) == before);
+      network.dropout.evaluate();
+      train::find_learning_rate(adam, loader, one, {.batches = 10}, network);
+      CHECK(network.is_training());
+      CHECK(!network.dropout.is_training());
+      CHECK(network.norm.is_training());
+      network.train();
     }
     take_steps();
     return numbers_in(network);

@@ -327,6 +327,41 @@ TEST_CASE("without a best epoch the models are not overwritten by an earlier tra
   CHECK(none.weights() == before);
 }
 
+TEST_CASE("the loss is the mean over the samples that it is of, however they lie in batches") {
+  set_seed(1);
+  Network network;
+  optim::Adam<float> adam(network.parameters(), {});
+  Trainer<float> trainer(adam, {});
+  trainer.add_model("model", network);
+  struct Batches {
+    std::vector<Batch> all;
+    Index batches() const { return std::ssize(all); }
+    const std::vector<Batch>& epoch(Index, Index) const { return all; }
+  };
+  Batch whole{Tensor<float>({7, 2})};
+  Generator(3).fill_normal(whole.points, 0, 1);
+  whole.labels = {0, -1, 2, 1, -1, -1, 0};
+  const auto part = [&](Index first, Index last) {
+    return Batch{whole.points.slice(0, first, last).clone(),
+                 {whole.labels.begin() + first, whole.labels.begin() + last}};
+  };
+  const CrossEntropyOptions unweighted{.ignore_index = -1};
+  const CrossEntropyOptions weighted{.class_weights = {0.1, 0.3, 0.2}, .ignore_index = -1};
+  for (const CrossEntropyOptions& options : {unweighted, weighted}) {
+    const auto step = [&](const Batch& batch) {
+      const Variable<float> logits = network(batch.points);
+      BatchOutput<float> out{cross_entropy(logits, batch.labels, options), logits.value(), batch.labels};
+      if (!options.class_weights.empty()) out.weight = ops::cross_entropy_weight(batch.labels, options);
+      return out;
+    };
+    const double expected = trainer.evaluate(Batches{{whole}}, step).loss;
+    CHECK(expected > 0.1);
+    // The second one has no sample with a label.
+    const Batches parts{{part(0, 4), part(4, 6), part(6, 7)}};
+    CHECK(trainer.evaluate(parts, step).loss == doctest::Approx(expected).epsilon(1e-6));
+  }
+}
+
 TEST_CASE("the criterion says what the best epoch is") {
   for (const Criterion criterion : {Criterion::mean_recall, Criterion::accuracy, Criterion::loss}) {
     Program program({.epochs = epochs, .criterion = criterion});

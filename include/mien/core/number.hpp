@@ -1,7 +1,7 @@
 #pragma once
 
-/// Numbers of 16 bits, for the maps of networks on the GPU: half of a float's memory, and tensor cores that multiply them
-/// twice as fast as floats. On the CPU they can be stored and converted, and nothing else.
+/// Numbers of 16 bits, for the maps of networks on the GPU: half of a float's memory, and tensor cores that multiply
+/// them twice as fast as floats. On the CPU they can be stored and converted, and nothing else.
 
 #include <bit>
 #include <cmath>
@@ -11,6 +11,23 @@
 
 namespace mien {
 
+namespace detail {
+
+/// A float that is rounded on as the number itself would be: where it is not exact, of the two floats next to the
+/// number the one whose last bit is 1, which no number of 16 bits is, nor the middle of two (rounding to odd; Boldo and
+/// Melquiond, IEEE Transactions on Computers 57, 2008).
+template <std::floating_point From>
+float to_float_for_rounding(From from) {
+  if constexpr (std::same_as<From, float>) return from;
+  const auto value = static_cast<float>(from);
+  if (std::isnan(from) || static_cast<From>(value) == from) return value;
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  const bool is_away_from_zero = std::fabs(static_cast<From>(value)) > std::fabs(from);
+  return std::bit_cast<float>((is_away_from_zero ? bits - 1 : bits) | 1);
+}
+
+}  // namespace detail
+
 /// The upper half of a float: its range, and 8 bits of mantissa.
 struct bfloat16 {
   std::uint16_t bits = 0;
@@ -19,7 +36,7 @@ struct bfloat16 {
   /// To the nearest, of two as near the even one; NaN stays NaN.
   template <std::floating_point From>
   explicit bfloat16(From from) {
-    const auto value = static_cast<float>(from);
+    const float value = detail::to_float_for_rounding(from);
     const auto whole = std::bit_cast<std::uint32_t>(value);
     constexpr std::uint32_t quiet = 0x40;
     bits = std::isnan(value) ? static_cast<std::uint16_t>(whole >> 16 | quiet)
@@ -42,7 +59,7 @@ struct float16 {
   /// To the nearest, of two as near the even one; infinite from 65520 on. NaN stays NaN.
   template <std::floating_point From>
   explicit float16(From from) {
-    const auto value = static_cast<float>(from);
+    const float value = detail::to_float_for_rounding(from);
     const auto sign = static_cast<std::uint16_t>(std::signbit(value) ? 0x8000 : 0);
     bits = static_cast<std::uint16_t>(sign | magnitude_bits(std::fabs(value)));
   }

@@ -35,7 +35,10 @@ namespace detail {
 /// The logarithm of a number drawn from Gamma(shape, 1): Marsaglia and Tsang, ACM Transactions on Mathematical Software
 /// 26 (2000). Small shapes give numbers that are 0 in floating point, their logarithms are not.
 inline double log_gamma_draw(double shape, Generator& generator) {
-  if (shape < 1) return log_gamma_draw(shape + 1, generator) + std::log(1 - generator.uniform()) / shape;
+  if (shape < 1) {
+    const double greater = log_gamma_draw(shape + 1, generator);
+    return greater + std::log(1 - generator.uniform()) / shape;
+  }
   const double d = shape - 1.0 / 3;
   const double c = 1 / std::sqrt(9 * d);
   while (true) {

@@ -33,6 +33,9 @@ class BatchNorm : public Module<BatchNorm<T, Device>, T, Device> {
   Variable<Map, Device> operator()(const Variable<Map, Device>& x,
                                    const BatchNormEpilogue<Variable<Map, Device>>& epilogue = {}) {
     ops::require_channels("BatchNorm", x.shape(), weight.shape());
+    // Before the running statistics follow.
+    if (epilogue.residual.value().defined())
+      ops::require_equal_shapes("batch_norm: input and residual", x.shape(), epilogue.residual.shape());
     return batch_norm(x, moments(x.value()), weight, bias, epsilon(), this->is_training(), epilogue);
   }
 

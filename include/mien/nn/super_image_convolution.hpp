@@ -26,7 +26,11 @@ class SuperImageConvolution : public Module<SuperImageConvolution<T, Device>, T,
   explicit SuperImageConvolution(const SuperImageConvolutionOptions& options)
       : weight(kaiming_parameter<T, Device>({3, 3, options.in, options.out}, options.out * 9)),
         options_{options.layout, options.fusion} {
-    if (!has_learned_weights(options.fusion)) return;
+    if (!has_learned_weights(options.fusion)) {
+      // Nobody visits it, and so nobody could say later that it wants no gradient.
+      fc.weight.set_requires_gradient(false);
+      return;
+    }
     fc = Linear<T, Device>({.in = 2 * options.out, .out = options.fusion == ViewFusion::channel ? 2 * options.out : 2});
     fc.weight.value().fill(T{0});
     fc.bias.value().fill(T{0});

@@ -57,7 +57,7 @@ class TrainingUndo {
   TrainingUndo(const TrainingUndo&) = delete;
   TrainingUndo& operator=(const TrainingUndo&) = delete;
 
-  /// Needs no memory, so that it cannot fail.
+  /// Needs no more memory than names of parts do.
   ~TrainingUndo() {
     for (auto& [tensor, before] : tensors_) tensor.copy_from(before);
     optimiser_.zero_grad();
@@ -71,9 +71,18 @@ class TrainingUndo {
 
   template <class Module>
   void keep_all(Module& module) {
-    modes_.push_back([&module, training = module.is_training()] { module.train(training); });
+    keep_modes(module);
     for (const auto& parameter : module.parameters()) keep(parameter.value());
     for (const auto& buffer : module.named_buffers()) keep(buffer.tensor);
+  }
+
+  /// Of a module first, and then of the modules in it, since `train` reaches those too.
+  template <class Module>
+  void keep_modes(Module& module) {
+    modes_.push_back([&module, training = module.is_training()] { module.train(training); });
+    module.visit([this]<class Child>(const auto&, Child& child, nn::ParameterLayout = nn::ParameterLayout::plain) {
+      if constexpr (requires { child.is_training(); }) keep_modes(child);
+    });
   }
 
   optim::Optimiser<T, Device>& optimiser_;

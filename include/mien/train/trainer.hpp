@@ -63,8 +63,8 @@ struct BatchOutput {
   Tensor<T, Device> affect = {};     ///< predicted valence and arousal, [..., 2]; undefined of a network without them
   Tensor<float> affect_target = {};  ///< of the same shape
   Tensor<std::uint8_t> affect_mask = {};  ///< [...], 0 for what was not annotated; undefined: all was
-  /// How much the loss counts beside those of other ranks, if not as many times as there are labels, or without classes
-  /// annotated frames: the sum of the samples' weights, where it is a mean that these weigh.
+  /// How much the loss counts beside those of other batches and ranks, if not as many times as there are samples with a
+  /// label, or without classes annotated frames: the sum of the samples' weights, where it is a mean that these weigh.
   std::optional<double> weight = {};
   /// Whether the loss is that of the whole batch already, with the gradient that this part has in it, where ranks share
   /// the batch: that of a function which was told the same (autograd/whole_batch.hpp). Then nothing weighs it.
@@ -298,7 +298,7 @@ class Trainer {
     }
     if (ranks_) pool(*ranks_, out, samples);
     if (!out.tells_classes && !out.tells_affect) throw ValueError("Trainer: no batches to evaluate");
-    out.loss /= std::max(1.0, samples);
+    out.loss = samples > 0 ? out.loss / samples : 0;
     return out;
   }
 
@@ -325,8 +325,8 @@ class Trainer {
 
   /// What a batch adds to an epoch's sums.
   struct BatchSums {
-    double loss = 0;  ///< the mean
-    double samples = 0;
+    double loss = 0;     ///< the mean
+    double samples = 0;  ///< that it is the mean of, or their weights
     double labelled = 0;
     double correct = 0;
   };
@@ -404,19 +404,18 @@ class Trainer {
     return out;
   }
 
-  /// What a batch's loss is the mean of: its labels, or without classes the frames that were annotated. Throws
-  /// ValueError if it has neither classes nor valence and arousal.
+  /// What a batch's loss is the mean of: its weight if it tells one, else the samples that have a label, with valence
+  /// and arousal beside the classes all samples, or without classes the frames that were annotated. Throws ValueError
+  /// if it has neither classes nor valence and arousal.
   static double samples_in(const BatchOutput<T, Device>& output) {
-    if (output.logits.defined()) return static_cast<double>(output.labels.size());
-    if (!output.affect.defined()) throw ValueError("Trainer: a batch's output has neither logits nor affect");
-    return static_cast<double>(backend::count_rows(output.affect_mask.contiguous(), output.affect.elements() / 2));
-  }
-
-  /// How much a batch's loss counts beside those of other ranks.
-  static double weight_of(const BatchOutput<T, Device>& output, const BatchSums& sums) {
-    if (output.whole_batch) return 1;
-    const bool of_classes_alone = output.logits.defined() && !output.affect.defined();
-    return output.weight.value_or(of_classes_alone ? sums.labelled : sums.samples);
+    if (!output.logits.defined() && !output.affect.defined())
+      throw ValueError("Trainer: a batch's output has neither logits nor affect");
+    if (output.weight) return *output.weight;
+    if (!output.logits.defined())
+      return static_cast<double>(backend::count_rows(output.affect_mask.contiguous(), output.affect.elements() / 2));
+    if (output.affect.defined()) return static_cast<double>(output.labels.size());
+    return static_cast<double>(
+        std::count_if(output.labels.begin(), output.labels.end(), [](Index label) { return label >= 0; }));
   }
 
   /// Throws ValueError for a loss that is said to be the whole batch's, and is not that of the other ranks.
@@ -568,7 +567,7 @@ class Trainer {
     }
     Variable<T, Device> own_loss = output.loss;
     if (ranks_) {
-      const double share = pool_batch(sums, weight_of(output, sums));
+      const double share = pool_batch(sums, output.whole_batch ? 1 : sums.samples);
       if (output.whole_batch) {
         require_whole_batch(loss, sums.loss);
       } else {
