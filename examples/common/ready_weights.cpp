@@ -152,7 +152,8 @@ class WeightManifest {
   Shape shape_of(const nlohmann::json& extents, const std::string& name) const {
     try {
       Shape shape;
-      for (const auto& extent : extents) shape.append(extent.get<Index>());
+      // What is no integer is no extent either.
+      for (const auto& extent : extents) shape.append(io::json_integer(extent).value_or(-1));
       return shape;
     } catch (const ShapeError& error) {
       throw FileError(path_, text("tensor `", name, "`"), error.what(), "a shape");

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -47,6 +48,15 @@ TEST_CASE("depth and number of values are limited") {
   CHECK_THROWS_AS(io::parse_json(std::string(10'000'000, '['), "x.json"), FileError);
   CHECK_NOTHROW(io::parse_json("[1, 2, 3]", "x.json", {.values = 4}));
   CHECK_THROWS_AS(io::parse_json("[1, 2, 3, 4]", "x.json", {.values = 4}), FileError);
+}
+
+TEST_CASE("an integer is one that is written so and fits into 64 bits") {
+  const auto integer = [](const std::string& written) { return io::json_integer(io::parse_json(written, "x.json")); };
+  CHECK(integer("7") == 7);
+  CHECK(integer("-9223372036854775808") == std::numeric_limits<Index>::min());
+  CHECK(integer("9223372036854775807") == std::numeric_limits<Index>::max());
+  for (const char* const other : {"9223372036854775808", "-9223372036854775809", "1.0", "1e3", "true", "\"1\"", "[1]"})
+    CHECK_MESSAGE(!integer(other), other);
 }
 
 TEST_CASE("files are read") {

@@ -237,7 +237,8 @@ TEST_CASE("a damaged journal is refused with the line") {
   const std::string begin = R"({"trial":1,"state":"running","point":{"rate":0.1,"width":4,"optimiser":"adamw"}})";
   CHECK(contains(refusal(head + "no JSON\n" + begin + "\n"), "line 2"));
   for (const std::string line :
-       {"[]", "{}", R"({"trial":"1","step":1,"value":2})", R"({"trial":1,"step":1,"value":"2"})",
+       {"[]", "{}", R"({"trial":"1","step":1,"value":2})", R"({"trial":1.5,"step":1,"value":2})",
+        R"({"trial":1,"step":1e300,"value":2})", R"({"trial":92233720368547758071,"step":1,"value":2})", R"({"trial":1,"step":1,"value":"2"})",
         R"({"trial":2,"step":1,"value":2})", R"({"trial":1,"state":"done","seconds":1})",
         R"({"trial":1,"state":"finished","value":1})", R"({"trial":1,"state":"failed","seconds":1})",
         R"({"trial":2,"state":"running","point":{}})", R"({"trial":3,"state":"running","point":{"rate":0.1}})",

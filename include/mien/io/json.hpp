@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -12,6 +13,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "mien/core/shape.hpp"
 #include "mien/io/file.hpp"
 
 namespace mien::io {
@@ -126,6 +128,13 @@ inline nlohmann::json parse_json(std::string_view content, std::string_view file
   detail::StrictJsonBuilder builder(content, file, limits);
   nlohmann::json::sax_parse(content.begin(), content.end(), &builder);
   return std::move(builder.root());
+}
+
+/// The integer that a value is, or nothing: of another type, with a fraction or an exponent, beyond 64 bits.
+inline std::optional<Index> json_integer(const nlohmann::json& value) {
+  if (!value.is_number_integer()) return std::nullopt;
+  if (value.is_number_unsigned() && !std::in_range<Index>(value.get<std::uint64_t>())) return std::nullopt;
+  return value.get<Index>();
 }
 
 /// Reads a JSON file; see `parse_json`.

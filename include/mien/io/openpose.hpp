@@ -107,7 +107,7 @@ class OpenposeFrameReader {
     if (!person.contains("person_id")) return -1;
     const auto& id =
         person["person_id"].is_array() && !person["person_id"].empty() ? person["person_id"][0] : person["person_id"];
-    return id.is_number_integer() ? id.get<Index>() : -1;
+    return json_integer(id).value_or(-1);
   }
 
   std::vector<Keypoint> read_keypoints(const nlohmann::json& person, const std::string& place, const char* key,

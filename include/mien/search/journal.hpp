@@ -183,9 +183,9 @@ class Journal {
   }
 
   void apply(const Json& event) {
-    const auto number = event.at("trial").get<Index>();
+    const Index number = integer_in(event, "trial");
     if (event.contains("step")) {
-      running(number).steps.emplace_back(event.at("step").get<Index>(), event.at("value").get<double>());
+      running(number).steps.emplace_back(integer_in(event, "step"), event.at("value").get<double>());
       return;
     }
     const auto state = event.at("state").get<std::string>();
@@ -206,6 +206,14 @@ class Journal {
       throw ValueError(detail::text(path_.string(), ": trial ", number, " in the unknown state `", state, "`"));
     trial.value = event.at("value").get<double>();
     trial.state = state == "finished" ? TrialState::finished : TrialState::stopped;
+  }
+
+  Index integer_in(const Json& event, const char* key) const {
+    const std::optional<Index> number = io::json_integer(event.at(key));
+    if (!number)
+      throw ValueError(detail::text(path_.string(), ": `", key, "` is ", event.at(key).dump().substr(0, 40),
+                                    ", expected an integer"));
+    return *number;
   }
 
   Trial& running(Index number) {

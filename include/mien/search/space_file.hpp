@@ -181,8 +181,8 @@ inline Point point_from_json(const nlohmann::json& json, const Space& space) {
       values.emplace_back(parameter.name, found->get<bool>());
     } else if (parameter.kind == Kind::choice && found->is_string()) {
       values.emplace_back(parameter.name, found->get<std::string>());
-    } else if (parameter.kind == Kind::integer && found->is_number_integer()) {
-      values.emplace_back(parameter.name, found->get<Index>());
+    } else if (const auto integer = io::json_integer(*found); parameter.kind == Kind::integer && integer) {
+      values.emplace_back(parameter.name, *integer);
     } else if (parameter.kind == Kind::real && found->is_number()) {
       values.emplace_back(parameter.name, found->get<double>());
     } else {
