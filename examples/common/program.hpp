@@ -80,7 +80,7 @@ struct JoinedRanks {
 JoinedRanks join_ranks(Index ranks);
 
 /// The same with a GPU for each of them, which is the current one from now on. Throws UsageError in a build without
-/// NCCL, and if a machine has less GPUs than ranks; CudaError, NcclError.
+/// NCCL, and if a machine has fewer GPUs than ranks; CudaError, NcclError.
 std::shared_ptr<train::Communicator> join_gpus(const JoinedRanks& joined);
 
 }  // namespace detail

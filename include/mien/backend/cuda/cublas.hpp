@@ -193,8 +193,8 @@ class Plan {
     int found = 0;
     const cublasStatus_t status = cublasLtMatmulAlgoGetHeuristic(handle, &product_, &right_, &left_, &start_, &out_,
                                                                  &preference, 1, &best, &found);
-    if (status == CUBLAS_STATUS_NOT_SUPPORTED || (status == CUBLAS_STATUS_SUCCESS && found == 0)) return;
-    require("cublasLtMatmulAlgoGetHeuristic", status);
+    if (status != CUBLAS_STATUS_NOT_SUPPORTED) require("cublasLtMatmulAlgoGetHeuristic", status);
+    if (found == 0 || best.state == CUBLAS_STATUS_NOT_SUPPORTED) return;
     require("cublasLtMatmulAlgoGetHeuristic", best.state);
     is_supported_ = true;
     algorithm_ = best.algo;
