@@ -95,14 +95,16 @@ TEST_CASE("a program computes on the device that was asked for, or not at all") 
     CHECK_FALSE(fs::exists(folder.path() / "work"));
   }
 #else
-  for (const auto& [program, more] : std::vector<std::pair<std::string, Words>>{
-           {"train_gesture", gesture_arguments(folder.path(), {})},
-           {"train_face", face_arguments(folder.path(), {})},
-           {"train_fusion", {"--pair", "bright=up"}},
-           {"recognise", {folder.path().string(), "--model", "model.safetensors"}}}) {
+  const std::vector<std::pair<std::string, Words>> calls{
+      {"train_gesture", gesture_arguments(folder.path(), {})},
+      {"train_face", face_arguments(folder.path(), {})},
+      {"train_fusion", {"--pair", "bright=up"}},
+      {"recognise", {folder.path().string(), "--model", "model.safetensors"}}};
+  for (const auto& call : calls) {
+    const std::string& program = call.first;
     CAPTURE(program);
     Words words{"--device", "cuda"};
-    words.insert(words.end(), more.begin(), more.end());
+    words.insert(words.end(), call.second.begin(), call.second.end());
     const auto there = run(folder.path(), program, words);
     CHECK(there.code == 2);
     CHECK(contains(there.err, "no CUDA support"));
