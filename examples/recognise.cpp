@@ -325,7 +325,13 @@ void recognise_folder(const Options& options, const examples::Program& program) 
   const auto class_names = examples::model_class_names(file.metadata(), options.model.string());
   const bool is_face = kind->second == "sistcm_resnet18";
   if (program.common().dry_run) {
-    std::cout << options.model.string() << ": " << kind->second << ", " << class_names.size() << " classes\n";
+    if (program.common().json) {
+      const examples::Json model = {
+          {"model", options.model.string()}, {"kind", kind->second}, {"class_names", class_names}};
+      std::cout << model.dump(2) << "\n";
+    } else {
+      std::cout << options.model.string() << ": " << kind->second << ", " << class_names.size() << " classes\n";
+    }
     return;
   }
   const auto& common = program.common();

@@ -493,12 +493,16 @@ void report(const Search& done, const Options& options, const examples::CommonOp
   }
 }
 
-void describe(const search::Space& space, const Options& options, std::uint64_t seed) {
+void describe(const search::Space& space, const Options& options, const examples::CommonOptions& common) {
+  const auto point = make_strategy(space, options, common.seed)->ask();
+  const auto first = point ? command_of(options.command, *point) : std::vector<std::string>();
+  if (common.json) {
+    std::cout << examples::Json{{"space", search::to_json(space)}, {"first_trial", first}}.dump(2) << "\n";
+    return;
+  }
   for (const auto& parameter : space.parameters())
     std::cout << parameter.to_string() << parameter.condition_text() << "\n";
-  const auto strategy = make_strategy(space, options, seed);
-  if (const auto point = strategy->ask())
-    std::cout << "first trial: " << quoted(command_of(options.command, *point)) << "\n";
+  if (point) std::cout << "first trial: " << quoted(first) << "\n";
 }
 
 /// Signals other than Ctrl-C that ask programs to end; not those that whoever started this one wants ignored.
@@ -530,7 +534,7 @@ int main(int count, char** arguments) {
     check_command(options, space);
     examples::require_program(options.command.front());
     if (common.dry_run) {
-      describe(space, options, common.seed);
+      describe(space, options, common);
       return;
     }
     io::create_folders(common.work_dir);

@@ -815,9 +815,20 @@ video::VideoOptions video_options(const FilmOptions& options) {
 }
 
 /// What is known of a film before it is read, for --dry-run.
-void describe_film(const FilmOptions& options) {
+void describe_film(const FilmOptions& options, bool as_json) {
   const auto film = video::open_video(options.input, video_options(options));
   const video::VideoFacts& facts = film->facts();
+  if (as_json) {
+    const Json rate = facts.frame_rate > 0 ? Json(facts.frame_rate) : Json();
+    std::cout << Json{{"input", options.input.string()},
+                      {"width", facts.width},
+                      {"height", facts.height},
+                      {"frame_rate", rate},
+                      {"format", facts.format}}
+                     .dump(2)
+              << "\n";
+    return;
+  }
   std::cout << options.input.string() << ": " << facts.width << " x " << facts.height << " pixels, "
             << (facts.frame_rate > 0 ? report::number(facts.frame_rate, 3) : "an unknown number of")
             << " frames a second, " << facts.format << "\n";
@@ -943,7 +954,7 @@ class FilmRun {
 template <class Device>
 void recognise_film(const FilmOptions& options, const Program& program) {
   if (program.common().dry_run) {
-    describe_film(options);
+    describe_film(options, program.common().json);
     return;
   }
   FilmRun<Device>(options, program).run();

@@ -169,6 +169,8 @@ TEST_CASE("what does not go together is refused") {
   const auto described = run(folder.path(), "recognise", film(frames, {"--dry-run"}));
   CHECK(described.code == 0);
   CHECK(contains(described.out, "320 x 180 pixels"));
+  const auto facts = run(folder.path(), "recognise", film(frames, {"--dry-run", "--json"}));
+  CHECK(nlohmann::json::parse(facts.out)["width"] == 320);
   io::write_file(folder.path() / "nothing.y4m", std::string_view("nothing"));
   const auto nothing = run(folder.path(), "recognise", film(folder.path() / "nothing.y4m"));
   CHECK(nothing.code == 1);

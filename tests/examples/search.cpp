@@ -250,6 +250,9 @@ TEST_CASE("--dry-run tells the space and the first command, and writes nothing")
   CHECK(outcome.code == 0);
   CHECK(contains(outcome.out, "`x`: real from -1 to 1\n"));
   CHECK(contains(outcome.out, "first trial: " + (folder / "train.sh").string() + " --x=-1\n"));
+  const auto told = nlohmann::json::parse(folder.search({"--dry-run", "--method", "grid", "--json"}).out);
+  CHECK(told["space"]["parameters"][0]["name"] == "x");
+  CHECK(told["first_trial"][1] == "--x=-1");
   CHECK(fs::is_empty(folder.work()));
 }
 
