@@ -388,6 +388,14 @@ void add_drawing(CLI::App& command, DrawOptions& drawing) {
   examples::add_choice(command, "--box", drawing.picture.box, boxes, "what shares one square");
 }
 
+/// Throws FileError if what is written would take the place of what is read.
+void require_other_place(const Arguments& arguments) {
+  std::error_code unknown;
+  for (const std::filesystem::path& input : {arguments.set.set, arguments.set.pictures})
+    if (!arguments.out.empty() && std::filesystem::equivalent(arguments.out, input, unknown))
+      throw FileError(arguments.out.string(), "", "the name of what is read", "another one");
+}
+
 CLI::App& add_list(CLI::App& app, Arguments& arguments) {
   CLI::App& command =
       add_command(app, arguments, "list", "lists samples as CSV; without a set: formats and their labels");
@@ -462,7 +470,9 @@ int main(int count, char** words) {
   return program.run(count, words, [&] {
     const bool json = program.common().json;
     if (listing.parsed() && arguments.set.set.empty()) return list_formats(json);
+    require_other_place(arguments);
     AnyDataSet set = examples::read_data_set(arguments.set);
+    if (program.common().dry_run) return check(set, json);
     if (listing.parsed()) std::visit([&](const auto& samples) { list_samples(samples, json); }, set);
     if (checking.parsed()) check(set, json);
     if (previewing.parsed()) write_preview(program, set, arguments);

@@ -354,12 +354,26 @@ void require_same_tensors(const std::vector<io::StoredTensors>& files, const std
   }
 }
 
+/// Throws FileError unless the files say the same of the model that they are of.
+void require_same_model(const std::vector<io::StoredTensors>& files, const std::vector<std::string>& inputs) {
+  const auto told = [](const io::StoredTensors& file, const char* key) {
+    const auto found = file.metadata().find(key);
+    return found == file.metadata().end() ? std::string("nothing") : found->second;
+  };
+  for (std::size_t i = 1; i < files.size(); ++i)
+    for (const char* const key : {"model", "class_names", "options"})
+      if (told(files[i], key) != told(files.front(), key))
+        throw FileError(inputs[i], text("__metadata__: ", key), told(files[i], key),
+                        text(told(files.front(), key), ", as in ", inputs.front()));
+}
+
 /// The weighted mean of all floating-point tensors; others, and metadata, are the first file's.
 void average(const std::string& out, const std::vector<std::string>& inputs, const std::vector<double>& weights) {
   const std::vector<double> shares = shares_of(weights, inputs.size());
   std::vector<io::StoredTensors> files;
   for (const std::string& input : inputs) files.push_back(io::read_weights(input));
   require_same_tensors(files, inputs);
+  require_same_model(files, inputs);
   const io::StoredTensors& first = files.front();
   io::SafetensorsWriter writer;
   writer.set_metadata(first.metadata());
@@ -560,6 +574,8 @@ int main(int count, char** words) {
   const int code = program.run(count, words, [&] {
     const auto& [in, second, out, inputs, force, tolerance, type, renames, weights] = arguments;
     const bool json = program.common().json;
+    if (program.common().dry_run)
+      throw UsageError("--dry-run: inspect and compare write nothing, the others only write");
     if (!averaging.parsed()) arguments.inputs = {in};
     if (!inspecting.parsed() && !comparing.parsed()) require_other_file(out, inputs, force);
     if (inspecting.parsed()) inspect(in, json);

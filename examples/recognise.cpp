@@ -31,10 +31,13 @@
 #include "common/gesture.hpp"
 #include "common/model_metadata.hpp"
 #include "mien/data/clip.hpp"
+#include "mien/data/detail/bytes.hpp"
 #include "mien/data/frame_folders.hpp"
 #include "mien/io/csv.hpp"
 #include "mien/io/file.hpp"
 #include "mien/io/image.hpp"
+#include "mien/io/json.hpp"
+#include "mien/io/mapped_file.hpp"
 #include "mien/io/openpose.hpp"
 
 namespace {
@@ -66,7 +69,8 @@ std::vector<std::pair<Index, Index>> windows(Index length, Index frames, Index s
   std::vector<std::pair<Index, Index>> out;
   Index start = 0;
   for (; start + frames <= length; start += step) out.emplace_back(start, start + frames);
-  if (out.empty() || out.back().second < length) out.emplace_back(std::min(start, length - 1), length);
+  if (out.empty() || (start < length && out.back().second < length))
+    out.emplace_back(std::min(start, length - 1), length);
   return out;
 }
 
@@ -168,12 +172,16 @@ bool has_pictures(const fs::path& folder) {
 /// Rows of all sources so far, kept in the work folder after each of them if there is one.
 class Rows {
  public:
-  Rows(fs::path file, std::vector<std::string> class_names)
-      : file_(std::move(file)), class_names_(std::move(class_names)) {}
+  /// `origin` is what decides about the rows; it is kept beside the file.
+  Rows(fs::path file, std::vector<std::string> class_names, nlohmann::json origin)
+      : file_(std::move(file)), class_names_(std::move(class_names)), origin_(std::move(origin)) {}
 
-  /// Takes over what an earlier run with the same options has kept. Throws FileError if it is of other classes.
+  /// Takes over what an earlier run has kept. Throws FileError unless it had the same options and model.
   void resume() {
     if (!fs::exists(file_)) return;
+    if (!fs::exists(origin_file()) || io::read_json(origin_file()) != origin_)
+      throw FileError(file_.string(), "", "rows of another model, or of other options (" + origin_file().string() + ")",
+                      "the same ones to go on with");
     const io::CsvTable table = io::read_csv(file_);
     for (Index row = 0; row < table.rows(); ++row) {
       Row one{std::string(table.text(row, table.column("source"))), table.integer(row, table.column("start")),
@@ -193,13 +201,17 @@ class Rows {
   /// All rows of one source.
   void add(std::vector<Row> rows) {
     std::move(rows.begin(), rows.end(), std::back_inserter(rows_));
-    if (!file_.empty()) io::write_file(file_, to_csv());
+    if (file_.empty()) return;
+    io::write_file(origin_file(), origin_.dump(2) + "\n");
+    io::write_file(file_, to_csv());
   }
 
   std::string to_csv() const;
   examples::Json to_json() const;
 
  private:
+  fs::path origin_file() const { return file_.parent_path() / "recognised.json"; }
+
   std::string emotion_of(const Row& row) const {
     const auto best = std::max_element(row.probabilities.begin(), row.probabilities.end());
     return class_names_[static_cast<std::size_t>(best - row.probabilities.begin())];
@@ -207,6 +219,7 @@ class Rows {
 
   fs::path file_;
   std::vector<std::string> class_names_;
+  nlohmann::json origin_;
   std::vector<Row> rows_;
 };
 
@@ -313,9 +326,23 @@ examples::Json Rows::to_json() const {
 
 }  // namespace
 
+/// Throws UsageError for an option of films.
+void require_folder_options(const examples::Program& program) {
+  for (const char* const option : {"--rows", "--video", "--html", "--joints", "--joint-model", "--fusion"})
+    if (program.given(option))
+      throw examples::UsageError(std::string(option) + " is for films; --find-faces takes a folder of frames as one");
+}
+
+/// What decides about rows: all options, and the model itself.
+nlohmann::json origin_of_rows(const Options& options, const examples::Program& program) {
+  const io::MappedFile model(options.model);
+  return {{"options", program.settings()}, {"model", mien::detail::text(data::detail::content_hash(model.bytes()))}};
+}
+
 /// Windows of the frames or joints in a folder.
 template <class Device>
 void recognise_folder(const Options& options, const examples::Program& program) {
+  require_folder_options(program);
   if (!fs::is_directory(options.input))
     throw FileError(options.input.string(), "", "no such folder", "a folder that can be read");
   const io::Safetensors file = io::read_safetensors(options.model);
@@ -336,7 +363,8 @@ void recognise_folder(const Options& options, const examples::Program& program) 
   }
   const auto& common = program.common();
   if (!common.work_dir.empty()) io::create_folders(common.work_dir);
-  Rows rows(common.work_dir.empty() ? fs::path() : common.work_dir / "recognised.csv", class_names);
+  Rows rows(common.work_dir.empty() ? fs::path() : common.work_dir / "recognised.csv", class_names,
+            origin_of_rows(options, program));
   if (common.resume) rows.resume();
   if (is_face) {
     recognise_faces<Device>(options, rows);
@@ -355,6 +383,12 @@ template <class Device>
 void recognise_film(const Options& options, examples::FilmOptions film, const examples::Program& program) {
   if (!options.crop.empty()) throw examples::UsageError("--crop is for folders of frames; in films faces are found");
   if (program.common().resume) throw examples::UsageError("--resume is for folders; a film is recognised in one go");
+  if (program.given("--work-dir"))
+    throw examples::UsageError("--work-dir is for folders of frames or joints; the rows of a film are printed");
+  std::error_code unknown;
+  for (const std::string& out : {film.annotated, film.html})
+    if (!out.empty() && fs::equivalent(out, options.input, unknown))
+      throw FileError(out, "", "the name of the film that is read", "another one");
   film.input = options.input;
   film.model = options.model.string();
   film.frames = options.frames;

@@ -541,5 +541,6 @@ int main(int count, char** arguments) {
     Search trials(options, space, common);
     trials.run();
     report(trials, options, common);
+    if (!search::best_trial(trials.trials(), options.goal())) throw Error("no trial came to a value");
   });
 }

@@ -184,6 +184,30 @@ void read_pairs(const std::string& words, std::string& face_classes, std::string
   }
 }
 
+/// Both sets, and how they are divided.
+void describe(const examples::SampleFacts& faces, const examples::SampleFacts& bodies,
+              const examples::SplitOptions& split, const examples::CommonOptions& common) {
+  const auto told = [&](const examples::SampleFacts& facts) {
+    return examples::describe_data(facts, {examples::divide(facts, split, common.seed).front()});
+  };
+  if (common.json) {
+    std::cout << examples::Json{{"faces", told(faces)}, {"bodies", told(bodies)}}.dump(2) << "\n";
+    return;
+  }
+  std::cout << "faces: ";
+  examples::print_description(told(faces));
+  std::cout << "bodies: ";
+  examples::print_description(told(bodies));
+}
+
+/// Throws FileError for a model that was given and tells other classes than the pairs have, or in another order.
+void require_classes(const std::string& file, const std::vector<std::string>& found,
+                     const std::vector<std::string>& wanted) {
+  if (found == wanted) return;
+  throw FileError(file, "__metadata__: class_names", examples::Json(found).dump(),
+                  examples::Json(wanted).dump() + ", those of --pair");
+}
+
 /// A way of putting both branches together, and what it said of the test pairs of each seed.
 struct Method {
   std::string name;
@@ -337,6 +361,8 @@ int main(int count, char** arguments) {
   app.add_option("--fusion-epochs", features.epochs, "over the training pairs' features")->check(CLI::PositiveNumber);
 
   return program.run_on_device(count, arguments, [&]<class Device>(Device) {
+    for (const char* const option : {"--face-classes", "--joint-classes"})
+      if (program.given(option)) throw examples::UsageError(std::string(option) + ": --pair names the classes");
     read_pairs(pair, face_data.classes, joint_data.classes);
     // A pair is made of two samples that are both used whole.
     if (training.bad_samples != data::BadSamples::error)
@@ -347,12 +373,7 @@ int main(int count, char** arguments) {
     const examples::SampleFacts face_facts(faces);
     const examples::SampleFacts body_facts(bodies);
     if (common.dry_run) {
-      std::cout << "faces: ";
-      examples::print_description(
-          examples::describe_data(face_facts, {examples::divide(face_facts, split, common.seed).front()}));
-      std::cout << "bodies: ";
-      examples::print_description(
-          examples::describe_data(body_facts, {examples::divide(body_facts, split, common.seed).front()}));
+      describe(face_facts, body_facts, split, common);
       return;
     }
     const auto classes = faces.classes();
@@ -369,10 +390,10 @@ int main(int count, char** arguments) {
                                                         joint_augmentation, training, program)
                             .model
                       : examples::load_gesture_model<Device>(joint_model);
-      if (static_cast<Index>(face.class_names.size()) != classes ||
-          static_cast<Index>(body.class_names.size()) != classes)
-        throw ValueError(mien::detail::text("models of ", face.class_names.size(), " and ", body.class_names.size(),
-                                            " classes for ", classes, " pairs of labels"));
+      require_classes(face_model, face.class_names, faces.class_names);
+      require_classes(joint_model, body.class_names, bodies.class_names);
+      io::create_folders(folder / "face");
+      io::create_folders(folder / "body");
       examples::save_face_model(face, folder / "face" / "model.safetensors");
       examples::save_gesture_model(body, folder / "body" / "model.safetensors");
 

@@ -37,6 +37,15 @@ int main(int count, char** arguments) {
   examples::add_training_options(app, training);
 
   return program.run_on_device(count, arguments, [&]<class Device>(Device) {
+    const std::vector<const char*> of_the_other =
+        affect_wanted
+            ? std::vector<const char*>{"--soft-labels", "--focal-gamma", "--label-smoothing", "--class-weights"}
+            : std::vector<const char*>{"--mse-weight", "--ccc-weight"};
+    for (const char* const option : of_the_other)
+      if (program.given(option))
+        throw examples::UsageError(std::string(option) +
+                                   (affect_wanted ? " is of classes, of which --valence-arousal tells none"
+                                                  : " is of valence and arousal; --valence-arousal asks for them"));
     if (affect_wanted && (data_options.valence_column.empty() || data_options.arousal_column.empty()))
       throw examples::UsageError("--valence-arousal needs --valence-column and --arousal-column");
     const auto data = examples::read_gesture_data(examples::joints_to_read(data_options, training), split.split_column,

@@ -24,6 +24,9 @@ int main(int count, char** arguments) {
   app.add_option("--class-weight", options.targets.class_weight, "of the classes' loss, with --multi-task")
       ->check(CLI::NonNegativeNumber)
       ->group("Targets");
-  return program.run_on_device(count, arguments,
-                               [&]<class Device>(Device) { examples::run_image_experiment<Device>(options, program); });
+  return program.run_on_device(count, arguments, [&]<class Device>(Device) {
+    if (program.given("--class-weight") && !options.classes)
+      throw examples::UsageError("--class-weight is of --multi-task");
+    examples::run_image_experiment<Device>(options, program);
+  });
 }

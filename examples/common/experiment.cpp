@@ -42,6 +42,9 @@ bool SampleFacts::groups(const SplitOptions& options) const {
   if (options.by == "label") return false;
   if (options.by != "auto" && !has_subjects())
     throw UsageError(detail::text("--by ", options.by, ": not every sample has one; try --by label"));
+  const auto is_known = [](const std::string& subject) { return !subject.empty(); };
+  if (!has_subjects() && std::any_of(subjects.begin(), subjects.end(), is_known))
+    throw UsageError("some samples have a subject and some have none; --by label divides without regard to subjects");
   return has_subjects();
 }
 
@@ -69,10 +72,12 @@ void add_split_options(CLI::App& app, SplitOptions& options) {
                  "labels; auto is by subject where subjects are known")
       ->group(group);
   app.add_option("--fold", options.fold, "this fold alone, from 1")->check(CLI::PositiveNumber)->group(group);
-  app.add_option("--test-share", options.test_share, "part for testing where there are no folds and no column")
-      ->check(CLI::Range(0.01, 0.99))
+  app.add_option("--test-share", options.test_share,
+                 "part for testing where there are no folds and no column: of 1/2, 1/3, 1/4 ... the nearest")
+      ->check(CLI::Range(0.01, 0.5))
       ->group(group);
-  app.add_option("--validation-share", options.validation_share, "part of the training samples that chooses the epoch")
+  app.add_option("--validation-share", options.validation_share,
+                 "part of the training samples that chooses the epoch: of 1/2, 1/3, 1/4 ... the nearest")
       ->check(CLI::Range(0.01, 0.5))
       ->group(group);
   app.add_flag("--no-validation", options.no_validation,
@@ -193,6 +198,7 @@ data::Split share_of(const SampleFacts& facts, const std::vector<Index>& samples
     // Nobody can be held out where there is one alone; then the shares of the labels are what is left to keep.
     if (groups < 2) return share_of(facts, samples, false, share, seed);
   }
+  if (!(share > 0)) throw UsageError(detail::text("a share of ", share, " of the samples"));
   const auto wanted = std::max<Index>(2, std::lround(1 / share));
   return folds_of(facts, samples, grouped, std::min(wanted, groups), seed).front();
 }
@@ -202,6 +208,15 @@ std::string validation_name(const std::vector<std::string>& splits) {
   for (const char* name : {"validation", "valid", "val"})
     if (std::find(splits.begin(), splits.end(), name) != splits.end()) return name;
   return "";
+}
+
+/// Throws UsageError for a part that nobody would train on, nor test with.
+void require_known_parts(const std::vector<std::string>& splits, const std::string& validation) {
+  for (const std::string& part : splits)
+    if (!part.empty() && part != "train" && part != "test" && part != validation)
+      throw UsageError(detail::text("--split-column: `", part, "` is none of train, test and ",
+                                    validation.empty() ? "validation" : validation,
+                                    "; samples that belong to none have an empty field"));
 }
 
 }  // namespace
@@ -224,6 +239,7 @@ std::vector<Parts> divide(const SampleFacts& facts, const SplitOptions& options,
     throw UsageError(detail::text("--fold ", options.fold, ": there are ", splits.size()));
   std::vector<Parts> parts;
   const std::string validation = options.split_column.empty() ? "" : validation_name(facts.splits);
+  if (!options.split_column.empty()) require_known_parts(facts.splits, validation);
   for (auto& split : splits) {
     if (!validation.empty() && !options.no_validation) {
       parts.push_back({std::move(split.train), data::samples_where(facts.splits, validation), std::move(split.test)});
@@ -382,7 +398,7 @@ Json Results::to_json() const {
     const Spread spread(by_seed(name, false));
     out["overall"]["by_seed"][name] = {{"mean", spread.mean}, {"deviation", spread.deviation}, {"seeds", seeds.size()}};
   }
-  if (folds_.front().baseline) out["baseline"] = examples::to_json(pooled(seeds.front(), true));
+  if (folds_.front().baseline) out["baseline"] = examples::to_json(pooled(std::nullopt, true));
   if (!folds_.front().attention.empty()) out["attention"] = attention();
   return out;
 }
@@ -493,6 +509,14 @@ void Results::print_confusion(const metrics::ConfusionMatrix& confusion) const {
 
 namespace {
 
+/// Throws UsageError for options that would decide about nothing.
+void require_used(const Program& program, const SplitOptions& split, const TrainingOptions& training) {
+  if (split.no_validation && training.patience > 0)
+    throw UsageError("--patience waits for a better epoch, and with --no-validation none is better");
+  if (program.given("--test-share") && (split.folds > 0 || !split.split_column.empty()))
+    throw UsageError("--test-share is for data without --folds and --split-column");
+}
+
 /// What a rank that is not the first one does of a fold.
 void help(const std::function<FoldResult(const Parts& parts, const RunPlace& place)>& run, const Parts& parts,
           const RunPlace& place) {
@@ -509,6 +533,7 @@ void run_experiment(const Program& program, const SampleFacts& samples, const Sp
                     const TrainingOptions& training, const Json& facts,
                     const std::function<FoldResult(const Parts& parts, const RunPlace& place)>& run) {
   const auto& common = program.common();
+  require_used(program, split, training);
   if (common.dry_run) {
     const auto description = describe_data(samples, divide(samples, split, common.seed));
     if (common.json) {

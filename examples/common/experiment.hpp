@@ -88,7 +88,8 @@ data::DataSet<Sample> only_classes(data::DataSet<Sample> all, const std::vector<
       for (const std::string& name : all.class_names) list += (list.empty() ? "" : ", ") + name;
       throw UsageError(detail::text("--classes: `", names[i], "` is none of the classes ", list));
     }
-    label_of[known - all.class_names.begin()] = static_cast<Index>(i);
+    if (!label_of.emplace(known - all.class_names.begin(), static_cast<Index>(i)).second)
+      throw UsageError(detail::text("--classes: `", names[i], "` twice"));
   }
   for (Sample& sample : all.samples) {
     const auto found = label_of.find(sample.label);

@@ -480,7 +480,8 @@ class RowPrinter {
  public:
   RowPrinter(std::vector<std::string> class_names, bool tells_affect, FilmRows rows, bool json)
       : class_names_(std::move(class_names)), tells_affect_(tells_affect), json_(json) {
-    std::cout << std::setprecision(6);
+    // Frames of a film of days have times of their own.
+    std::cout << std::setprecision(9);
     if (json_) {
       std::cout << "{\"class_names\":" << Json(class_names_).dump() << ",\""
                 << (rows == FilmRows::faces ? "faces" : "clips") << "\":[";
@@ -665,9 +666,11 @@ class FilmReport {
     looks_.add({report::picture(image), std::move(caption)});
   }
 
+  /// Of clips that overlap, each is shown from where the one before it ends.
   void add(const Clip& clip) {
-    add(clip.start_time, clip.shown);
+    add(std::max(clip.start_time, shown_until_), clip.shown);
     add(clip.end_time, clip.shown);
+    shown_until_ = clip.end_time;
     view_weights_.add(clip.view_weights);
     joint_weights_.add(clip.joint_weights);
   }
@@ -684,10 +687,13 @@ class FilmReport {
     page.section("Film").facts(facts);
     report::Timeline timeline{.classes = class_names, .frames = strip_.things(), .frame_aspect = aspect_};
     report::AffectPoints path_of_affect{.name = "film", .joined = true};
+    const bool tells_affect = std::any_of(moments_.things().begin(), moments_.things().end(),
+                                          [](const auto& moment) { return moment.shown.affect.has_value(); });
+    constexpr double unknown = std::numeric_limits<double>::quiet_NaN();
     for (const auto& [time, shown] : moments_.things()) {
       timeline.times.push_back(time);
       if (!class_names.empty()) timeline.probabilities.push_back(shown.probabilities);
-      if (shown.affect) timeline.affect.push_back(*shown.affect);
+      if (tells_affect) timeline.affect.push_back(shown.affect.value_or(data::Affect{unknown, unknown}));
       if (shown.affect) path_of_affect.points.push_back(*shown.affect);
     }
     page.section("Over time").timeline(timeline);
@@ -723,6 +729,7 @@ class FilmReport {
     Shown shown;
   };
   EvenlyChosen<Moment> moments_{2000};
+  double shown_until_ = -std::numeric_limits<double>::infinity();
   EvenlyChosen<report::TimelineFrame> strip_{24};
   EvenlyChosen<report::Picture> looks_{12};
   MeanVector view_weights_;
@@ -876,6 +883,8 @@ class FilmRun {
     if (!options_.rows) return face_.reads_clips() || body_.recognises() ? FilmRows::clips : FilmRows::faces;
     if (*options_.rows == FilmRows::faces && face_.reads_clips())
       throw UsageError("--rows faces: " + options_.model + " recognises clips, not single faces");
+    if (*options_.rows == FilmRows::faces && body_.recognises())
+      throw UsageError("--rows faces: --joint-model recognises clips, not single faces");
     return *options_.rows;
   }
 

@@ -390,8 +390,11 @@ metrics::ConfusionMatrix nearest_neighbours(const data::GestureSequences& data, 
   metrics::ConfusionMatrix confusion(data.classes());
   for (std::size_t i = 0; i < asked.size(); ++i) {
     std::vector<std::pair<double, Index>> near;
+    // What is bad in a training sample must not decide here either.
     for (std::size_t j = 0; j < known.size(); ++j)
-      near.emplace_back(squared_distance(asked[i], known[j]), labels[static_cast<std::size_t>(train[j])]);
+      if (const double distance = squared_distance(asked[i], known[j]); std::isfinite(distance))
+        near.emplace_back(distance, labels[static_cast<std::size_t>(train[j])]);
+    if (near.empty()) throw ValueError("--baseline: no training recording has finite coordinates alone");
     const auto count = std::min<std::ptrdiff_t>(neighbours, std::ssize(near));
     std::partial_sort(near.begin(), near.begin() + count, near.end());
     std::vector<Index> votes(static_cast<std::size_t>(data.classes()), 0);

@@ -199,14 +199,12 @@ class Program {
     try {
       take_over();
       body();
-      std::cout << std::flush;
-      return success;
+      return finish();
     } catch (const UsageError& error) {
       std::cerr << error.what() << "\nRun with --help for more information.\n";
       return wrong_usage;
     } catch (const Done&) {
-      std::cout << std::flush;
-      return success;
+      return finish();
     } catch (const Interrupted&) {
       std::cerr << "interrupted" << (common_.work_dir.empty() ? "" : "; --resume goes on from here") << std::endl;
       if (ranks_ && is_first()) ranks_->abandon(interrupted);
@@ -236,6 +234,14 @@ class Program {
   }
 
  private:
+  /// The results are out, or they are not: a full disk behind standard output is an error too.
+  int finish() const {
+    std::cout << std::flush;
+    if (!is_first() || std::cout) return success;
+    std::cerr << "error: standard output: cannot be written" << std::endl;
+    return failure;
+  }
+
   /// Of several ranks, the one that failed says so, whichever it is.
   void tell_failure(const std::exception& error);
 

@@ -81,7 +81,7 @@ void add_result(report::Page& page, const Results& results, const Json& measured
     const std::string samples = detail::text(overall.at("samples").get<Index>(), " samples");
     const auto fact = [&](const char* name, const char* measure) {
       const std::string note = deviation_note(results, measure);
-      numbers.push_back({name, report::percent(overall.at(measure).get<double>()), note.empty() ? samples : note});
+      numbers.push_back({name, report::percent(results.spread(measure).mean), note.empty() ? samples : note});
     };
     fact("accuracy", "accuracy");
     fact("mean recall", "mean_recall");
@@ -91,8 +91,7 @@ void add_result(report::Page& page, const Results& results, const Json& measured
     numbers.push_back(
         {"nearest neighbours", report::percent(measured.at("baseline").at("accuracy")), "accuracy without learning"});
   if (overall.contains("affect")) {
-    const Json& affect = overall.at("affect");
-    const auto value = [&](const char* measure) { return report::number(affect.at(measure).get<double>(), 3); };
+    const auto value = [&](const char* measure) { return report::number(results.spread(measure).mean, 3); };
     numbers.push_back({"CCC", value("ccc"), "of valence and arousal"});
     numbers.push_back({"CCC of valence", value("ccc_valence")});
     numbers.push_back({"CCC of arousal", value("ccc_arousal")});

@@ -126,6 +126,7 @@ train::History train_network(Network& network, const data::Loader<Batch>& loader
   train::Communicator* const ranks = program.ranks();
   if (options.find_learning_rate) {
     if (ranks) throw UsageError("--find-learning-rate runs as one process");
+    if (program.common().json) throw UsageError("--find-learning-rate prints a table, not JSON");
     report_learning_rates(train::find_learning_rate(*optimiser, loader, step, {}, network), place.folder);
     throw Done{};
   }

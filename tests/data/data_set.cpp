@@ -64,6 +64,16 @@ TEST_CASE("recordings become a data set, their labels numbers") {
   CHECK(data::gesture_sequences({}).size() == 0);
 }
 
+TEST_CASE("a recording without a label has valence and arousal, or is refused") {
+  std::vector<io::JointRecording> all{recording("1", "walk"), recording("2", "")};
+  CHECK_THROWS_WITH_AS(data::gesture_sequences(all), "recording `2`: label `` is none of the 1 named classes",
+                       ValueError);
+  for (auto& one : all) one.attributes = {{"valence", "0.5"}, {"arousal", "-0.5"}};
+  const auto data = data::gesture_sequences(all, {.valence = "valence", .arousal = "arousal"});
+  CHECK(data.class_names == std::vector<std::string>{"walk"});
+  CHECK(data.labels() == std::vector<Index>{0, data::no_label});
+}
+
 TEST_CASE("recordings of classes that are not named are refused or left out") {
   const std::vector<io::JointRecording> all{recording("1", "walk"), recording("2", "bow")};
   CHECK(data::gesture_sequences(all, {.class_names = {"walk", "run", "bow"}}).labels() == std::vector<Index>{0, 2});

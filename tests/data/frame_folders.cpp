@@ -191,6 +191,20 @@ TEST_CASE("a sheet without named classes takes those that occur") {
   CHECK(data.labels() == std::vector<Index>{1, 0});
 }
 
+TEST_CASE("a picture without a label has valence and arousal, or is refused with its line") {
+  const TemporaryFolder root;
+  write(root, "1.png");
+  write(root, "2.png");
+  const SheetOptions options{.valence = "v", .arousal = "a"};
+  write(root, "sheet.csv", "path,label,v,a\n1.png,sad,,\n2.png,,0.5,-0.5\n");
+  const auto data = data::from_sheet(root / "sheet.csv", root.path(), options);
+  CHECK(data.class_names == Names{"sad"});
+  CHECK(data.labels() == std::vector<Index>{0, data::no_label});
+  write(root, "sheet.csv", "path,label,v,a\n1.png,sad,,\n2.png,,,\n");
+  CHECK(contains(message_of<FileError>([&] { data::from_sheet(root / "sheet.csv", root.path(), options); }),
+                 "line 3, column `label`: found ``"));
+}
+
 TEST_CASE("a sheet's faults are told with their line") {
   const TemporaryFolder root;
   write(root, "1.png");

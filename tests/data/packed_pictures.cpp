@@ -181,6 +181,17 @@ TEST_CASE("FaceClips makes the same batches of packed pictures, bit by bit") {
   }
 }
 
+TEST_CASE("a packed file is written where a link leads to") {
+  const TemporaryFolder root;
+  const FrameSequences set = example(root);
+  std::filesystem::create_directory(root / "elsewhere");
+  std::filesystem::create_symlink(root / "elsewhere/set.pack", root / "set.pack");
+  io::write_file(root / "elsewhere/set.pack", std::string_view("old"));
+  data::write_packed(root / "set.pack", set);
+  CHECK(std::filesystem::is_symlink(root / "set.pack"));
+  CHECK(data::read_packed(root / "elsewhere/set.pack").size() == set.size());
+}
+
 TEST_CASE("two packed files with pictures of the same name keep them apart") {
   const TemporaryFolder root;
   FrameSequences set = example(root);

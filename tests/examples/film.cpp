@@ -160,6 +160,17 @@ TEST_CASE("joints of the same film are recognised beside its faces, and stand in
   CHECK(contains(alone.err, "--joints"));
 }
 
+TEST_CASE("clips that overlap have a page too") {
+  const TemporaryFolder folder;
+  const fs::path frames = write_frames(folder.path() / "frames", {{"happy", 4}});
+  const fs::path page = folder.path() / "page.html";
+  const auto outcome = run(folder.path(), "recognise",
+                           film(frames, {"--rows", "clips", "--frames", "3", "--step", "1", "--html", page.string()}));
+  CHECK_MESSAGE(outcome.code == 0, outcome.err);
+  CHECK(fs::exists(page));
+  CHECK(run(folder.path(), "recognise", film(frames, {"--work-dir", (folder.path() / "w").string()})).code == 2);
+}
+
 TEST_CASE("what does not go together is refused") {
   const TemporaryFolder folder;
   const fs::path frames = write_frames(folder.path() / "frames", {{"happy", 1}});

@@ -151,6 +151,37 @@ TEST_CASE("--dry-run counts the classes and the parts of each fold, and writes n
   CHECK_FALSE(fs::exists(folder.path() / "work"));
 }
 
+TEST_CASE("the data's own parts and subjects divide them, or the program says why they cannot") {
+  const TemporaryFolder folder;
+  write_parts(folder / "joints.csv", {});
+  const auto divided = [&](const std::string& old, const std::string& now, const Words& more) {
+    std::string table = io::read_text(folder / "joints.csv");
+    for (auto at = table.find(old); at != std::string::npos; at = table.find(old, at + now.size()))
+      table.replace(at, old.size(), now);
+    io::write_file(folder / "changed.csv", table);
+    Words words{"--table", (folder / "changed.csv").string(), "--layout", "other", "--dry-run", "--json"};
+    words.insert(words.end(), more.begin(), more.end());
+    return run(folder.path(), "train_gesture", words);
+  };
+  const auto fold_of = [](const auto& outcome) { return nlohmann::json::parse(outcome.out)["folds"][0]; };
+  const auto own = divided("\n", "\n", {"--split-column", "split"});
+  REQUIRE_MESSAGE(own.code == 0, own.err);
+  CHECK(fold_of(own) == nlohmann::json{{"train", 10}, {"validation", 2}, {"test", 4}});
+  const auto unknown = divided("validation", "dev", {"--split-column", "split"});
+  CHECK(unknown.code == 2);
+  CHECK(contains(unknown.err, "--split-column: `dev` is none of train, test and validation"));
+  CHECK(divided("\n", "\n", {"--split-column", "split", "--test-share", "0.3"}).code == 2);
+
+  // Four recordings a subject; with a gap nobody knows who is whose.
+  const Words by_subject{"--subject-column", "split", "--test-share", "0.25", "--no-validation"};
+  CHECK(divided("\n", "\n", by_subject).code == 0);
+  const auto gap = divided("validation", "", by_subject);
+  CHECK(gap.code == 2);
+  CHECK(contains(gap.err, "some samples have a subject and some have none"));
+  CHECK(divided("\n", "\n", {"--no-validation", "--patience", "2"}).code == 2);
+  CHECK(divided("\n", "\n", {"--classes", "up,up"}).code == 2);
+}
+
 TEST_CASE("a damaged frame is named before anything is trained") {
   const TemporaryFolder folder;
   write_videos(folder.path() / "videos", 3);
@@ -240,6 +271,22 @@ TEST_CASE("train_face trains, and recognise gives a row a window with probabilit
   CHECK(clips[0]["source"] == "v3");
   CHECK(clips[0]["end"] == 3);
   CHECK(clips[0]["probabilities"].contains("dark"));
+
+  // Rows that were kept are gone on with by the same options alone.
+  const std::string kept = (folder / "kept").string();
+  const Words keeping{(folder.path() / "videos").string(), "--model", model, "--work-dir", kept, "--frames", "2"};
+  const auto with = [&](const Words& more) {
+    Words words = keeping;
+    words.insert(words.end(), more.begin(), more.end());
+    return run(folder.path(), "recognise", words);
+  };
+  const auto whole = with({});
+  REQUIRE(whole.code == 0);
+  CHECK(with({"--resume"}).out == whole.out);
+  const auto other_step = with({"--resume", "--step", "1"});
+  CHECK(other_step.code == 1);
+  CHECK(contains(other_step.err, "rows of another model, or of other options"));
+  CHECK(with({"--html", "page.html"}).code == 2);
 
   const auto beyond =
       run(folder.path(), "recognise",
@@ -408,6 +455,14 @@ TEST_CASE("mien-data counts a set, draws, thins and packs it, and ends with 1 wh
   CHECK(run(folder.path(), "mien-data", {"thin", set, sheet, "--format", "images", "--every", "2"}).code == 0);
   CHECK(io::read_csv(sheet).rows() == 4);
   CHECK(run(folder.path(), "mien-data", {"check", sheet, "--format", "sheet"}).code == 0);
+
+  // What is read stays, and --dry-run writes nothing.
+  const auto before = io::read_file(sheet);
+  CHECK(run(folder.path(), "mien-data", {"thin", sheet, sheet, "--format", "sheet", "--every", "2"}).code == 1);
+  CHECK(io::read_file(sheet) == before);
+  const std::string never = (folder / "never.pack").string();
+  CHECK(run(folder.path(), "mien-data", {"pack", sheet, never, "--format", "sheet", "--dry-run"}).code == 0);
+  CHECK_FALSE(fs::exists(never));
 
   // In shards: of 1 MiB of pictures each, which is more than there are.
   const std::string shards = (folder / "shards").string();

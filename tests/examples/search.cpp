@@ -244,6 +244,13 @@ TEST_CASE("trials without validation samples, and without the metric, have faile
   CHECK(contains(outcome.out, "no column `validation_f1` among epoch,validation_accuracy"));
 }
 
+TEST_CASE("a search in which no trial comes to a value has failed") {
+  const Folder folder;
+  const auto outcome = folder.search({"--trials", "2", "--metric", "validation_of_nothing"});
+  CHECK(outcome.code == 1);
+  CHECK(contains(outcome.err, "no trial came to a value"));
+}
+
 TEST_CASE("--dry-run tells the space and the first command, and writes nothing") {
   const Folder folder;
   const auto outcome = folder.search({"--dry-run", "--method", "grid"});

@@ -211,6 +211,18 @@ TEST_CASE("a well-known head may be another one, and the report names it") {
   CHECK(network.norm.bias.value()(4) == other.norm.bias.value()(4));
 }
 
+TEST_CASE("a head that fits by chance makes no model of another network") {
+  const TemporaryFolder folder;
+  Network<float> network;
+  io::SafetensorsWriter writer;
+  writer.add("fc.bias", network.fc.bias.value().clone());
+  writer.write(folder / "m.safetensors");
+  const io::LoadOptions<float> lenient{.strict = false, .allow_head_mismatch = true};
+  CHECK(contains(message_of<FileError>([&] { io::load(network, folder / "m.safetensors", lenient); }),
+                 "does not fit the model"));
+  CHECK(io::load(network.fc, folder / "m.safetensors", {.strict = false, .rename = {{"fc.", ""}}}).loaded.size() == 1);
+}
+
 TEST_CASE("what may be missing is named by a pattern, and integers are no parameters") {
   const TemporaryFolder folder;
   Network<float> first;

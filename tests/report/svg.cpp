@@ -148,6 +148,8 @@ TEST_CASE("charts of nothing, of one point and of a constant are charts") {
     CHECK(svg.find("<circle") != std::string::npos);
     CHECK(svg.find("class=\"label end\">-<") == std::string::npos);
   }
+  for (const auto& values : {std::vector<double>{1.7e308}, {-1e308, 1e308}, {5e-324}, {0, 5e-324}})
+    CHECK(is_well_formed(report::line_chart(std::vector<report::Series>{{"y", values}})));
   const std::vector<report::Series> line{{"y", {1, 2}}};
   CHECK_THROWS_AS(report::line_chart(line, {.y_low = not_a_number}), ValueError);
   CHECK_THROWS_AS(report::line_chart(line, {.y_low = 1.0, .y_high = 1.0}), ValueError);

@@ -187,6 +187,9 @@ TEST_CASE("the timeline forgets what is no longer seen, and refuses what makes n
   timeline.draw(image);  // nothing yet
   for (int i = 0; i < 10000; ++i) timeline.add(0.04 * i, std::array<double, 2>{0.5, 0.5});
   CHECK(timeline.moments() <= 53);
+  video::ProbabilityTimeline late({"a", "b"}, 2);
+  for (const double time : {1e17 - 16, 1e17}) late.add(time, std::array<double, 2>{0.5, 0.5});
+  late.draw(image);  // seconds are too small to count there
   CHECK_THROWS_AS(timeline.add(1.0), ValueError);
   CHECK_THROWS_AS(timeline.add(1e5, std::array<double, 1>{0.5}), ValueError);
   CHECK_THROWS_AS(timeline.add(std::nan("")), ValueError);

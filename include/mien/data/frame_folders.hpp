@@ -266,10 +266,12 @@ inline FrameSequences video_files(const std::filesystem::path& root, FolderOptio
 
 /// How a sheet's columns are meant. Columns with an empty name are left out.
 struct SheetOptions {
-  std::string path = "path";    ///< the column with pictures' paths, relative to the root
-  std::string label = "label";  ///< the column with labels; empty: samples have no class (`no_label`)
-  std::string subject = "";     ///< the column with subjects, if there is one
-  std::string split = "";       ///< the column with splits, if there is one
+  std::string path = "path";  ///< the column with pictures' paths, relative to the root
+  /// The column with labels; empty: samples have no class (`no_label`). A field may be empty where the sample has
+  /// valence and arousal.
+  std::string label = "label";
+  std::string subject = "";  ///< the column with subjects, if there is one
+  std::string split = "";    ///< the column with splits, if there is one
   /// The classes in the order of labels; a label is then a number from 0 or one of these names. Empty: labels are
   /// names, and classes all that occur, in natural order.
   std::vector<std::string> class_names = {};
@@ -331,7 +333,8 @@ class SheetReader {
     FrameSequences data{.class_names = options_.class_names};
     if (data.class_names.empty() && label_) {
       std::set<std::string> names;
-      for (Index row = 0; row < table_.rows(); ++row) names.emplace(table_.text(row, *label_));
+      for (Index row = 0; row < table_.rows(); ++row)
+        if (!table_.text(row, *label_).empty()) names.emplace(table_.text(row, *label_));
       data.class_names.assign(names.begin(), names.end());
       std::sort(data.class_names.begin(), data.class_names.end(), natural_less);
     }
@@ -364,6 +367,12 @@ class SheetReader {
     return affect;
   }
 
+  /// A frame may have valence and arousal alone.
+  Index label_of(Index row, const std::vector<std::string>& class_names) const {
+    if (!label_ || (table_.text(row, *label_).empty() && affect_of(row))) return no_label;
+    return sheet_label(table_, row, *label_, class_names);
+  }
+
   std::vector<double> votes_of(Index row) const {
     std::vector<double> votes;
     double sum = 0;
@@ -379,7 +388,7 @@ class SheetReader {
   void read_row(Index row, FrameSequences& data) {
     const auto relative = sheet_path(table_.text(row, path_), options_);
     FrameSequence sample{.name = relative.string(),
-                         .label = label_ ? sheet_label(table_, row, *label_, data.class_names) : no_label,
+                         .label = label_of(row, data.class_names),
                          .subject = optional_text(row, subject_),
                          .split = optional_text(row, split_),
                          .frames = {root_ / relative},

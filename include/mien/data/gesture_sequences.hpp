@@ -50,22 +50,27 @@ inline std::optional<Affect> affect_of(const io::JointRecording& recording, cons
 
 }  // namespace detail
 
-/// Labels become numbers. Throws ValueError for a label that is no named class, unless such recordings are left out,
-/// for a class that is named twice, and for a valence or arousal that is no number from -1 to 1.
+/// Labels become numbers; a recording without one may have valence and arousal alone. Throws ValueError for a label
+/// that is no named class, unless such recordings are left out, for a class that is named twice, and for a valence or
+/// arousal that is no number from -1 to 1.
 inline GestureSequences gesture_sequences(std::vector<io::JointRecording> recordings,
                                           const GestureSequencesOptions& options = {}) {
   check_class_names(options.class_names);
   GestureSequences data{.class_names = options.class_names};
   if (data.class_names.empty()) {
     std::set<std::string> names;
-    for (const io::JointRecording& recording : recordings) names.insert(recording.label);
+    for (const io::JointRecording& recording : recordings)
+      if (!recording.label.empty()) names.insert(recording.label);
     data.class_names.assign(names.begin(), names.end());
     std::sort(data.class_names.begin(), data.class_names.end(), natural_less);
   }
   const auto& names = data.class_names;
   for (io::JointRecording& recording : recordings) {
     const auto named = std::find(names.begin(), names.end(), recording.label);
-    if (named == names.end()) {
+    const bool has_class = named != names.end();
+    std::optional<Affect> affect;
+    if (has_class || recording.label.empty()) affect = detail::affect_of(recording, options);
+    if (!has_class && !affect) {
       if (!options.skip_other_labels)
         throw ValueError(detail::text("recording `", recording.sequence.name, "`: label `", recording.label,
                                       "` is none of the ", names.size(), " named classes"));
@@ -73,10 +78,10 @@ inline GestureSequences gesture_sequences(std::vector<io::JointRecording> record
       continue;
     }
     GestureSequence sample{.name = recording.sequence.name,
-                           .label = static_cast<Index>(named - names.begin()),
+                           .label = has_class ? static_cast<Index>(named - names.begin()) : no_label,
                            .subject = std::move(recording.subject),
                            .split = std::move(recording.split),
-                           .affect = detail::affect_of(recording, options)};
+                           .affect = affect};
     sample.joints = std::move(recording.sequence);
     data.samples.push_back(std::move(sample));
   }

@@ -85,7 +85,8 @@ inline io::Image without_needless_colour(io::Image image) {
 /// Writes a packed file; see `write_packed`.
 class PackWriter {
  public:
-  PackWriter(const std::filesystem::path& path, const PackOptions& options) : file_(path), options_(options) {
+  PackWriter(const std::filesystem::path& path, const PackOptions& options)
+      : file_(io::detail::followed_link(path)), options_(options) {
     buffer_.reserve(buffered_bytes);
     write(std::as_bytes(std::span(packed_magic)));
   }

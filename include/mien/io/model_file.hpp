@@ -287,6 +287,16 @@ std::vector<std::string> other_heads(const LoadOptions<T>& options) {
   return heads;
 }
 
+/// Whether what is loaded is more than a head that fits by chance, where the module is more than one.
+template <class Tensors>
+bool loads_anything(const std::vector<std::string>& loaded, const Tensors& wanted,
+                    const std::vector<std::string>& heads) {
+  const auto is_of_body = [&](const std::string& name) { return !begins_with_any(name, heads); };
+  const bool has_body =
+      std::any_of(wanted.begin(), wanted.end(), [&](const auto& one) { return is_of_body(one.name); });
+  return has_body ? std::any_of(loaded.begin(), loaded.end(), is_of_body) : !loaded.empty();
+}
+
 /// Remembers which of `heads` a name that stays belongs to.
 inline void note_head(const std::string& name, const std::vector<std::string>& heads, LoadReport& report) {
   for (const std::string& head : heads)
@@ -339,7 +349,7 @@ LoadReport load_from(Module& module, const StoredTensors& file, const std::strin
     report.unexpected.push_back(name);
     fits = fits && (!options.strict || detail::begins_with_any(name, heads));
   }
-  const bool nothing_fits = report.loaded.empty() && !wanted.empty();
+  const bool nothing_fits = !wanted.empty() && !detail::loads_anything(report.loaded, wanted, heads);
   if (!fits || nothing_fits) {
     const auto looks_like = architecture_of(file.names());
     throw FileError(mien::detail::text(path, ": does not fit the model", report.to_string(),

@@ -172,6 +172,8 @@ struct Ticks {
 inline Ticks nice_ticks(double low, double high, int wanted = 5) {
   if (!std::isfinite(low) || !std::isfinite(high)) return {};
   if (low > high) std::swap(low, high);
+  // Beyond these a step would be infinite, or 0.
+  for (double* const end : {&low, &high}) *end = std::abs(*end) < 1e-300 ? 0 : std::clamp(*end, -1e300, 1e300);
   if (high - low < 1e-12 * std::max({1.0, std::abs(low), std::abs(high)})) {
     const double margin = low == 0 ? 1 : 0.1 * std::abs(low);
     low -= margin;

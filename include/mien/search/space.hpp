@@ -14,7 +14,6 @@
 #include <charconv>
 #include <cmath>
 #include <cstddef>
-#include <cstdio>
 #include <span>
 #include <string>
 #include <string_view>
@@ -218,8 +217,8 @@ struct Parameter {
     const double common = std::floor(std::log10(std::max(std::abs(low), std::abs(high)) / (high - low)));
     const int count = 6 + static_cast<int>(std::clamp(common, 0.0, 11.0));
     char digits[32];
-    const int length = std::snprintf(digits, sizeof digits, "%.*g", count, value);
-    std::from_chars(digits, digits + length, value);
+    const auto end = std::to_chars(digits, digits + sizeof digits, value, std::chars_format::general, count).ptr;
+    std::from_chars(digits, end, value);
     return value;
   }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -104,9 +105,9 @@ inline FfmpegInput ffmpeg_input(const std::string& path) {
 /// Reads a film, or a camera as /dev/video0, by FFmpeg.
 ///
 /// Times are the film's own, counted from its beginning, so that variable frame rates keep their rhythm; a frame
-/// without a time comes one frame's duration after the last. A rotation or reflection that the film asks for (the
-/// display matrix) is applied. Covers among the streams are passed over, of several films in one file FFmpeg's choice
-/// is taken. Colours go by the film's own matrix and range.
+/// without a time, or with one that is not later than the last's, comes one frame's duration after the last. A rotation
+/// or reflection that the film asks for (the display matrix) is applied. Covers among the streams are passed over, of
+/// several films in one file FFmpeg's choice is taken. Colours go by the film's own matrix and range.
 ///
 /// All frames that come before a damaged place are given out before it is told (BrokenVideo): data that the decoder
 /// refuses or can only conceal, a packet that is cut off, a file of MP4, Matroska or AVI that is shorter than it says.
@@ -196,7 +197,10 @@ class FfmpegReader final : public FrameReader {
   void ask_camera(detail::FfmpegSettings& settings) const {
     if (options_.width > 0 && options_.height > 0)
       settings.set("video_size", detail::text(options_.width, "x", options_.height));
-    if (options_.frame_rate > 0) settings.set("framerate", detail::text(options_.frame_rate));
+    if (!(options_.frame_rate > 0)) return;
+    char digits[32];  // by no locale's rules
+    const auto end = std::to_chars(digits, digits + sizeof digits, options_.frame_rate).ptr;
+    settings.set("framerate", std::string(digits, end));
   }
 
   [[noreturn]] void refuse(int code) {
@@ -384,7 +388,13 @@ class FfmpegReader final : public FrameReader {
       const double shown = detail::seconds(picture.best_effort_timestamp, stream_->time_base);
       if (!beginning_) beginning_ = shown;
       time = shown - *beginning_;
+      // Where films were joined without care, or a clock began anew, the next frame follows all the same.
+      if (frames_read() > 0 && time <= last_time_) {
+        *beginning_ += time - next_time_;
+        time = next_time_;
+      }
     }
+    last_time_ = time;
     next_time_ = time + 1 / (facts_.frame_rate > 0 ? facts_.frame_rate : detail::rate_or_default(options_));
     return time;
   }
@@ -405,6 +415,7 @@ class FfmpegReader final : public FrameReader {
   VideoFacts facts_;
   detail::Orientation orientation_;
   std::optional<double> beginning_;  ///< by the film's own clock
+  double last_time_ = 0;             ///< of the frame before
   double next_time_ = 0;             ///< when the next frame is to be expected
   Index packets_ = 0;
   std::optional<std::uint64_t> announced_size_;

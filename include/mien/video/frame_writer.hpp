@@ -53,8 +53,10 @@ class FrameWriter {
     append(image, time - beginning_);
   }
 
-  /// Ends the film and gives it its name. Throws FileError; and ValueError for a film without frames.
+  /// Ends the film and gives it its name. Throws FileError; and ValueError for a film without frames, or where a frame
+  /// could not be written.
   void finish() {
+    if (broken_) throw ValueError("writing a film: a frame of it could not be written");
     if (frames_ == 0) throw ValueError("writing a film: it has no frames");
     if (!finished_) finish_file();
     finished_ = true;
@@ -80,7 +82,13 @@ class FrameWriter {
       throw ValueError(detail::text("writing a film: a frame at ", time, " s after one at ", last_time_, " s"));
     width_ = image.width;
     height_ = image.height;
-    write_frame(image, time);
+    if (broken_) throw ValueError("writing a film: the frame before could not be written");
+    try {
+      write_frame(image, time);
+    } catch (const FileError&) {
+      broken_ = true;
+      throw;
+    }
     last_time_ = time;
     ++frames_;
   }
@@ -92,6 +100,7 @@ class FrameWriter {
   Index width_ = 0;
   Index height_ = 0;
   bool finished_ = false;
+  bool broken_ = false;  ///< a frame may be there in part
 };
 
 }  // namespace mien::video

@@ -336,9 +336,10 @@ class ProbabilityTimeline {
   /// Faint lines at whole seconds, few enough to be told apart.
   void draw_clock(io::Image& image, const detail::Rectangle& bands, double unit) const {
     const double step = std::max(1.0, std::round(seconds_ / 10));
-    for (double time = std::ceil(time_at(bands, bands.left) / step) * step; time <= moments_.back().time;
-         time += step) {
-      const double x = bands.right - (moments_.back().time - time) / seconds_ * (bands.right - bands.left);
+    // Counted back from the end: to times as large as damaged films have them, adding a step changes nothing.
+    const double past = std::fmod(moments_.back().time, step);
+    for (double ago = past < 0 ? past + step : past; ago <= seconds_; ago += step) {
+      const double x = bands.right - ago / seconds_ * (bands.right - bands.left);
       const double thickness = std::max(1.0, 0.4 * unit);
       detail::paint(
           image, {x - thickness, bands.top, x + thickness, bands.bottom}, detail::ground_colour,
