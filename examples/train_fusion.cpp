@@ -350,8 +350,10 @@ int main(int count, char** arguments) {
   examples::add_clip_augmentation_options(app, clip_augmentation, "face-");
   examples::add_joint_augmentation_options(app, joint_augmentation, "joint-augment-");
   examples::add_training_options(app, training);
-  app.add_option("--test-share", split.test_share, "part of both sets for testing")->check(CLI::Range(0.01, 0.99));
-  app.add_option("--validation-share", split.validation_share, "part of the rest that chooses epochs and the weight")
+  app.add_option("--test-share", split.test_share, "part of both sets for testing: of 1/2, 1/3, 1/4 ... the nearest")
+      ->check(CLI::Range(0.01, 0.5));
+  app.add_option("--validation-share", split.validation_share,
+                 "part of the rest that chooses epochs and the weight: of 1/2, 1/3, 1/4 ... the nearest")
       ->check(CLI::Range(0.01, 0.5));
   app.add_option("--face-model", face_model, "model.safetensors of train_face, instead of training one");
   app.add_option("--joint-model", joint_model, "model.safetensors of train_gesture, instead of training one");

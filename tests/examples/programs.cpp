@@ -345,45 +345,47 @@ TEST_CASE("train_fusion compares every way with either branch alone") {
   const TemporaryFolder folder;
   write_table(folder.path() / "joints.csv", 10);
   write_videos(folder.path() / "videos", 8);
-  const auto fused = run(folder.path(), "train_fusion",
-                         {"--pair",
-                          "bright=up,dark=down",
-                          "--face-videos",
-                          (folder.path() / "videos").string(),
-                          "--face-small",
-                          "--face-side",
-                          "16",
-                          "--face-channels",
-                          "1",
-                          "--face-widths",
-                          "2,2,4,4",
-                          "--face-clips",
-                          "1",
-                          "--face-frames",
-                          "2",
-                          "--joint-table",
-                          (folder.path() / "joints.csv").string(),
-                          "--joint-layout",
-                          "other",
-                          "--joint-size",
-                          "8",
-                          "--joint-width",
-                          "4",
-                          "--batch",
-                          "4",
-                          "--epochs",
-                          "2",
-                          "--test-share",
-                          "0.3",
-                          "--validation-share",
-                          "0.3",
-                          "--threads",
-                          "1",
-                          "--seeds",
-                          "2",
-                          "--json",
-                          "--work-dir",
-                          (folder.path() / "work").string()});
+  const auto fuse = [&](const std::string& pairs, const std::string& work, const Words& more) {
+    Words words{"--pair",
+                pairs,
+                "--face-videos",
+                (folder.path() / "videos").string(),
+                "--face-small",
+                "--face-side",
+                "16",
+                "--face-channels",
+                "1",
+                "--face-widths",
+                "2,2,4,4",
+                "--face-clips",
+                "1",
+                "--face-frames",
+                "2",
+                "--joint-table",
+                (folder.path() / "joints.csv").string(),
+                "--joint-layout",
+                "other",
+                "--joint-size",
+                "8",
+                "--joint-width",
+                "4",
+                "--batch",
+                "4",
+                "--epochs",
+                "2",
+                "--test-share",
+                "0.3",
+                "--validation-share",
+                "0.3",
+                "--threads",
+                "1",
+                "--json",
+                "--work-dir",
+                (folder.path() / work).string()};
+    words.insert(words.end(), more.begin(), more.end());
+    return run(folder.path(), "train_fusion", words);
+  };
+  const auto fused = fuse("bright=up,dark=down", "work", {"--seeds", "2"});
   REQUIRE_MESSAGE(fused.code == 0, fused.err);
   CHECK(contains(io::read_text(folder.path() / "work" / "report.html"), "<figcaption>weighted</figcaption>"));
   const auto result = nlohmann::json::parse(fused.out);
@@ -401,6 +403,18 @@ TEST_CASE("train_fusion compares every way with either branch alone") {
     CHECK(names[1] == "body alone");
     CHECK(names.back() == "features");
   }
+
+  // Models that are there already, of these classes in this order.
+  const fs::path first = folder.path() / "work" / "seed_1";
+  const Words models{"--face-model", (first / "face" / "model.safetensors").string(), "--joint-model",
+                     (first / "body" / "model.safetensors").string()};
+  const auto given = fuse("bright=up,dark=down", "given", models);
+  REQUIRE_MESSAGE(given.code == 0, given.err);
+  CHECK(nlohmann::json::parse(given.out)["seeds"][0]["methods"] == result["seeds"][0]["methods"]);
+  const auto swapped = fuse("dark=down,bright=up", "swapped", models);
+  CHECK(swapped.code == 1);
+  CHECK(contains(swapped.err, "class_names"));
+  CHECK(fuse("bright=up,dark=down", "none", {"--face-classes", "bright,dark"}).code == 2);
 }
 
 TEST_CASE("a packed set in shards is trained on, shuffled within a window that a resumed training keeps") {
