@@ -134,6 +134,8 @@ train::History train_network(Network& network, const data::Loader<Batch>& loader
   if (options.schedule != "constant") settings["epochs"] = std::to_string(options.epochs);
   if (ranks && options.sync_batch_norm) train::synchronise_batch_norm(network, *ranks);
   EpochLog epoch_log(options.tensorboard, place.folder, settings);
+  // A run that goes on may have others of these, which change nothing of what is trained.
+  for (const char* const name : {"workers", "neighbours", "test-time-augmentation"}) settings.erase(name);
   train::Trainer<float, typename Network::Device> trainer(
       *optimiser, {.epochs = options.epochs,
                    .seed = place.seed,

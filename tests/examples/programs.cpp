@@ -230,7 +230,7 @@ TEST_CASE("Ctrl-C saves and exits with 130, and --resume goes on from there") {
   REQUIRE(fs::exists(last));
 
   auto rest = settings;
-  rest.insert(rest.end(), {"--epochs", "1", "--resume"});
+  rest.insert(rest.end(), {"--epochs", "1", "--workers", "2", "--resume"});
   const auto resumed = run(folder.path(), "train_gesture", gesture_arguments(folder.path(), rest));
   CHECK_MESSAGE(resumed.code == 0, resumed.err);
   CHECK(contains(resumed.err, "going on after epoch"));
