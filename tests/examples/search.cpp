@@ -333,7 +333,8 @@ TEST_CASE("Ctrl-C asks all trials to end before it waits for any") {
 
 TEST_CASE("a search is resumed with the same words alone, however they look when put together") {
   const Folder folder;
-  CHECK(folder.search({"--trials", "1"}, {"--scale", "2 --crash"}).code == 0);
+  // Its trial fails, and is in the journal all the same.
+  CHECK(folder.search({"--trials", "1"}, {"--scale", "2 --crash"}).code == 1);
   const auto other = folder.search({"--trials", "1", "--resume"}, {"--scale", "2", "--crash"});
   CHECK(other.code == 1);
   CHECK(contains(other.err, "--scale '2 --crash'`, and is"));
