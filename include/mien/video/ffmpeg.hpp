@@ -388,9 +388,9 @@ class FfmpegReader final : public FrameReader {
       const double shown = detail::seconds(picture.best_effort_timestamp, stream_->time_base);
       if (!beginning_) beginning_ = shown;
       time = shown - *beginning_;
-      // Where films were joined without care, or a clock began anew, the next frame follows all the same.
+      // The next frame follows all the same; and where films were joined, and a clock began anew, so do all after it.
       if (frames_read() > 0 && time <= last_time_) {
-        *beginning_ += time - next_time_;
+        if (last_time_ - time > restart_seconds) *beginning_ += time - next_time_;
         time = next_time_;
       }
     }
@@ -398,6 +398,9 @@ class FfmpegReader final : public FrameReader {
     next_time_ = time + 1 / (facts_.frame_rate > 0 ? facts_.frame_rate : detail::rate_or_default(options_));
     return time;
   }
+
+  /// Less is a frame that is out of step, after which the clock goes on as it was.
+  static constexpr double restart_seconds = 1;
 
   std::string name_;
   VideoOptions options_;
