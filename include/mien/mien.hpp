@@ -88,6 +88,7 @@
 #include "mien/core/batch_part.hpp"
 #include "mien/core/device.hpp"
 #include "mien/core/device_memory.hpp"
+#include "mien/core/digits.hpp"
 #include "mien/core/error.hpp"
 #include "mien/core/extent.hpp"
 #include "mien/core/memory.hpp"

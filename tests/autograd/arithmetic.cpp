@@ -34,6 +34,7 @@ TEST_CASE("gradients of sums, differences, products and multiples") {
     check([](auto& in) { return in[0] - in[1]; }, two);
     check([](auto& in) { return in[0] * in[1]; }, two);
     check([](auto& in) { return scale(in[0], -1.5); }, {leaf(shape, 1)});
+    check([](auto& in) { return -(2 * in[0] + in[0] * 0.5); }, {leaf(shape, 1)});
     check([](auto& in) { return sum(in[0] * in[0]); }, {leaf(shape, 1)});
   }
 }

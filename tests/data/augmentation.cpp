@@ -215,3 +215,23 @@ TEST_CASE("options that make no sense are refused") {
   CHECK_THROWS_AS(data::draw_transform({.rotation = -5}, generator), ValueError);
   CHECK_THROWS_AS(data::draw_transform({.shift = std::numeric_limits<double>::quiet_NaN()}, generator), ValueError);
 }
+
+TEST_CASE("a letterboxed picture is not dark at its edges") {
+  const Tensor<float> white({2, 2, 1}, 1.0F);
+  const auto out = input_frame(white, {.side = 8, .channels = 1, .fit = Fit::letterbox, .normalisation = plain});
+  for (const float value : out.span()) CHECK(value == doctest::Approx(1));
+}
+
+TEST_CASE("a picture that is stretched is averaged along the axis that shrinks") {
+  Tensor<float> stripes = Tensor<float>::zeros({64, 8, 1});
+  for (Index y = 0; y < 64; y += 4)
+    for (Index x = 0; x < 8; ++x) stripes(y, x, 0) = 1;
+  Tensor<float> turned = Tensor<float>::zeros({8, 64, 1});
+  for (Index y = 0; y < 8; ++y)
+    for (Index x = 0; x < 64; x += 4) turned(y, x, 0) = 1;
+  const FrameOptions stretch{.side = 8, .channels = 1, .fit = Fit::stretch, .normalisation = plain};
+  for (const auto& picture : {stripes, turned}) {
+    const auto out = input_frame(picture, stretch);
+    for (const float value : out.span()) CHECK(value == doctest::Approx(0.25));
+  }
+}

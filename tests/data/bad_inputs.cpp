@@ -296,4 +296,9 @@ TEST_CASE("joints that are not finite are an error, or skipped, or unseen, in tr
   CHECK(report.skipped[0].sample == "bad");
   // Those of the set itself are as they were read.
   CHECK(std::isinf(set.samples[1].joints.joints(0, 1, 0)));
+
+  // A joint that was not seen may be anywhere.
+  set.samples[1].joints.joints(0, 1, 2) = 0;
+  report = {};
+  CHECK(data::without_bad_samples(set, data::BadSamples::skip, report).size() == 2);
 }

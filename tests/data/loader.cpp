@@ -351,3 +351,10 @@ TEST_CASE("options that make no sense are refused") {
   CHECK_THROWS_AS(numbers(5, {.batch = 6, .drop_last = true}), ValueError);
   CHECK_THROWS_AS(numbers(-1, {}), ValueError);
 }
+
+TEST_CASE("a sample for which memory runs out says so") {
+  const Loader loader(
+      3, LoaderOptions{.batch = 2}, [](Index, Generator&) -> Index { throw OutOfMemory("no room"); },
+      [](std::vector<Index> samples) { return samples; });
+  CHECK_THROWS_WITH_AS(loader.epoch(0).begin(), doctest::Contains("no room"), OutOfMemory);
+}

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <set>
+#include <vector>
 
 using namespace mien;
 
@@ -62,4 +63,17 @@ TEST_CASE("a balanced order of nothing and of one") {
   Generator generator(1);
   CHECK(data::balanced_order({}, generator).empty());
   CHECK(data::balanced_order({3}, generator) == std::vector<Index>{0});
+}
+
+TEST_CASE("which class is drawn once more than others is chance") {
+  std::set<Index> seen;
+  Generator generator(1);
+  for (int i = 0; i < 50; ++i) {
+    std::vector<Index> drawn(3, 0);
+    const std::vector<Index> labels{0, 1, 2, 2};
+    for (const Index sample : data::balanced_order(labels, generator))
+      ++drawn[static_cast<std::size_t>(labels[static_cast<std::size_t>(sample)])];
+    seen.insert(std::max_element(drawn.begin(), drawn.end()) - drawn.begin());
+  }
+  CHECK(seen.size() == 3);
 }

@@ -7,6 +7,7 @@
 #include <numeric>
 #include <set>
 #include <string>
+#include <vector>
 
 using namespace mien;
 using data::Split;
@@ -177,4 +178,23 @@ TEST_CASE("subject folds: as many folds as subjects leaves one out at a time") {
   CHECK_THROWS_AS(data::subject_folds(subjects, {0, 0, 1, 1, 0, 2}, 1, 1), ValueError);
   CHECK_THROWS_AS(data::subject_folds(subjects, {0}, 2, 1), ValueError);
   CHECK_THROWS_AS(data::subject_folds({"a", "b", ""}, {0, 0, 1}, 2, 1), ValueError);
+}
+
+TEST_CASE("subject folds: the seed decides, and a rare class weighs more than a frequent one") {
+  const People data = people();
+  bool other = false;
+  for (std::uint64_t seed = 1; seed < 10; ++seed)
+    other = other || data::subject_folds(data.subjects, data.labels, 5, seed)[1].test !=
+                         data::subject_folds(data.subjects, data.labels, 5, 0)[1].test;
+  CHECK(other);
+
+  // 10 of class 0; 4 of class 1; 2 of class 0 and one of class 1, which cost 2 * 10 / 12^2 beside the first and 4 / 5^2
+  // beside the second.
+  std::vector<std::string> subjects(10, "a");
+  std::vector<Index> labels(10, 0);
+  subjects.insert(subjects.end(), {"b", "b", "b", "b", "c", "c", "c"});
+  labels.insert(labels.end(), {1, 1, 1, 1, 0, 0, 1});
+  for (const auto& split : data::subject_folds(subjects, labels, 2, 1))
+    CHECK((named(subjects, split.test) == std::set<std::string>{"b"} ||
+           named(subjects, split.test) == std::set<std::string>{"a", "c"}));
 }

@@ -189,6 +189,13 @@ TEST_CASE("AFEW-VA: numbers from -10 to 10 become -1 to 1") {
   CHECK(set.skipped.unlabelled == 1);
   CHECK(data::read_afew_va(root.path(), {.every = 2}).size() == 3);
 
+  // Frames go by their numbers, with zeros before them or without.
+  put(root, "02/051/051.json",
+      R"({"frames":{"10":{"valence":1,"arousal":2},"9":{"valence":1,"arousal":2},"2":{"valence":1,"arousal":2}}})");
+  for (const char* picture : {"02/051/2.png", "02/051/9.png", "02/051/10.png"}) put_picture(root, picture);
+  const Names numbered = sample_names(data::read_afew_va(root.path()));
+  CHECK(Names(numbered.begin() + 3, numbered.end()) == Names{"051/2", "051/9", "051/10"});
+
   const auto message = [&](const std::string& content) {
     put(root, "02/051/051.json", content);
     return message_of<FileError>([&] { data::read_afew_va(root.path()); });

@@ -270,3 +270,33 @@ TEST_CASE("a frame without a face is left out, kept, or black, and counted") {
   CHECK_THROWS_AS(face::FaceSelector({.align = true, .picture = {.side = 0}}), ValueError);
   CHECK_THROWS_AS(face::FaceSelector({.picture = {.margin = -0.5}}), ValueError);
 }
+
+TEST_CASE("a box that overlaps just as much as is asked for is the same face") {
+  face::FaceTracker tracker({.minimum_overlap = 0.5});
+  tracker(std::vector<Face>{{.box = {0, 0, 12, 10}}});
+  CHECK(ids(tracker(std::vector<Face>{{.box = {4, 0, 12, 10}}})) == Ids{0});  // 80 of 160
+}
+
+TEST_CASE("frames of one face or none are not counted among those of several") {
+  face::FaceSelector tracked;
+  tracked.select({});
+  tracked.select(std::vector{face_at(0, 0)});
+  CHECK(tracked.counts().with_several == 0);
+  tracked.select(std::vector{face_at(0, 0), face_at(50, 0)});
+  CHECK(tracked.counts().with_several == 1);
+}
+
+TEST_CASE("whoever takes the place of a lost face is followed too") {
+  face::FaceSelector tracked({.several = face::Several::tracked, .tracker = {.lost_after = 0}});
+  CHECK(tracked.select(std::vector{face_at(0, 0)})->id == 0);
+  CHECK(tracked.select(std::vector{face_at(50, 0, 20)})->id == 1);
+  CHECK(tracked.select(std::vector{face_at(50, 0, 20), face_at(100, 0, 40)})->id == 1);
+}
+
+TEST_CASE("where warping shrinks, all pixels count, not only those about the middles of the new ones") {
+  io::Image stripes(64, 64, 1);
+  for (Index y = 0; y < 64; ++y)
+    for (Index x = 0; x < 64; x += 2) stripes.at(x, y)[0] = 200;
+  const io::Image small = face::warp(stripes, {0.25, 0, 0, 0}, 16, 16);  // the middles lie on bright columns
+  for (Index x = 1; x < 15; ++x) CHECK(std::abs(static_cast<int>(small.at(x, 7)[0]) - 100) <= 1);
+}

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -79,7 +80,9 @@ TEST_CASE("a mirror swaps left and right and turns x about") {
 
 TEST_CASE("a mirror needs to know the pairs") {
   Generator generator(1);
-  CHECK_THROWS_AS(gesture::augment(body(3, 19), {.mirror = 1}, generator), IndexError);
+  // A body with a face or hands has BODY_25's joints in front, and more that would have to change places.
+  for (const Index joints : {19, 30, 95})
+    CHECK_THROWS_AS(gesture::augment(body(3, joints), {.mirror = 1}, generator), ValueError);
   CHECK_THROWS_AS(gesture::augment(body(3, 19), {.mirror = 1}, generator, gesture::JointLayout::other), ValueError);
   const auto out = gesture::augment(body(3, 3), {.mirror = 1, .mirrored = {{0, 2}}}, generator);
   CHECK(out(1, 0, 1) == doctest::Approx(body(3, 3)(1, 2, 1)));
@@ -176,4 +179,83 @@ TEST_CASE("empty sequences pass through; amounts out of range and bad shapes are
   CHECK_THROWS_AS(gesture::augment(body(2, 2), {.noise = std::nan("")}, generator), ValueError);
   CHECK_THROWS_AS(gesture::augment(body(2, 2), {.crop = 1}, generator), ValueError);
   CHECK_THROWS_AS(gesture::augment(Tensor<double>({2, 3}), {}, generator), ShapeError);
+}
+
+TEST_CASE("each axis has a factor of its own, within bounds") {
+  const auto joints = body(1, 25);
+  double least = 1, greatest = 1, furthest = 0;
+  for (std::uint64_t seed = 0; seed < 100; ++seed) {
+    Generator generator(seed);
+    const auto out = gesture::augment(joints, {.scale = 0.3}, generator);
+    const auto factor = [&](Index axis) {
+      return (out(0, 4, axis) - out(0, 9, axis)) / (joints(0, 4, axis) - joints(0, 9, axis));
+    };
+    least = std::min({least, factor(0), factor(1)});
+    greatest = std::max({greatest, factor(0), factor(1)});
+    furthest = std::max(furthest, std::abs(factor(0) - factor(1)));
+  }
+  CHECK(least >= 0.7 - 1e-9);
+  CHECK(least < 0.75);
+  CHECK(greatest <= 1.3 + 1e-9);
+  CHECK(greatest > 1.25);
+  CHECK(furthest > 0.3);
+}
+
+TEST_CASE("shear moves x with y within bounds, and keeps areas, turned or not") {
+  const auto joints = body(1, 25);
+  const auto area = [](const Tensor<double>& pose) {
+    return (pose(0, 1, 0) - pose(0, 0, 0)) * (pose(0, 2, 1) - pose(0, 0, 1)) -
+           (pose(0, 1, 1) - pose(0, 0, 1)) * (pose(0, 2, 0) - pose(0, 0, 0));
+  };
+  double largest = 0;
+  for (std::uint64_t seed = 0; seed < 100; ++seed) {
+    Generator generator(seed);
+    const auto out = gesture::augment(joints, {.shear = 0.2}, generator);
+    CHECK(out(0, 4, 1) == doctest::Approx(joints(0, 4, 1)));
+    const double moved = (out(0, 4, 0) - out(0, 9, 0)) - (joints(0, 4, 0) - joints(0, 9, 0));
+    largest = std::max(largest, std::abs(moved / (joints(0, 4, 1) - joints(0, 9, 1))));
+    const auto turned = gesture::augment(joints, {.rotation = 40, .shear = 0.2}, generator);
+    CHECK(area(turned) == doctest::Approx(area(joints)));
+  }
+  CHECK(largest <= 0.2 + 1e-9);
+  CHECK(largest > 0.17);
+}
+
+TEST_CASE("both ends are cropped, and time runs faster or slower") {
+  Tensor<double> joints = body(31, 5);
+  for (Index t = 0; t < 31; ++t) joints(t, 0, 2) = static_cast<double>(t + 1);
+  double latest_first = 0;
+  double earliest_last = 31;
+  Index shortest = 31;
+  Index longest = 31;
+  for (std::uint64_t seed = 0; seed < 100; ++seed) {
+    Generator generator(seed);
+    const auto cropped = gesture::augment(joints, {.crop = 0.5}, generator);
+    latest_first = std::max(latest_first, cropped(0, 0, 2));
+    earliest_last = std::min(earliest_last, cropped(-1 + cropped.size(0), 0, 2));
+    const Index frames = gesture::augment(joints, {.speed = 1}, generator).size(0);
+    shortest = std::min(shortest, frames);
+    longest = std::max(longest, frames);
+  }
+  CHECK(latest_first > 10);
+  CHECK(earliest_last < 22);
+  CHECK(shortest < 20);
+  CHECK(longest > 50);
+}
+
+TEST_CASE("a pair of which one joint is the first that there is not is refused") {
+  Generator generator(1);
+  CHECK_THROWS_AS(gesture::augment(body(3, 5), {.mirror = 1, .mirrored = {{5, 0}}}, generator), IndexError);
+  CHECK_THROWS_AS(gesture::augment(body(3, 5), {.mirror = 1, .mirrored = {{0, -1}}}, generator), IndexError);
+}
+
+TEST_CASE("beside a frame that lacks a joint the nearer frame decides, before and after") {
+  Tensor<double> joints({2, 2, 3}, 1.0);
+  joints(0, 0, 2) = 0;
+  joints(1, 1, 2) = 0;
+  const auto four = gesture::resample_time(joints, 4);  // at 0, 1/3, 2/3 and 1
+  for (Index t = 0; t < 4; ++t) {
+    CHECK(four(t, 0, 2) == (t < 2 ? 0 : 1));
+    CHECK(four(t, 1, 2) == (t < 2 ? 1 : 0));
+  }
 }

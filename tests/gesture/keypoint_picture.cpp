@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <limits>
 #include <set>
 
 #include "io/message.hpp"
@@ -219,4 +220,31 @@ TEST_CASE("drawn skeletons bring votes, valence and arousal along") {
   CHECK(batch.affect(1, 1) == 0.125F);
   set.samples[0].votes = {1};
   CHECK_THROWS_AS(data::SkeletonPictures(set, {.picture = {.size = 7}}), ValueError);
+}
+
+TEST_CASE("a finger has one colour, and hands and faces are drawn finer than bodies") {
+  const auto parts = gesture::detail::keypoint_parts(137);
+  const auto colour = [&](Index point) { return gesture::detail::keypoint_colour(parts[2], point, 1); };
+  for (Index finger = 0; finger < 5; ++finger) {
+    for (Index point = 4 * finger + 2; point <= 4 * finger + 4; ++point) CHECK(colour(point) == colour(4 * finger + 1));
+    if (finger > 0) CHECK(colour(4 * finger + 1) != colour(4 * finger));
+  }
+  const auto lit_by = [](Index first) {
+    Tensor<float> joints = Tensor<float>::zeros({1, 137, 3});
+    for (Index i = 0; i < 2; ++i)
+      for (Index c = 0; c < 3; ++c) joints(0, first + i, c) = c == 2 ? 1.0F : static_cast<float>(i);
+    return lit(keypoint_picture(joints, 0, {.size = 200, .margin = 0.5, .line = 0, .radius = 0.06}));
+  };
+  CHECK(lit_by(0) > 3 * lit_by(95));       // half the radius
+  CHECK(lit_by(95) > lit_by(25) * 3 / 2);  // half, beside a third
+  CHECK(lit_by(116) == lit_by(95));
+}
+
+TEST_CASE("a joint without a height neither is drawn nor moves the square") {
+  Tensor<float> joints = walk(1);
+  joints(0, 4, 2) = 0;
+  const auto absent = keypoint_picture(joints, 0);
+  joints(0, 4, 2) = 1;
+  joints(0, 4, 1) = std::numeric_limits<float>::quiet_NaN();
+  CHECK(keypoint_picture(joints, 0).pixels == absent.pixels);
 }

@@ -231,3 +231,27 @@ TEST_CASE("bad shapes and options are refused") {
   CHECK_THROWS_AS(gesture::represent(joints, {.margin = -0.1}), ValueError);
   CHECK_THROWS_AS(gesture::represent(joints, {.joints = {0, 3}}), IndexError);
 }
+
+TEST_CASE("the upper body is head, shoulders and arms, and in BODY_25 the middle of the hips") {
+  CHECK(gesture::upper_body() == std::vector<Index>{0, 1, 2, 3, 4, 5, 6, 7, 8, 15, 16, 17, 18});
+  using gesture::JointLayout;
+  for (const auto layout : {JointLayout::body_25, JointLayout::coco_18})
+    for (const Index joint : gesture::upper_body(layout)) {
+      const std::string name(gesture::joint_names(layout)[static_cast<std::size_t>(joint)]);
+      CAPTURE(name);
+      for (const char* lower : {"Knee", "Ankle", "Toe", "Heel", "LHip", "RHip"})
+        CHECK(name.find(lower) == std::string::npos);
+    }
+}
+
+TEST_CASE("what changes places in a mirror is the same joint of the other side") {
+  using gesture::JointLayout;
+  for (const auto layout : {JointLayout::body_25, JointLayout::coco_18})
+    for (const auto& [right, left] : gesture::mirrored_pairs(layout)) {
+      const std::string of_right(gesture::joint_names(layout)[static_cast<std::size_t>(right)]);
+      const std::string of_left(gesture::joint_names(layout)[static_cast<std::size_t>(left)]);
+      CHECK(of_right.front() == 'R');
+      CHECK(of_left.front() == 'L');
+      CHECK(of_right.substr(1) == of_left.substr(1));
+    }
+}

@@ -131,3 +131,18 @@ TEST_CASE("bad arguments are refused") {
   io::Image broken;
   CHECK_THROWS_AS(gesture::draw_skeleton(broken, gesture::standing_pose()), ValueError);
 }
+
+TEST_CASE("a weight beyond 1 draws no larger joint than 1") {
+  const auto joints = Tensor<double>::from({2, 3}, {0, 0, 1, 10, 10, 1});
+  const gesture::SkeletonStyle style{.layout = gesture::JointLayout::other};
+  const auto within = gesture::skeleton_svg(joints, {0.5, 1}, style);
+  const auto beyond = gesture::skeleton_svg(joints, {0.5, 7}, style);
+  CHECK(within.find("r=\"6.00\"") != std::string::npos);
+  CHECK(beyond.find("r=\"6.00\"") != std::string::npos);
+}
+
+TEST_CASE("the SVG of a body that is all height is eight times as high as it is wide") {
+  const auto joints = Tensor<double>::from({2, 3}, {5, 0, 1, 5, 100, 1});
+  const auto svg = gesture::skeleton_svg(joints, {}, {.layout = gesture::JointLayout::other});
+  CHECK(svg.find("viewBox=\"0 0 240.00 1808.00\"") != std::string::npos);  // 8 (240 - 2 * 8) + 2 * 8
+}

@@ -20,7 +20,8 @@ struct Foreign {
   double numbers[6] = {0, 1, 2, 3, 4, 5};
   std::int64_t shape[2] = {2, 3};
   int released = 0;
-  DLManagedTensor managed{{numbers, {dlpack_cpu, 0}, 2, dlpack_type<double>(), shape, nullptr, 0}, this,
+  DLManagedTensor managed{{numbers, {dlpack_cpu, 0}, 2, dlpack_type<double>(), shape, nullptr, 0},
+                          this,
                           [](DLManagedTensor* self) { ++static_cast<Foreign*>(self->manager_ctx)->released; }};
 };
 
@@ -83,6 +84,9 @@ TEST_CASE("what cannot be taken is refused, and given back all the same") {
   foreign.managed.dl_tensor.data = nullptr;
   CHECK_THROWS_WITH_AS(from_dlpack<double>(&foreign.managed), "from_dlpack: shape [2, 3] without elements", ValueError);
   CHECK(foreign.released == 5);
+  foreign.managed.dl_tensor.data = foreign.numbers;
+  foreign.managed.dl_tensor.byte_offset = 1;
+  CHECK_THROWS_WITH_AS(from_dlpack<double>(&foreign.managed), doctest::Contains("multiple of 8 bytes"), ValueError);
   CHECK_THROWS_AS(from_dlpack<double>(static_cast<DLManagedTensor*>(nullptr)), ValueError);
 }
 

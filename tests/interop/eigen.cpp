@@ -3,8 +3,18 @@
 #include <doctest/doctest.h>
 
 #include <numeric>
+#include <utility>
 
 using namespace mien;
+
+namespace {
+
+template <class Any>
+concept HasMap = requires {
+  interop::as_matrix(std::declval<Any>());
+};
+
+}  // namespace
 
 TEST_CASE("a tensor and its map share elements, rows with gaps between them included") {
   Tensor<double> tensor({3, 4});
@@ -25,7 +35,9 @@ TEST_CASE("only matrices of rows without gaps have a map") {
   Tensor<float> cube({2, 3, 4}, 0);
   CHECK_THROWS_AS(interop::as_matrix(cube), ShapeError);
   auto turned = cube.select(0, 0).permute({1, 0});
-  CHECK_THROWS_AS(interop::as_matrix(turned), ShapeError);
+  CHECK_THROWS_WITH_AS(interop::as_matrix(turned), doctest::Contains("contiguous()"), ShapeError);
+  // One without a name would be gone before its map.
+  static_assert(!HasMap<Tensor<float>> && HasMap<Tensor<float>&>);
 }
 
 TEST_CASE("matrices of either order are tensors without a copy") {

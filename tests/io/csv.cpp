@@ -40,6 +40,11 @@ TEST_CASE("columns are found by name, and a wrong name is answered with the righ
   CHECK(contains(said, "emotion, pixels, Usage"));
   CHECK_THROWS_AS(CsvTable::parse("a,b,a\n").column("a"), FileError);
   CHECK(CsvTable::parse("a,b,a\n").column("b") == 1);
+  // In no time however many there are.
+  std::string wide = "c0";
+  for (int i = 1; i < 200'000; ++i) wide += ",c" + std::to_string(i);
+  const auto columns = CsvTable::parse(wide + "\n");
+  for (Index i = 0; i < columns.columns(); ++i) CHECK(columns.column("c" + std::to_string(i)) == i);
   CHECK(contains(message_of<FileError>([] { CsvTable::parse("\n\na,b\n", "t.csv").column("c"); }), "t.csv: line 3"));
 }
 

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <cstdint>
+#include <limits>
 #include <numbers>
 #include <string>
 #include <vector>
@@ -181,4 +182,16 @@ TEST_CASE("lists and arrays that do not fit are refused") {
       "joints, 3"));
   const TemporaryFolder empty;
   CHECK_THROWS_AS(io::read_joint_recordings(empty.path()), FileError);
+}
+
+TEST_CASE("a joint that was not seen may be anywhere in an array too") {
+  const TemporaryFolder folder;
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  io::write_file(folder / "sequences.csv", "label,start,length\nbow,0,1\n");
+  const auto read = [&](float confidence) {
+    io::write_npy(folder / "joints.npy", Tensor<float>::from({1, 2, 3}, {10, 20, 1000, nan, nan, confidence}));
+    return io::read_joint_recordings(folder.path(), {.layout = gesture::JointLayout::other})[0].sequence.joints;
+  };
+  for (Index number = 0; number < 3; ++number) CHECK(read(0)(0, 1, number) == 0);
+  CHECK(contains(message_of<FileError>([&] { read(1); }), "element 3: found a number that is not finite"));
 }

@@ -176,10 +176,10 @@ TEST_CASE("folders that cannot be one person's sequence are refused") {
 
 TEST_CASE("faces and hands stand behind the pose where they are asked for") {
   const TemporaryFolder folder;
-  write_frame(folder, 0,
-              {"{\"pose_keypoints_2d\":" + keypoints(25, 1, 2, 0.5) + ",\"face_keypoints_2d\":" +
-               keypoints(70, 300, 0, 0.25) + ",\"hand_left_keypoints_2d\":[],\"hand_right_keypoints_2d\":" +
-               keypoints(21, 500, 0, 1) + "}"});
+  write_frame(
+      folder, 0,
+      {"{\"pose_keypoints_2d\":" + keypoints(25, 1, 2, 0.5) + ",\"face_keypoints_2d\":" + keypoints(70, 300, 0, 0.25) +
+       ",\"hand_left_keypoints_2d\":[],\"hand_right_keypoints_2d\":" + keypoints(21, 500, 0, 1) + "}"});
   write_frame(folder, 1, {person(keypoints(25, 3, 2, 0.5))});
   const auto all = io::read_openpose_folder(folder.path(), {.face = true, .hands = true});
   CHECK(all.joints.shape() == Shape{2, 137, 3});
@@ -194,4 +194,16 @@ TEST_CASE("faces and hands stand behind the pose where they are asked for") {
   CHECK(all.joints(1, 60, 2) == 0);
   CHECK(io::read_openpose_folder(folder.path(), {.hands = true}).joints(0, 46, 0) == 500);
   CHECK(io::read_openpose_folder(folder.path()).joints.shape() == Shape{2, 25, 3});
+}
+
+TEST_CASE("a sequence says which frame it begins with, and counts as several those who are seen") {
+  const TemporaryFolder folder;
+  const std::string seen = person(keypoints(25, 1, 1, 0.5));
+  write_frame(folder, 3, {seen, person("[]")});
+  write_frame(folder, 4, {seen, person(keypoints(25, 1, 1, 0))});
+  const auto one = io::read_openpose_folder(folder.path());
+  CHECK(one.first_frame == 3);
+  CHECK(one.frames_with_several_people == 0);
+  write_frame(folder, 5, {seen, seen});
+  CHECK(io::read_openpose_folder(folder.path()).frames_with_several_people == 1);
 }

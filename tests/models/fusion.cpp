@@ -210,6 +210,9 @@ TEST_CASE("features that cannot be fused are refused") {
   const Variable<double> x(random({2, 4}, 1));
   CHECK_THROWS_WITH_AS(fusion({x, x}), "FeatureFusion: features [2, 4], [2, 4]; expected widths [4, 3]", ShapeError);
   CHECK_THROWS_AS(fusion({x}), ShapeError);
+  const Fusion nine({.features = {1, 2, 3, 4, 5, 6, 7, 8, 9}});
+  CHECK_THROWS_WITH_AS(nine(std::vector<std::optional<Variable<double>>>(9, x)),
+                       doctest::Contains("expected widths [1, 2, 3, 4, 5, 6, 7, 8, 9]"), ShapeError);
   CHECK_THROWS_AS(fusion({x, Variable<double>(random({3, 3}, 1))}), ShapeError);
   CHECK_THROWS_AS(fusion({std::nullopt, std::nullopt}), ValueError);
 }

@@ -110,3 +110,20 @@ TEST_CASE("a frozen network in steady state asks the system for no memory") {
   if (!has_shadow_memory) CHECK(page_faults() - faults < calls);
   set_thread_count(threads);
 }
+
+TEST_CASE("super images that are trained while they are frozen follow their weights") {
+  nn::SuperImageConvolution<float> convolution({.in = 32, .out = 32});
+  const Variable<float> x(testing::random<float>({1, 3, 9, 9, 32}, 1));
+  const auto total = [&] { return sum(convolution(x)); };
+  convolution.freeze();
+  {
+    const NoGradient not_recorded;
+    total();
+  }
+  const float before = total().item();
+  convolution.weight.value().fill(0.5F);
+  const float after = total().item();
+  CHECK(after != before);
+  convolution.evaluate();
+  CHECK(total().item() == after);
+}

@@ -69,3 +69,30 @@ TEST_CASE("loss scales that make no sense are refused") {
   CHECK_THROWS_AS(optim::LossScale({.backoff = 1}), ValueError);
   CHECK_THROWS_AS(optim::LossScale({.growth_interval = 0}), ValueError);
 }
+
+TEST_CASE("a scale grows no further than the loss's gradient can") {
+  optim::LossScale scale({.initial = 0x1p99, .growth_interval = 1});
+  const auto step = [&] {
+    const auto x = leaf();
+    backward(x, Tensor<float>({3}, 1.0F));
+    CHECK(scale.unscale(std::vector{x}));
+  };
+  step();
+  CHECK(scale.value() == 0x1p100);
+  step();
+  CHECK(scale.value() == 0x1p100);
+}
+
+TEST_CASE("a scale shrinks no further than its inverse can be multiplied by") {
+  optim::LossScale scale;
+  for (int i = 0; i < 200; ++i) {
+    const auto x = leaf();
+    backward(x, Tensor<float>({3}, std::numeric_limits<float>::infinity()));
+    CHECK_FALSE(scale.unscale(std::vector{x}));
+  }
+  const auto x = leaf();
+  scale.backward(sum(x));
+  CHECK(scale.unscale(std::vector{x}));
+  CHECK(x.gradient()(0) == 1);
+  CHECK_THROWS_AS(scale.backward(leaf()), ShapeError);
+}

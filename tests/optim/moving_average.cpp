@@ -1,4 +1,5 @@
 #include <mien/nn/batch_norm.hpp>
+#include <mien/nn/convolution.hpp>
 #include <mien/nn/linear.hpp>
 #include <mien/optim/moving_average.hpp>
 
@@ -23,6 +24,16 @@ struct Network : nn::Module<Network, double> {
 
 // Inlined into the cases it makes g++ 12 warn of dangling pointers that are none.
 [[gnu::noinline]] Network::Network() : linear({.in = 3, .out = 5}), norm(5) {}
+
+/// One layer under two names.
+struct Shared : nn::Module<Shared, double> {
+  nn::Linear<double> first{{.in = 3, .out = 3}};
+  nn::Linear<double> second = first;
+  void visit(auto&& child) {
+    child("first", first);
+    child("second", second);
+  }
+};
 
 /// Sets all numbers of a network, weights and buffers.
 void fill(Network& network, double value) {
@@ -103,4 +114,34 @@ TEST_CASE("a decay that makes no sense is refused") {
   Network network;
   CHECK_THROWS_AS(optim::MovingAverage(network, {.decay = 1}), ValueError);
   CHECK_THROWS_AS(optim::MovingAverage(network, {.decay = -0.1}), ValueError);
+}
+
+TEST_CASE("averages in a network's place leave it, and them, as they were, whatever has two names or was frozen") {
+  Shared network;
+  network.first.weight.value().fill(1);
+  optim::MovingAverage average(network, {.decay = 0.5, .warm_up = false});
+  average.update();
+  network.first.weight.value().fill(3);
+  average.update();
+  const auto of = [&](const char* name) { return average.state().tensors.at(name)(0, 0); };
+  REQUIRE(of("first.weight") == 2);
+  { const optim::MovingAverage<double>::InPlace scope(average); }
+  CHECK(of("first.weight") == 2);
+  CHECK(of("second.weight") == 2);
+  CHECK(network.first.weight.value()(0, 0) == 3);
+}
+
+TEST_CASE("a network that is frozen with the averages in it is not so any more with its own weights") {
+  nn::Convolution<float> convolution({.in = 16, .out = 16, .kernel = {3, 3}, .padding = {1, 1}});
+  convolution.weight.value().fill(0);
+  optim::MovingAverage average(convolution);
+  convolution.weight.value().fill(1);
+  const NoGradient not_recorded;
+  const Variable<float> x(Tensor<float>({1, 9, 9, 16}, 1.0F));
+  {
+    const optim::MovingAverage<float>::InPlace scope(average);
+    convolution.freeze();
+    CHECK(convolution(x).value()(0, 4, 4, 0) == 0);
+  }
+  CHECK(convolution(x).value()(0, 4, 4, 0) == doctest::Approx(144));
 }

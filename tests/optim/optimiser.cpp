@@ -3,6 +3,7 @@
 #include <mien/nn/linear.hpp>
 #include <mien/optim/adam.hpp>
 #include <mien/optim/adamax.hpp>
+#include <mien/optim/gradient_clipping.hpp>
 #include <mien/optim/sgd.hpp>
 
 #include <doctest/doctest.h>
@@ -291,4 +292,26 @@ TEST_CASE("steps in steady state ask the system for no memory") {
   CHECK(after.requests > before.requests);
   CHECK(after.system_allocations == before.system_allocations);
   CHECK(after.bytes_in_use == before.bytes_in_use);
+}
+
+TEST_CASE("gradients that somebody put there count by their shape, with gaps or not") {
+  auto w = parameter<double>({2, 3});
+  optim::Sgd<double> sgd({w}, {.learning_rate = 1});
+  auto turned = Tensor<double>::from({3, 2}, {0, 3, 1, 4, 2, 5});
+  w.gradient() = turned.permute({1, 0});
+  sgd.step();
+  for (Index i = 0; i < 6; ++i) CHECK(w.value().data()[i] == 1 - i);
+  CHECK_THROWS_AS(optim::clip_gradient_norm(sgd.parameters(), 1), ShapeError);
+  w.gradient() = Tensor<double>({1}, 1.0);
+  CHECK_THROWS_WITH_AS(sgd.step(), "optim::Sgd: gradient [1] of parameter [2, 3]", ShapeError);
+}
+
+TEST_CASE("a parameter that is frozen after the loss was computed stays") {
+  auto w = parameter<double>({1});
+  optim::Sgd<double> sgd({w}, {.learning_rate = 0.1});
+  const auto loss = sum(w * w);
+  w.set_requires_gradient(false);
+  backward(loss);
+  sgd.step();
+  CHECK(w.value()(0) == 1);
 }

@@ -179,3 +179,41 @@ TEST_CASE("settings that make no sense are refused") {
   CHECK_THROWS_AS(optim::ReduceOnPlateau(1, {.cooldown = -1}), ValueError);
   CHECK_THROWS_AS(optim::ReduceOnPlateau(std::nan(""), {}), ValueError);
 }
+
+TEST_CASE("a plateau: after a reduction steps are counted anew, and a reduction too small is not made") {
+  optim::ReduceOnPlateau schedule(1, {.patience = 1});
+  for (int i = 0; i < 3; ++i) schedule.step(1);
+  CHECK(schedule.learning_rate() == doctest::Approx(0.1));
+  schedule.step(1);  // borne
+  CHECK(schedule.learning_rate() == doctest::Approx(0.1));
+  schedule.step(1);
+  CHECK(schedule.learning_rate() == doctest::Approx(0.01));
+
+  optim::ReduceOnPlateau tiny(1e-8, {.patience = 0});
+  for (int i = 0; i < 3; ++i) tiny.step(1);
+  CHECK(tiny.learning_rate() == 1e-8);
+}
+
+TEST_CASE("a plateau: where higher is better, the threshold is a share of the best too") {
+  const auto rate_after = [](double second, bool absolute) {
+    optim::ReduceOnPlateau schedule(1, {.better = optim::ReduceOnPlateauOptions::Better::higher,
+                                        .patience = 0,
+                                        .threshold = 0.1,
+                                        .absolute_threshold = absolute});
+    schedule.step(10);
+    schedule.step(second);
+    return schedule.learning_rate();
+  };
+  CHECK(rate_after(10.5, false) == doctest::Approx(0.1));
+  CHECK(rate_after(11.1, false) == 1);
+  CHECK(rate_after(10.5, true) == 1);
+  CHECK(rate_after(10.05, true) == doctest::Approx(0.1));
+}
+
+TEST_CASE("an optimiser without the momentum that is to cycle keeps its rate") {
+  Variable<float> w(Tensor<float>({1}, 1.0F), true);
+  optim::Sgd<float> sgd({w}, {.learning_rate = 0.5});
+  const optim::OneCycle schedule({.max_learning_rate = 5, .total_steps = 10});
+  CHECK_THROWS_AS(schedule.apply_to(sgd), ValueError);
+  CHECK(sgd.learning_rate() == 0.5);
+}

@@ -175,6 +175,10 @@ TEST_CASE("the table of classes has precision, recall and F1, and their means") 
   CHECK(contains(html, "fear</th><td>50.0 %</td><td>100.0 %</td><td>66.7 %</td><td>1</td>"));
   CHECK(contains(html, "&lt;anger&gt;</th><td>0.0 %</td><td>0.0 %</td><td>0.0 %</td><td>0</td>"));
   CHECK(contains(html, "mean of classes</th><td>75.0 %</td><td>87.5 %</td><td>76.2 %</td><td>5</td>"));
+  // A class without samples that was recognised all the same has a precision, of nothing.
+  confusion.add(0, 2);
+  CHECK(contains(report::Section("", "").per_class(confusion, three).to_html(0),
+                 "mean of classes</th><td>50.0 %</td><td>80.0 %</td><td>47.2 %</td><td>6</td>"));
   CHECK_THROWS_WITH_AS(report::Section("", "").per_class(metrics::ConfusionMatrix(2), three),
                        "per_class: 2 classes for 3 class names", ShapeError);
 }

@@ -162,3 +162,9 @@ TEST_CASE("two spaces' difference is told by the first parameter that differs") 
   CHECK(contains(two.difference(Space({search::choice("c", {"1", "2", "3"})})),
                  R"(`c`: choice of "1, 2" or "3"; in the other space `c`: choice of "1", "2" or "3")"));
 }
+
+TEST_CASE("integers are of no more than 2^52") {
+  CHECK_NOTHROW(search::Space({search::integer("n", 0, Index{1} << 52)}));
+  CHECK_THROWS_AS(search::Space({search::integer("n", 0, (Index{1} << 52) + 1)}), ValueError);
+  CHECK_THROWS_AS(search::Space({search::integer("n", -(Index{1} << 52) - 1, 0)}), ValueError);
+}

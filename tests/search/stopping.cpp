@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include "mien/search/stopping.hpp"
@@ -73,4 +74,15 @@ TEST_CASE("values that are no numbers count for nothing, and what is forgotten t
   CHECK_FALSE(stopping.should_stop(2, 5, 1));
   CHECK_THROWS_AS(MedianStopping({.trials = 0}), ValueError);
   CHECK_THROWS_AS(MedianStopping({.steps = 0}), ValueError);
+}
+
+TEST_CASE("values that are no numbers count for nothing") {
+  search::MedianStopping rule({.trials = 1, .steps = 1});
+  const double nothing = std::numeric_limits<double>::quiet_NaN();
+  rule.should_stop(1, 1, nothing);
+  rule.should_stop(1, 2, 0.8);
+  rule.finished(1);
+  CHECK_FALSE(rule.should_stop(2, 1, nothing));
+  CHECK(rule.should_stop(2, 2, 0.5));
+  CHECK_FALSE(rule.should_stop(3, 2, 0.9));
 }

@@ -163,3 +163,29 @@ TEST_CASE("options that make no sense are refused") {
     CHECK_THROWS_AS(train::find_learning_rate(adam, make_loader(), one, options, network), ValueError);
   CHECK_THROWS_AS(train::find_learning_rate(adam, Loader{}, one, {}, network), ValueError);
 }
+
+TEST_CASE("the suggestion lies before the least loss, though one may fall faster after it") {
+  const std::vector<train::LearningRateCurve::Point> points{
+      {1e-5, 1, 1}, {1e-4, 0.9, 0.9}, {1e-3, 0.5, 0.5}, {1e-2, 0.45, 0.45}, {1e-1, 9, 9}, {1, 2, 2}, {10, 0.5, 0.5}};
+  CHECK(train::detail::steepest_descent(points) == 1e-4);
+}
+
+TEST_CASE("no gradients are left behind, and the data's epochs follow each other") {
+  struct Epochs {
+    Loader loader;
+    std::vector<Index>* seen;
+    Index batches() const { return loader.batches(); }
+    const std::vector<Batch>& epoch(Index number, Index first) const {
+      seen->push_back(number);
+      return loader.epoch(number, first);
+    }
+  };
+  Network network;
+  optim::Adam<float> adam(network.parameters());
+  std::vector<Index> seen;
+  train::find_learning_rate(
+      adam, Epochs{make_loader(), &seen}, [&](const Batch& batch) { return step(network, batch); }, {.batches = 10},
+      network);
+  CHECK(seen == std::vector<Index>{0, 1, 2});
+  CHECK(optim::gradient_norm(adam.parameters()) == 0);
+}

@@ -192,3 +192,8 @@ TEST_CASE("the worst mistakes give their own class the least") {
   CHECK_THROWS_AS(metrics::worst_mistakes(probabilities, std::vector<Index>{0}, 2), ShapeError);
   CHECK_THROWS_AS(metrics::worst_mistakes({{1}}, std::vector<Index>{1}, 2), ShapeError);
 }
+
+TEST_CASE("a sample without a label does not hide mistakes after it") {
+  const std::vector<std::vector<double>> probabilities{{0.9, 0.1}, {0.6, 0.4}, {0.3, 0.7}};
+  CHECK(metrics::worst_mistakes(probabilities, std::vector<Index>{-1, 1, 0}, 9) == std::vector<Index>{2, 1});
+}

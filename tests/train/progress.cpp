@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <chrono>
 #include <limits>
 #include <sstream>
 #include <string>
@@ -83,4 +84,15 @@ TEST_CASE("an epoch without batches does not divide by zero") {
   Progress progress({.stream = &out, .style = ProgressStyle::bar});
   progress.update({.epoch = 1, .epochs = 1});
   CHECK(contains(out.str(), "epoch 1/1  0/0"));
+}
+
+#include <thread>
+
+TEST_CASE("of a training that is resumed, what was done before does not make the time left shorter") {
+  std::ostringstream out;
+  Progress progress({.stream = &out, .line_seconds = 0});
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  progress.update(state);  // one batch of the 704 that are left, in 20 ms or more
+  CHECK(contains(out.str(), " left\n"));
+  CHECK(!contains(out.str(), "  0:00 left"));
 }

@@ -9,7 +9,10 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <chrono>
+#include <cmath>
+#include <filesystem>
 #include <limits>
 #include <optional>
 #include <sstream>
@@ -520,4 +523,143 @@ TEST_CASE("averaged weights are validated, kept as the best ones, and resumed to
   std::vector<float> resumed;
   CHECK(run(options, 99, &resumed) == whole);
   CHECK(resumed == averages);
+}
+
+TEST_CASE("a first epoch whose measure is no number is not the best one") {
+  Program program({.epochs = 3, .criterion = Criterion::loss});
+  program.poison_at = 5;  // the first step of validation
+  const TrainingResult result = program.run();
+  const auto losses = result.state.history.column("validation_loss");
+  CHECK(std::isnan(losses.front()));
+  CHECK(result.state.best_epoch > 1);
+  CHECK(result.state.best_metric == std::min(losses[1], losses[2]));
+}
+
+TEST_CASE("a plateau schedule is told the validation loss, not the training's") {
+  set_seed(1);
+  Network network;
+  optim::Adam<float> adam(network.parameters(), {.learning_rate = 0.02});
+  optim::ReduceOnPlateau schedule(0.02, {.threshold = 0});
+  Trainer<float> trainer(adam, {.epochs = 3});
+  trainer.add_model("model", network);
+  trainer.set_schedule(schedule, ScheduleStep::epoch);
+  const auto step = [&](const Batch& batch) {
+    const Variable<float> logits = network(batch.points);
+    return BatchOutput<float>{cross_entropy(logits, batch.labels), logits.value(), batch.labels};
+  };
+  const auto losses = trainer.fit(make_loader(31, 5), make_loader(15, 6), step).state.history.column("validation_loss");
+  CHECK(schedule.best() == *std::min_element(losses.begin(), losses.end()));
+}
+
+TEST_CASE("the best epoch's averaged weights are what a network holds in the end") {
+  const TemporaryFolder folder;
+  for (const std::filesystem::path& work_dir : {std::filesystem::path(), folder.path()}) {
+    set_seed(1);
+    Network network;
+    optim::Adam<float> adam(network.parameters(), {.learning_rate = 0.02});
+    optim::MovingAverage average(network, {.decay = 0.9});
+    Trainer<float> trainer(adam, {.epochs = epochs, .work_dir = work_dir, .criterion = Criterion::loss});
+    trainer.add_model("model", network);
+    trainer.set_moving_average(average);
+    const auto step = [&](const Batch& batch) {
+      const Variable<float> logits = network(batch.points);
+      return BatchOutput<float>{cross_entropy(logits, batch.labels), logits.value(), batch.labels};
+    };
+    const TrainingResult result = trainer.fit(make_loader(31, 5), make_loader(15, 6), step);
+    CHECK(trainer.evaluate(make_loader(15, 6), step).loss == result.state.best_metric);
+  }
+}
+
+TEST_CASE("where there are classes and valence and arousal, every sample counts in the loss, labelled or not") {
+  set_seed(1);
+  Network network;
+  optim::Adam<float> adam(network.parameters(), {});
+  Trainer<float> trainer(adam, {});
+  trainer.add_model("model", network);
+  double expected = 0;
+  const auto step = [&](const Batch& batch) {
+    BatchOutput<float> out = affect_step(network, batch);
+    out.logits = network(batch.points).value();
+    out.labels = std::vector<Index>(batch.labels.size(), -1);
+    if (batch.labels.size() == 8) out.labels[0] = batch.labels[0];
+    expected += static_cast<double>(out.loss.item()) * static_cast<double>(batch.labels.size()) / 15;
+    return out;
+  };
+  const double loss = trainer.evaluate(make_loader(15, 6), step).loss;
+  CHECK(loss == doctest::Approx(expected));
+}
+
+TEST_CASE("a training that is taken up again when it is done writes its table anew") {
+  const TemporaryFolder folder;
+  Program first({.epochs = 2, .work_dir = folder.path()});
+  const History history = first.run().state.history;
+  std::filesystem::remove(folder / "history.csv");
+  Program again({.epochs = 2, .work_dir = folder.path(), .resume = true});
+  again.run();
+  CHECK(History::load(folder / "history.csv") == history);
+}
+
+TEST_CASE("what steps draw by chance is the same whatever was drawn before the training") {
+  const auto drawn = [](Index before) {
+    Program program({.epochs = 1, .seed = 3});
+    for (Index i = 0; i < before; ++i) default_generator().uniform();
+    std::vector<double> out;
+    program.trainer.fit(make_loader(31, 5), make_loader(15, 6), [&](const Batch& batch) {
+      out.push_back(default_generator().uniform());
+      return program.step(batch);
+    });
+    return out;
+  };
+  CHECK(drawn(0) == drawn(5));
+}
+
+TEST_CASE(
+    "networks are ready for use after a training of which nothing was left to do, and after one that was stopped") {
+  Program none({.epochs = 0});
+  none.run();
+  CHECK(!none.network.is_training());
+  Program stopped({.epochs = epochs, .stop_requested = [] { return true; }});
+  CHECK(stopped.run().interrupted);
+  CHECK(!stopped.network.is_training());
+}
+
+TEST_CASE("a training is not resumed with batches of another size, or a schedule that goes on at other times") {
+  const TemporaryFolder folder;
+  Program first({.epochs = 1, .work_dir = folder.path()});
+  first.run();
+  Program larger({.epochs = 2, .work_dir = folder.path(), .resume = true});
+  const auto batches_of_nine = point_loader<float>(31, {.batch = 9, .seed = 5, .workers = 0}, {.noise = 0.1});
+  const std::string size = message_of<Error>([&] {
+    larger.trainer.fit(batches_of_nine, make_loader(15, 6), [&](const Batch& batch) { return larger.step(batch); });
+  });
+  CHECK(contains(size, "train batch 8, now 9"));
+
+  Network network;
+  optim::Adam<float> adam(network.parameters());
+  optim::OneCycle schedule({.total_steps = 64});
+  Trainer<float> by_epoch(adam, {.epochs = 2, .work_dir = folder.path(), .resume = true});
+  by_epoch.add_model("model", network);
+  by_epoch.set_schedule(schedule, ScheduleStep::epoch);
+  const std::string when = message_of<Error>([&] {
+    by_epoch.fit(make_loader(31, 5), make_loader(15, 6), [&](const Batch& batch) { return larger.step(batch); });
+  });
+  CHECK(contains(when, "trainer schedule by batch, now by epoch"));
+}
+
+TEST_CASE("a training that fails before its first checkpoint names none") {
+  const TemporaryFolder folder;
+  Program program({.epochs = 1, .work_dir = folder.path()});
+  program.poison_at = 2;
+  const std::string message = message_of<Error>([&] { program.run(); });
+  CHECK(contains(message, "the loss is nan in epoch 1, batch 2"));
+  CHECK(!contains(message, "checkpoint"));
+}
+
+TEST_CASE("checkpoints within an epoch are as far apart as is asked for") {
+  const TemporaryFolder folder;
+  Program first({.epochs = epochs, .work_dir = folder.path(), .checkpoint_batches = 3});
+  first.fail_at = 15;  // the third batch of the third epoch
+  CHECK_THROWS_AS(first.run(), std::runtime_error);
+  Program second({.epochs = epochs, .work_dir = folder.path(), .resume = true});
+  CHECK(contains(second.run().notes.back(), "after epoch 2, batch 0"));
 }

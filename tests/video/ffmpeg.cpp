@@ -17,6 +17,7 @@
 #include <vector>
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -125,13 +126,20 @@ class StandardError {
   int to_;
 };
 
-/// The most memory that the process has at once while it lives (Linux).
+/// The most memory that the process has at once while it lives (Linux). What is free is given back before, or the next
+/// frame would take the place of an earlier one and show nothing.
 class MemoryPeak {
  public:
-  MemoryPeak() : begin_((std::ofstream("/proc/self/clear_refs") << 5 << std::flush, highest())) {}
+  MemoryPeak() : begin_(lowest()) {}
   std::int64_t growth() const { return highest() - begin_; }
 
  private:
+  static std::int64_t lowest() {
+    ::malloc_trim(0);
+    std::ofstream("/proc/self/clear_refs") << 5 << std::flush;
+    return highest();
+  }
+
   static std::int64_t highest() {
     std::ifstream status("/proc/self/status");
     for (std::string line; std::getline(status, line);)

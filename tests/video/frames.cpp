@@ -111,13 +111,14 @@ TEST_CASE("Y4M: the numbers of BT.601 become its colours, in both ranges") {
   const std::vector<std::uint8_t> expected{0, 0, 0, 255, 255, 255, 255, 0, 0, 0, 0, 255};
   for (std::size_t i = 0; i < expected.size(); ++i) CHECK(std::abs(image.pixels[i] - expected[i]) <= 1);
 
-  put(folder / "b.y4m", "YUV4MPEG2 W3 H1 F25:1 C444 XCOLORRANGE=FULL\nFRAME\n" + bytes({0, 255, 76}) +
-                            bytes({128, 128, 85}) + bytes({128, 128, 255}));
+  put(folder / "b.y4m", "YUV4MPEG2 W4 H1 F25:1 C444 XCOLORRANGE=FULL\nFRAME\n" + bytes({0, 255, 76, 64}) +
+                            bytes({128, 128, 85, 128}) + bytes({128, 128, 255, 128}));
   const io::Image full = first_frame(folder / "b.y4m");
   CHECK(red(full, 0, 0) == 0);
   CHECK(green(full, 1, 0) == 255);
   CHECK(red(full, 2, 0) >= 253);
   CHECK(green(full, 2, 0) <= 1);
+  CHECK(red(full, 3, 0) == 64);  // 56 in the limited range
 }
 
 TEST_CASE("Y4M: chroma lies where its siting says") {

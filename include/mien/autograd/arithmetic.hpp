@@ -55,6 +55,18 @@ Variable<T, Device> scale(const Variable<T, Device>& x, Accumulated<T> factor) {
     inputs.add(0, ops::scale(upstream, factor));
   });
 }
+template <class T, class Device>
+Variable<T, Device> operator*(const Variable<T, Device>& x, Accumulated<T> factor) {
+  return scale(x, factor);
+}
+template <class T, class Device>
+Variable<T, Device> operator*(Accumulated<T> factor, const Variable<T, Device>& x) {
+  return scale(x, factor);
+}
+template <class T, class Device>
+Variable<T, Device> operator-(const Variable<T, Device>& x) {
+  return scale(x, Accumulated<T>{-1});
+}
 
 /// x [..., C] + bias [C].
 template <class T, class Device>

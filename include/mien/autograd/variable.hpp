@@ -158,7 +158,8 @@ class NoGradient {
   bool before_;
 };
 
-/// A handle: copies share value and gradient.
+/// A handle: copies share value and gradient. A tensor that is assigned to `value()` takes the place of this copy's
+/// alone; `value().copy_from` and `value().fill` reach all, optimisers included.
 template <class T, class Device = Cpu>
 class Variable {
   static_assert(!std::same_as<Device, Cpu> || std::same_as<T, Accumulated<T>>,
@@ -278,7 +279,8 @@ Variable<T, Device> record(Tensor<T, Device> value, std::initializer_list<detail
 }
 
 struct BackwardOptions {
-  /// Keeps closures and what they hold, so that `backward` can run again from the same variables.
+  /// Keeps closures and what they hold, so that `backward` can run again from the same variables. Weights that an
+  /// optimiser has moved meanwhile count as they are then.
   bool retain_graph = false;
   /// Called with the node of each leaf (`Variable::node`) as soon as its gradient is complete, while those of others
   /// are still to come: in an order that depends on the graph alone.

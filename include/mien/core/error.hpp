@@ -1,16 +1,19 @@
 #pragma once
 
-/// Exceptions of the library. Every message says what was asked, what was found and where; nothing is printed or aborted.
+/// Exceptions of the library. Every message says what was asked, what was found and where; nothing is printed or
+/// aborted.
 
-#include <cstdio>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <type_traits>
 
+#include "mien/core/digits.hpp"
+
 namespace mien {
 
-/// Base of everything that the library throws.
+/// Base of everything that the library throws, but for std::bad_alloc where there is no memory for anything besides
+/// tensors.
 class Error : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
@@ -63,9 +66,7 @@ void append_text(std::string& out, const Part& part) {
   } else if constexpr (std::is_same_v<Part, char>) {
     out += part;
   } else if constexpr (std::is_floating_point_v<Part>) {
-    char digits[32];
-    std::snprintf(digits, sizeof digits, "%g", static_cast<double>(part));
-    out += digits;
+    out += general_digits(static_cast<double>(part));
   } else if constexpr (std::is_integral_v<Part>) {
     out += std::to_string(part);
   } else if constexpr (std::is_convertible_v<const Part&, std::string_view>) {

@@ -78,7 +78,11 @@ inline FrameSequences read_afew_va(const std::filesystem::path& root, const Afew
          detail::list_folder(file.parent_path(), {.extensions = options.extensions}, beside).pictures)
       pictures[std::filesystem::path(name).stem().string()] = file.parent_path() / name;
     Index seen = 0;
-    for (const auto& [id, frame] : document["frames"].items()) {
+    std::vector<std::string> ids;
+    for (const auto& [id, unused] : document["frames"].items()) ids.push_back(id);
+    std::sort(ids.begin(), ids.end(), natural_less);
+    for (const std::string& id : ids) {
+      const auto& frame = document["frames"][id];
       const std::string place = "frame " + id;
       const Affect affect{detail::afew_va_number(frame, "valence", file.string(), place),
                           detail::afew_va_number(frame, "arousal", file.string(), place)};

@@ -67,13 +67,14 @@ inline SampleFaults drop_bad_parts(FrameSequence& sample) {
 inline bool has_anything(const FrameSequence& sample) { return !sample.frames.empty(); }
 inline const char* parts_of(const FrameSequence&) { return "frames"; }
 
-/// Joints whose numbers are finite; the others become unseen.
+/// Joints that are absent, or whose numbers are finite; the others become unseen.
 inline SampleFaults drop_bad_parts(GestureSequence& sample) {
   Tensor<float> joints = sample.joints.joints.clone();
   SampleFaults faults{.of = joints.elements() / 3};
   for (Index i = 0; i < faults.of; ++i) {
     float* const joint = joints.data() + 3 * i;
-    if (std::all_of(joint, joint + 3, [](float number) { return std::isfinite(number); })) continue;
+    // A joint that was not seen may be anywhere.
+    if (joint[2] <= 0 || std::all_of(joint, joint + 3, [](float number) { return std::isfinite(number); })) continue;
     faults.add(text("frame ", i / joints.size(1), ", joint ", i % joints.size(1), " at (", joint[0], ", ", joint[1],
                     ") with confidence ", joint[2]));
     std::fill_n(joint, 3, 0.0F);

@@ -112,7 +112,8 @@ inline Face scaled(const Face& face, double x, double y) {
 
 }  // namespace detail
 
-/// A network with its weights; calls do not depend on each other. Confidence is comparable between pictures.
+/// A network with its weights; calls do not depend on each other, and come from one thread at a time: each has a copy,
+/// or one of its own. Confidence is comparable between pictures.
 class FaceDetector {
  public:
   /// With the weights that come with the library; see `find_weights`.

@@ -31,7 +31,8 @@ inline data::Emotion most_probable(const EmotionProbabilities& probabilities) {
                                     probabilities.begin());
 }
 
-/// A network with its weights; calls do not depend on each other.
+/// A network with its weights; calls do not depend on each other, and come from one thread at a time: each has a copy,
+/// or one of its own.
 class ExpressionRecogniser {
  public:
   /// Around the box, on each side, as a share of its longer one.

@@ -8,6 +8,7 @@
 ///     log(selector.counts().without_face);
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -53,7 +54,9 @@ class FaceSelector {
  public:
   /// Throws ValueError for options without sense.
   explicit FaceSelector(const FaceSelectorOptions& options = {}) : options_(options), tracker_(options.tracker) {
-    if (options.picture.side < (options.align ? 1 : 0) || !(options.picture.margin > -0.5))
+    const double margin = options.picture.margin;
+    const bool has_margin = std::isfinite(margin) && (options.align ? margin >= 0 : margin > -0.5);
+    if (options.picture.side < (options.align ? 1 : 0) || !has_margin)
       throw ValueError(mien::detail::text("FaceSelector: pictures of side ", options.picture.side, ", margin ",
                                           options.picture.margin));
   }

@@ -59,7 +59,8 @@ inline void check_augmentation(const JointAugmentation& augmentation, const Shap
 inline std::vector<MirroredPair> pairs_to_swap(const JointAugmentation& augmentation, JointLayout layout,
                                                Index joints) {
   if (augmentation.mirror == 0) return {};
-  auto pairs = augmentation.mirrored.empty() ? mirrored_pairs(layout) : augmentation.mirrored;
+  auto pairs = augmentation.mirrored;
+  if (pairs.empty() && joint_count(layout) == joints) pairs = mirrored_pairs(layout);
   if (pairs.empty())
     throw ValueError(text("augment: mirroring ", joints, " joints of an unknown layout needs their pairs"));
   for (const auto& [right, left] : pairs)

@@ -29,6 +29,7 @@ struct JointSequence {
   std::string name = {};                 ///< where it comes from: a video's or a recording's name
   Index frames_without_person = 0;       ///< frames of which every joint is missing because nobody was found
   Index frames_with_several_people = 0;  ///< frames in which one of several people had to be chosen
+  Index first_frame = 0;                 ///< the source's own number of the first frame, where it has numbers
 
   Index frames() const { return joints.size(0); }
   Index joint_count() const { return joints.size(1); }

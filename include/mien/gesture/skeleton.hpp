@@ -4,12 +4,12 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cmath>
 #include <cstdint>
 #include <string>
 #include <vector>
 
+#include "mien/core/digits.hpp"
 #include "mien/gesture/joint_sequence.hpp"
 #include "mien/io/image.hpp"
 
@@ -118,13 +118,7 @@ inline void draw_capsule(io::Image& image, DrawnJoint a, DrawnJoint b, double ra
     }
 }
 
-/// With two digits behind the point, whatever the program's locale.
-inline std::string two_digits(double value) {
-  std::array<char, 400> digits{};
-  const auto [end, error] =
-      std::to_chars(digits.data(), digits.data() + digits.size(), value, std::chars_format::fixed, 2);
-  return std::string(digits.data(), end);
-}
+inline std::string two_digits(double value) { return mien::detail::fixed_digits(value, 2); }
 
 }  // namespace detail
 

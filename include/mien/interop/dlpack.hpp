@@ -128,6 +128,8 @@ Tensor<T> import_tensor(Managed* managed) {
   auto strides = contiguous_strides(shape);
   if (source.strides != nullptr) std::copy_n(source.strides, source.ndim, strides.begin());
   auto* data = reinterpret_cast<T*>(static_cast<std::byte*>(source.data) + source.byte_offset);
+  if (reinterpret_cast<std::uintptr_t>(data) % alignof(T) != 0)
+    throw ValueError(text("from_dlpack: elements that do not begin at a multiple of ", Index{alignof(T)}, " bytes"));
   return Tensor<T>::borrow(data, shape, strides, std::move(owner));
 }
 

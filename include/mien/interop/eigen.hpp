@@ -20,7 +20,8 @@ namespace detail {
 template <class T>
 void require_matrix(const Tensor<T>& tensor) {
   if (tensor.rank() != 2 || (tensor.size(1) > 1 && tensor.stride(1) != 1))
-    throw ShapeError(mien::detail::text("as_matrix: tensor ", tensor.shape(), " is no matrix of rows without gaps"));
+    throw ShapeError(mien::detail::text("as_matrix: tensor ", tensor.shape(), " is no matrix of rows without gaps",
+                                        tensor.rank() == 2 ? "; contiguous() makes one" : ""));
 }
 
 }  // namespace detail
@@ -37,8 +38,12 @@ ConstMatrixMap<T> as_matrix(const Tensor<T>& tensor) {
   return backend::matrix(tensor.data(), tensor.size(0), tensor.size(1), tensor.stride(0));
 }
 
-/// A row-major or column-major matrix, or a block of one, as a tensor [rows, columns]. `owner` keeps the matrix alive;
-/// without one, the matrix must outlive the tensor.
+/// Not of a tensor without a name, whose elements are gone before the map is.
+template <class T>
+void as_matrix(const Tensor<T>&& tensor) = delete;
+
+/// A row-major or column-major matrix, or a block of one, as a tensor [rows, columns]; it has a name and is not const.
+/// `owner` keeps the matrix alive; without one, the matrix must outlive the tensor.
 template <class Matrix>
 Tensor<typename Matrix::Scalar> as_tensor(Matrix& matrix, std::shared_ptr<void> owner = nullptr) {
   using T = typename Matrix::Scalar;

@@ -8,6 +8,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
+#include <iterator>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -49,11 +52,11 @@ class CsvTable {
 
   /// The place of the column of this name, if there is one. Throws FileError if there are several.
   std::optional<Index> find_column(std::string_view name) const {
-    const auto found = std::find(names_.begin(), names_.end(), name);
-    if (found == names_.end()) return {};
-    if (std::find(found + 1, names_.end(), name) != names_.end())
+    const auto [first, last] = places_.equal_range(name);
+    if (first == last) return {};
+    if (std::next(first) != last)
       throw FileError(file_, header_place(), detail::text("several columns `", name, "`"), "one");
-    return static_cast<Index>(found - names_.begin());
+    return first->second;
   }
 
   /// As `find_column`; throws FileError that lists the columns if there is none of this name.
@@ -137,7 +140,8 @@ class CsvTable {
     while (read_ < content_.size()) read_row(options.separator);
     if (!has_header_) return;
     if (lines_.empty()) throw FileError(file_, "", "no rows", "a header");
-    for (Index i = 0; i < columns_; ++i) names_.emplace_back(trimmed(field(static_cast<std::size_t>(i))));
+    for (Index i = 0; i < columns_; ++i)
+      places_.emplace(names_.emplace_back(trimmed(field(static_cast<std::size_t>(i)))), i);
   }
 
   Index first_row() const { return has_header_ ? 1 : 0; }
@@ -231,6 +235,7 @@ class CsvTable {
   std::vector<Field> fields_;
   std::vector<Index> lines_;
   std::vector<std::string> names_;
+  std::multimap<std::string, Index, std::less<>> places_;  ///< of the columns, by name
 };
 
 /// Reads a table; see `CsvTable`. Throws FileError.

@@ -282,10 +282,11 @@ inline void check_joint_array(const Tensor<float>& array, const JointRecordingsO
                     text("[frames, ", expected > 0 ? std::to_string(expected) : std::string("joints"), ", ",
                          options.third == ThirdNumber::depth ? "3]" : "2 or 3]"));
   if (options.allow_not_finite) return;
-  const float* const end = array.data() + array.elements();
-  const float* const found = std::find_if(array.data(), end, [](float value) { return !std::isfinite(value); });
-  if (found != end)
-    throw FileError(file, text("element ", found - array.data()), "a number that is not finite", "finite numbers");
+  // A joint that was not seen may be anywhere.
+  const bool tells_absent = options.third == ThirdNumber::confidence && array.size(2) == 3;
+  for (Index i = 0; i < array.elements(); ++i)
+    if (!std::isfinite(array.data()[i]) && !(tells_absent && array.data()[i - i % 3 + 2] <= 0))
+      throw FileError(file, text("element ", i), "a number that is not finite", "finite numbers");
 }
 
 }  // namespace detail

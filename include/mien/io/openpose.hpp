@@ -262,10 +262,10 @@ inline std::vector<OpenposePerson> read_openpose_frame(const std::filesystem::pa
 /// Reads the pose of one person, with face and hands if asked for, from a folder with one JSON file a frame, in the
 /// order of the frame numbers.
 ///
-/// The sequence starts at the first number there is. Frames without the chosen person have confidence 0 in all joints
-/// and are counted, and so are frames in which somebody had to be chosen among several. Files with other names are
-/// skipped. Throws FileError for damaged files, a pose of another layout, several videos in one folder, and if no frame
-/// shows a person.
+/// The sequence starts at the first number there is, its `first_frame`. Frames without the chosen person have
+/// confidence 0 in all joints and are counted, and so are frames in which somebody had to be chosen among several.
+/// Files with other names are skipped. Throws FileError for damaged files, a pose of another layout, several videos in
+/// one folder, and if no frame shows a person.
 inline gesture::JointSequence read_openpose_folder(const std::filesystem::path& folder,
                                                    const OpenposeOptions& options = {}) {
   const Index joints = gesture::joint_count(options.layout);
@@ -286,11 +286,14 @@ inline gesture::JointSequence read_openpose_folder(const std::filesystem::path& 
                              .layout = all == joints ? options.layout : gesture::JointLayout::other,
                              .name = frames[0].video,
                              .frames_without_person = length,
-                             .frames_with_several_people = 0};
+                             .frames_with_several_people = 0,
+                             .first_frame = static_cast<Index>(
+                                 std::min<std::uint64_t>(frames.front().number, std::numeric_limits<Index>::max()))};
   std::optional<OpenposePerson> last;
   for (std::size_t i = 0; i < frames.size(); ++i) {
     const auto people = read_openpose_frame(frames[i].path);
-    if (people.size() > 1) ++out.frames_with_several_people;
+    const auto is_seen = [](const OpenposePerson& one) { return one.confidence() > 0; };
+    if (std::count_if(people.begin(), people.end(), is_seen) > 1) ++out.frames_with_several_people;
     const OpenposePerson* const person = detail::choose_person(people, options, last);
     if (person == nullptr) continue;
     if (static_cast<Index>(person->pose.size()) != joints)

@@ -404,9 +404,11 @@ class FeatureFusion : public nn::Module<FeatureFusion<T, Device>, T, Device> {
       fits = fits && shape.rank() == 2 && shape[1] == features_[m] && batch.value_or(shape[0]) == shape[0];
       if (fits) batch = shape[0];
     }
-    if (!fits)
-      throw ShapeError(detail::text("FeatureFusion: features ", found, "; expected widths ",
-                                    Shape(std::span<const Index>(features_))));
+    if (!fits) {
+      std::string widths;
+      for (const Index width : features_) widths += (widths.empty() ? "" : ", ") + std::to_string(width);
+      throw ShapeError(detail::text("FeatureFusion: features ", found, "; expected widths [", widths, "]"));
+    }
     if (!batch) throw ValueError("FeatureFusion: every modality is missing");
     return *batch;
   }

@@ -10,7 +10,12 @@
 ///       void visit(auto&& child) { child("conv", conv); child("norm", norm); }
 ///     };
 ///
-/// A copy of a module shares its parameters, as a copy of a tensor shares its elements.
+/// A copy of a module shares its parameters, as a copy of a tensor shares its elements. A network of one's own holds
+/// another network as a member; what derives from one has that one's `visit`, and its parameters alone.
+///
+/// A module is for one thread at a time: layers remember what they last did, as `joint_weights` tells it. Give each thread
+/// a copy, made before the threads start; copies share weights, and what `freeze` has laid out. `NoGradient` and
+/// `PrecisionScope` hold for the thread that makes them.
 
 #include <cstddef>
 #include <initializer_list>
@@ -144,6 +149,7 @@ class Module {
   /// multiply by, instead of making it in each call. That form takes memory besides, up to four times that of the
   /// weights. It does not follow later changes of the weights, so that it ends with `train` or `evaluate`, and with
   /// everything that looks for parameters, as loading weights does; to freeze a frozen module again changes nothing.
+  /// Copies that are made meanwhile have the form too, and keep it until they are told the same.
   ///
   /// A layer with such a form declares `freeze()`, which calls this one, and `thaw()`.
   void freeze() {
@@ -178,6 +184,8 @@ class Module {
     derived().visit([&]<class Child>(const auto& name, Child& child, ParameterLayout layout = ParameterLayout::plain) {
       const std::string path = prefix + name;
       if constexpr (requires { child.visit_leaves(path, leaf); }) {
+        static_assert(std::is_same_v<typename Child::Element, T> && std::is_same_v<typename Child::Device, Device>,
+                      "`visit` names modules of the module's own element type and device");
         child.visit_leaves(path + ".", leaf);
       } else {
         static_assert(

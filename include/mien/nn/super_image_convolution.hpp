@@ -38,8 +38,10 @@ class SuperImageConvolution : public Module<SuperImageConvolution<T, Device>, T,
 
   template <MapOf<T> Map>
   Variable<Map, Device> operator()(const Variable<Map, Device>& x) {
+    // Weights that may be trained are not those that were prepared.
+    const bool recorded = wants_gradient(x, weight, fc.weight, fc.bias);
     SuperImageResult<Map, Device> result =
-        super_image_convolution(x, weight, fc.weight, fc.bias, options_, prepared_.get());
+        super_image_convolution(x, weight, fc.weight, fc.bias, options_, recorded ? nullptr : prepared_.get());
     alpha_ = result.alpha;
     return std::move(result.y);
   }

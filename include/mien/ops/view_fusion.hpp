@@ -1,7 +1,7 @@
 #pragma once
 
-/// The learned weights of a super-image convolution's two views: softmax over the views (Li et al., Selective Kernel
-/// Networks, CVPR 2019, with two branches).
+/// The learned weights of a super-image convolution's two views: softmax over the views (Li et al., Collaborative
+/// Spatiotemporal Feature Learning, CVPR 2019, with two views).
 
 #include "mien/backend/cpu/view_fusion.hpp"
 #if defined(MIEN_WITH_CUDA)

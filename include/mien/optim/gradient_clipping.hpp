@@ -13,12 +13,17 @@
 
 namespace mien::optim {
 
-/// The gradients of those parameters that have one.
+/// The gradients of those parameters that have one. Throws ShapeError for one that somebody has put there with gaps
+/// between its elements, which would be changed as well.
 template <class T, class Device>
 std::vector<Tensor<T, Device>> gradients_of(const std::vector<Variable<T, Device>>& parameters) {
   std::vector<Tensor<T, Device>> gradients;
-  for (const auto& parameter : parameters)
-    if (parameter.requires_gradient() && parameter.gradient().defined()) gradients.push_back(parameter.gradient());
+  for (const auto& parameter : parameters) {
+    if (!parameter.requires_gradient() || !parameter.gradient().defined()) continue;
+    if (!parameter.gradient().is_contiguous())
+      throw ShapeError(detail::text("a gradient ", parameter.gradient().shape(), " has gaps between its elements"));
+    gradients.push_back(parameter.gradient());
+  }
   return gradients;
 }
 

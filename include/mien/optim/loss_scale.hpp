@@ -42,6 +42,8 @@ class LossScale {
   template <class T, class Device>
   void backward(const Variable<T, Device>& loss, const BackwardOptions& options = {}) const {
     require_host<Device>();
+    if (loss.value().elements() != 1)
+      throw ShapeError(detail::text("LossScale::backward: loss ", loss.shape(), " does not have exactly one element"));
     mien::backward(loss, Tensor<T, Device>(loss.shape(), static_cast<T>(value_)), options);
   }
 
@@ -75,7 +77,8 @@ class LossScale {
 
   void adapt(bool finite) {
     if (!finite) {
-      value_ *= options_.backoff;
+      // Its inverse has to stay a number that a gradient can be multiplied by.
+      if (value_ * options_.backoff >= 0x1p-100) value_ *= options_.backoff;
       finite_steps_ = 0;
     } else if (++finite_steps_ >= options_.growth_interval) {
       // The factor itself has to stay a number that the loss's gradient can be.

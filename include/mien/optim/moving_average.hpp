@@ -24,6 +24,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <functional>
+#include <new>
 #include <string>
 #include <utility>
 #include <vector>
@@ -96,9 +97,13 @@ class MovingAverage {
     InPlace& operator=(const InPlace&) = delete;
     /// Needs no memory, so that a network gets its weights back whatever happened.
     ~InPlace() {
-      for (std::size_t i = 0; i < tensors_.size(); ++i) {
-        average_.averages_[i].second.copy_from(tensors_[i].second);
-        tensors_[i].second.copy_from(own_[i]);
+      // In two turns, since one tensor may have two names.
+      for (std::size_t i = 0; i < tensors_.size(); ++i) average_.averages_[i].second.copy_from(tensors_[i].second);
+      for (std::size_t i = 0; i < tensors_.size(); ++i) tensors_[i].second.copy_from(own_[i]);
+      try {
+        average_.tensors_();  // ends the frozen form of a network that was frozen meanwhile, which has the averages
+      } catch (const std::bad_alloc&) {
+        // Not even room for a name: the frozen form stays until the next `train` or `evaluate`.
       }
     }
 

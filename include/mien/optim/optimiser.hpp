@@ -117,11 +117,15 @@ class Optimiser {
       auto& entries = shared_->groups[group].entries;
       for (std::size_t i = 0; i < entries.size(); ++i) {
         Entry& entry = entries[i];
-        if (!entry.parameter.gradient().defined()) continue;
+        const Tensor<T, Device>& gradient = entry.parameter.gradient();
+        if (!gradient.defined() || !entry.parameter.requires_gradient()) continue;
+        if (gradient.shape() != entry.parameter.shape())
+          throw ShapeError(
+              detail::text(name_, ": gradient ", gradient.shape(), " of parameter ", entry.parameter.shape()));
         while (entry.slots.size() < slots_.size())
           entry.slots.push_back(Tensor<T, Device>::zeros(entry.parameter.shape()));
         const auto slot = [&](std::size_t s) { return s < entry.slots.size() ? entry.slots[s] : Tensor<T, Device>(); };
-        updated.push_back({entry.parameter.gradient(), entry.parameter.value(), slot(0), slot(1)});
+        updated.push_back({gradient.contiguous(), entry.parameter.value(), slot(0), slot(1)});
         numbers.push_back({group, i, entry.steps});
       }
     }

@@ -180,8 +180,8 @@ class OneCycle : public StepCounter {
   /// Sets the momentum as well, if it cycles; then the optimiser must have one.
   template <class T, class Device>
   void apply_to(Optimiser<T, Device>& optimiser) const {
-    optimiser.set_learning_rate(learning_rate());
     if (options_.cycle_momentum) optimiser.set_momentum(momentum());
+    optimiser.set_learning_rate(learning_rate());
   }
 
  private:
@@ -214,8 +214,8 @@ struct ReduceOnPlateauOptions {
   Better better = Better::lower;    ///< lower for a loss, higher for an accuracy
   double factor = 0.1;              ///< of the rate at each reduction
   Index patience = 10;              ///< steps without improvement that are borne; the next one reduces the rate
-  double threshold = 1e-4;          ///< what counts as improvement: this share of the best value
-  bool absolute_threshold = false;  ///< the threshold is a difference, not a share
+  double threshold = 1e-4;          ///< what counts as improvement: this share of the best value, as in PyTorch
+  bool absolute_threshold = false;  ///< a difference, not a share: for measures that may be negative, as a CCC
   Index cooldown = 0;               ///< steps after a reduction during which nothing is counted
   double min_learning_rate = 0;
   double smallest_change = 1e-8;  ///< a reduction by less is not made

@@ -475,8 +475,6 @@ inline Section& Section::per_class(const metrics::ConfusionMatrix& confusion, st
   if (static_cast<Index>(class_names.size()) != confusion.classes())
     throw ShapeError(
         detail::text("per_class: ", confusion.classes(), " classes for ", class_names.size(), " class names"));
-  double precisions = 0;
-  Index with_samples = 0;
   std::string rows;
   const auto row = [&](const char* look, std::string_view name, double precision, double recall, double f1,
                        Index samples) {
@@ -484,15 +482,11 @@ inline Section& Section::per_class(const metrics::ConfusionMatrix& confusion, st
     for (const double share : {precision, recall, f1}) rows += detail::text("<td>", percent(share), "</td>");
     rows += detail::text("<td>", samples, "</td></tr>");
   };
-  for (Index c = 0; c < confusion.classes(); ++c) {
+  for (Index c = 0; c < confusion.classes(); ++c)
     row("", class_names[static_cast<std::size_t>(c)], confusion.precision(c), confusion.recall(c), confusion.f1(c),
         confusion.labelled(c));
-    if (confusion.labelled(c) == 0) continue;
-    precisions += confusion.precision(c);
-    ++with_samples;
-  }
-  row(" class=\"total\"", "mean of classes", precisions / static_cast<double>(std::max<Index>(1, with_samples)),
-      confusion.mean_recall(), confusion.macro_f1(), confusion.total());
+  row(" class=\"total\"", "mean of classes", confusion.mean_precision(), confusion.mean_recall(),
+      confusion.macro_f1(), confusion.total());
   return card(detail::text("<div class=\"scroll\"><table>",
                            caption.empty() ? "" : detail::text("<caption>", escape(caption), "</caption>"),
                            "<thead><tr><th scope=\"col\" class=\"word\">class</th><th scope=\"col\">precision</th>"

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -19,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "mien/core/digits.hpp"
 #include "mien/core/error.hpp"
 #include "mien/core/shape.hpp"
 #include "mien/data/emotion.hpp"
@@ -64,18 +64,13 @@ inline std::string escape(std::string_view text) {
 /// A number with a fixed count of decimals and a point whatever the program's locale; "-" if it is not finite.
 inline std::string number(double value, int decimals = 2) {
   if (!std::isfinite(value)) return "-";
-  char digits[400];
-  const auto end = std::to_chars(digits, digits + sizeof digits, value, std::chars_format::fixed, decimals);
-  std::string out(digits, end.ptr);
+  const std::string out = mien::detail::fixed_digits(value, decimals);
   return out.find_first_not_of("-0.") == std::string::npos && out.front() == '-' ? out.substr(1) : out;
 }
 
 /// With four significant digits, whatever the size: as in "0.8214" and "1.25e-05"; "-" if it is not finite.
 inline std::string significant(double value) {
-  if (!std::isfinite(value)) return "-";
-  char digits[64];
-  const auto end = std::to_chars(digits, digits + sizeof digits, value, std::chars_format::general, 4);
-  return {digits, end.ptr};
+  return std::isfinite(value) ? mien::detail::general_digits(value, 4) : "-";
 }
 
 /// As in "87.5 %"; `share` is in 0..1.

@@ -14,7 +14,6 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
 #include <filesystem>
 #include <map>
 #include <string>
@@ -36,9 +35,7 @@ namespace mien::search {
 inline std::string hash_of(const Space& space) {
   std::uint64_t hash = 0xcbf29ce484222325;
   for (const char letter : to_json(space).dump()) hash = (hash ^ static_cast<unsigned char>(letter)) * 0x100000001b3;
-  char digits[17];
-  std::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(hash));
-  return digits;
+  return mien::detail::hexadecimal_digits(hash);
 }
 
 class Journal {

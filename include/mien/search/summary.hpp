@@ -3,15 +3,14 @@
 /// What came out of a search: its trials as one table, best first, and which parameters mattered.
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "mien/core/digits.hpp"
 #include "mien/io/csv.hpp"
 #include "mien/search/gaussian_process.hpp"
 #include "mien/search/latin_hypercube.hpp"
@@ -175,14 +174,11 @@ inline std::string summary_text(const Space& space, const std::vector<Trial>& tr
   out += "\nimportance: share of the variance of a Gaussian process's mean that each parameter explains by itself\n";
   detail::Rows rows;
   for (std::size_t i = 0; i < space.dimensions(); ++i) {
-    std::array<char, 16> share{};
-    std::snprintf(share.data(), share.size(), "%.2f", parameters->shares[i]);
-    rows.push_back({space.parameters()[i].name, share.data()});
+    rows.push_back({space.parameters()[i].name, mien::detail::fixed_digits(parameters->shares[i], 2)});
   }
   out += detail::aligned(rows);
-  std::array<char, 32> fit{};
-  std::snprintf(fit.data(), fit.size(), "%.2f", parameters->fit);
-  out += detail::text("fit: ", fit.data(), " of 1, each trial foretold from all others",
+  out += detail::text("fit: ", mien::detail::fixed_digits(parameters->fit, 2),
+                      " of 1, each trial foretold from all others",
                       parameters->fit < 0.3 ? "; too little for these shares to mean much" : "", "\n");
   return out;
 }

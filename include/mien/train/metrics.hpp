@@ -103,6 +103,10 @@ class ConfusionMatrix {
   double mean_recall() const {
     return mean([this](Index c) { return labelled(c) > 0; }, [this](Index c) { return recall(c); });
   }
+  /// The mean precision of all classes that have samples or were predicted; 0 without samples.
+  double mean_precision() const {
+    return mean([this](Index c) { return labelled(c) + predicted(c) > 0; }, [this](Index c) { return precision(c); });
+  }
   /// The mean F1 of all classes that have samples or were predicted; 0 without samples.
   double macro_f1() const {
     return mean([this](Index c) { return labelled(c) + predicted(c) > 0; }, [this](Index c) { return f1(c); });

@@ -16,6 +16,7 @@
 
 #include <unistd.h>
 
+#include "mien/core/digits.hpp"
 #include "mien/core/shape.hpp"
 
 namespace mien::train {
@@ -56,24 +57,13 @@ inline std::string format_duration(double seconds) {
   return out;
 }
 
-namespace detail {
-
-/// As printf does it.
-template <class... Numbers>
-std::string printed(const char* format, Numbers... numbers) {
-  char out[160];
-  std::snprintf(out, sizeof out, format, numbers...);
-  return out;
-}
-
-}  // namespace detail
-
 /// "epoch 3/20  17/40  loss 1.2345  accuracy 67.8 %  rate 0.001  2:03 left"
 inline std::string format_progress(const ProgressState& state, double seconds_left) {
-  return mien::detail::text("epoch ", state.epoch, "/", state.epochs, "  ", state.batch, "/", state.batches, "  ",
-                            detail::printed("loss %.4f", state.loss),
-                            state.accuracy ? detail::printed("  accuracy %.1f %%", 100 * *state.accuracy) : "",
-                            detail::printed("  rate %.3g", state.learning_rate), "  ", format_duration(seconds_left),
+  const std::string accuracy =
+      state.accuracy ? "  accuracy " + mien::detail::fixed_digits(100 * *state.accuracy, 1) + " %" : "";
+  return mien::detail::text("epoch ", state.epoch, "/", state.epochs, "  ", state.batch, "/", state.batches, "  loss ",
+                            mien::detail::fixed_digits(state.loss, 4), accuracy, "  rate ",
+                            mien::detail::general_digits(state.learning_rate, 3), "  ", format_duration(seconds_left),
                             " left");
 }
 

@@ -28,7 +28,6 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -466,7 +465,7 @@ class Trainer {
   void describe_samples(const std::string& name, const Loader& loader) {
     if constexpr (requires { loader.fingerprint(); })
       checkpoints_.set(name + " fingerprint",
-                       detail::printed("%016llx", static_cast<unsigned long long>(loader.fingerprint())));
+                       mien::detail::hexadecimal_digits(static_cast<std::uint64_t>(loader.fingerprint())));
   }
 
   void begin(TrainingResult& result, Progress& progress) {
@@ -683,14 +682,18 @@ class Trainer {
     return out;
   }
 
+  static std::string percent(double part) { return mien::detail::fixed_digits(100 * part, 1) + " %"; }
+
   static std::string in_words(const Evaluation& evaluation) {
     std::string out;
     if (evaluation.tells_classes)
-      out += detail::printed("  accuracy %.1f %%  mean recall %.1f %%", 100 * evaluation.confusion.accuracy(),
-                             100 * evaluation.confusion.mean_recall());
-    if (evaluation.tells_affect)
-      out += detail::printed("  CCC of valence %.3f  of arousal %.3f", evaluation.affect.concordance().valence,
-                             evaluation.affect.concordance().arousal);
+      out += detail::text("  accuracy ", percent(evaluation.confusion.accuracy()), "  mean recall ",
+                          percent(evaluation.confusion.mean_recall()));
+    if (evaluation.tells_affect) {
+      const auto concordance = evaluation.affect.concordance();
+      out += detail::text("  CCC of valence ", mien::detail::fixed_digits(concordance.valence, 3), "  of arousal ",
+                          mien::detail::fixed_digits(concordance.arousal, 3));
+    }
     return out;
   }
 
@@ -720,11 +723,11 @@ class Trainer {
     }
 
     progress.line(
-        detail::text("epoch ", state.epoch, "/", options_.epochs, "  ", detail::printed("loss %.4f", train_loss),
-                     evaluation.tells_classes ? detail::printed("  accuracy %.1f %%", 100 * train_accuracy) : "",
-                     detail::printed("  |  validation loss %.4f", evaluation.loss), in_words(evaluation),
-                     detail::printed("  |  rate %.3g  %.1f s, waited for data: %.1f %%", rate, pace.seconds,
-                                     100 * pace.waited_share),
+        detail::text("epoch ", state.epoch, "/", options_.epochs, "  loss ", mien::detail::fixed_digits(train_loss, 4),
+                     evaluation.tells_classes ? "  accuracy " + percent(train_accuracy) : "", "  |  validation loss ",
+                     mien::detail::fixed_digits(evaluation.loss, 4), in_words(evaluation), "  |  rate ",
+                     mien::detail::general_digits(rate, 3), "  ", mien::detail::fixed_digits(pace.seconds, 1),
+                     " s, waited for data: ", percent(pace.waited_share),
                      left_out > 0 ? detail::text("  batches left out: ", left_out) : "", better ? "  best" : ""));
     if (options_.on_epoch && is_first()) options_.on_epoch(state, evaluation);
   }
