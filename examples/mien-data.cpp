@@ -248,7 +248,6 @@ Index draw(const data::GestureSequences& set, const std::filesystem::path& folde
   Index pictures = 0;
   std::map<std::filesystem::path, std::string> taken;
   for (const data::GestureSequence& sample : set.samples) {
-    examples::check_stop();
     const std::string label =
         sample.label == data::no_label ? "" : set.class_names.at(static_cast<std::size_t>(sample.label));
     const auto place = folder / as_file_name(label) / as_file_name(sample.name);
@@ -430,7 +429,7 @@ CLI::App& add_thin(CLI::App& app, Arguments& arguments) {
   CLI::App& command = add_command(app, arguments, "thin", "writes a sheet (.csv) or a packed file with fewer frames",
                                   "the file to write");
   command.add_option("--every", arguments.thinning.every, "keeps the first of each n frames")
-      ->check(CLI::PositiveNumber);
+      ->check(examples::positive);
   command
       .add_option("--difference", arguments.thinning.difference,
                   "keeps frames that differ from the last kept by so much, black and white differing by 1")
@@ -444,7 +443,7 @@ CLI::App& add_draw(CLI::App& app, Arguments& arguments) {
   command.add_option("--size", arguments.drawing.picture.size, "rows and columns of a picture")
       ->check(CLI::Range(8, 4096));
   command.add_option("--frames", arguments.drawing.frames, "of each recording, spread evenly; 0: all")
-      ->check(CLI::NonNegativeNumber);
+      ->check(examples::not_negative);
   add_drawing(command, arguments.drawing);
   return command;
 }
@@ -453,6 +452,7 @@ CLI::App& add_draw(CLI::App& app, Arguments& arguments) {
 
 int main(int count, char** words) {
   Program program("Looks at data sets of faces and joints, and writes them in other forms.", "");
+  program.end_at_signals();
   CLI::App& app = program.app();
   app.require_subcommand(1);
   app.fallthrough();

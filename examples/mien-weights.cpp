@@ -507,7 +507,7 @@ CLI::App& add_compare(CLI::App& app, Arguments& arguments) {
   command.add_option("A", arguments.in, "one file")->required();
   command.add_option("B", arguments.second, "the other")->required();
   command.add_option("--tolerance", arguments.tolerance, "relative differences up to this one are none")
-      ->check(CLI::NonNegativeNumber);
+      ->check(examples::not_negative);
   return command;
 }
 
@@ -550,6 +550,7 @@ CLI::App& add_average(CLI::App& app, Arguments& arguments) {
 
 int main(int count, char** words) {
   Program program("Looks into files of weights (.safetensors, .pt, .pth), and makes others of them.", {});
+  program.end_at_signals();
   CLI::App& app = program.app();
   app.require_subcommand(1);
   app.fallthrough();

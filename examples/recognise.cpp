@@ -88,14 +88,18 @@ std::vector<fs::path> folders_in(const fs::path& root) {
   return out;
 }
 
-/// The folder itself if it holds what is looked for, or else those of its folders, at any depth, that do.
+/// The folder itself if it holds what is looked for, or else those of its folders, at any depth, that do. `above` are
+/// those that it lies in: a link back to one of them leads nowhere else.
 template <class Holds>
-void collect(const fs::path& folder, const Holds& holds, std::vector<fs::path>& out) {
+void collect(const fs::path& folder, const Holds& holds, std::vector<fs::path>& out, std::vector<fs::path> above = {}) {
+  fs::path itself = fs::canonical(folder);
+  if (std::find(above.begin(), above.end(), itself) != above.end()) return;
   if (holds(folder)) {
     out.push_back(folder);
     return;
   }
-  for (const fs::path& inner : folders_in(folder)) collect(inner, holds, out);
+  above.push_back(std::move(itself));
+  for (const fs::path& inner : folders_in(folder)) collect(inner, holds, out, above);
 }
 
 std::string source_name(const fs::path& root, const fs::path& folder) {
@@ -282,10 +286,7 @@ void recognise_gestures(const Options& options, Rows& rows) {
   auto model = examples::load_gesture_model<Device>(options.model);
   for (const gesture::JointSequence& sequence : read_joints(options)) {
     if (rows.has(sequence.name)) continue;
-    const auto& drawn = model.options.representation.joints;
-    if (drawn.empty() && sequence.joint_count() != model.options.network.joints)
-      throw ValueError(mien::detail::text("`", sequence.name, "` has ", sequence.joint_count(), " joints, the model ",
-                                          model.options.network.joints));
+    examples::require_joints(model.options, sequence);
     rows.add(recognise_joints(model, sequence, sequence.name, options));
   }
 }
@@ -401,6 +402,7 @@ int main(int count, char** arguments) {
   examples::Program program("Recognises emotions in films, frames or joints.", "");
   Options options;
   CLI::App& app = program.app();
+  constexpr Index most = Index{1} << 31;  // frames or pixels
   app.add_option("input", options.input,
                  "film, camera (/dev/video0) or - for standard input; or a folder of frames, of OpenPose's JSON, of "
                  "joints.npy, or of such folders")
@@ -410,13 +412,13 @@ int main(int count, char** arguments) {
                  "networks that come with mien");
   app.add_option("--frames", options.frames,
                  "frames of a window; 0: as many as the face model looks at, or a whole recording of joints")
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::Range(Index{0}, most));
   app.add_option("--step", options.step, "frames from one window's start to the next; 0: a window's length")
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::Range(Index{0}, most));
   app.add_option("--crop", options.crop, "x,y,width,height of the face in each frame; unless given the middle square")
       ->delimiter(',')
       ->expected(4)
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::Range(Index{0}, most));
   app.add_option("--layout", options.joints.layout, "of joints: body_25, coco_18 or other")
       ->check(CLI::IsMember({"body_25", "coco_18", "other"}));
   app.add_option("--label-column", options.joints.label_column, "of sequences.csv, beside joints.npy");

@@ -100,19 +100,19 @@ void add_options(CLI::App& app, Options& options) {
   app.add_option("--method", options.method, "bayes learns from the trials so far, random does not, grid tries all")
       ->check(CLI::IsMember({"bayes", "random", "grid"}));
   app.add_option("--trials", options.trials, "in all, those of the search that is resumed included")
-      ->check(CLI::PositiveNumber);
+      ->check(examples::positive);
   app.add_option("--jobs", options.jobs, "trials at the same time")->check(CLI::Range(1, 1024));
   app.add_option("--metric", options.metric, "the column of history.csv whose best epoch is a trial's value");
   app.add_flag("--minimise", options.minimise, "less is better, as it is for every metric that ends in _loss or _mse");
   app.add_option("--levels", options.levels, "of a grid, where the space does not say how many")
-      ->check(CLI::PositiveNumber);
+      ->check(examples::positive);
   app.add_option("--initial", options.initial,
                  "points that bayes spreads out before it learns; 0 for 2 a parameter, and 2")
-      ->check(CLI::NonNegativeNumber);
+      ->check(examples::not_negative);
   app.add_option("--stop", options.stop, "median ends trials that are worse than half of all; none ends no trial")
       ->check(CLI::IsMember({"median", "none"}));
-  app.add_option("--stop-trials", options.stop_trials, "that finish before any is stopped")->check(CLI::PositiveNumber);
-  app.add_option("--stop-steps", options.stop_steps, "epochs that every trial is given")->check(CLI::PositiveNumber);
+  app.add_option("--stop-trials", options.stop_trials, "that finish before any is stopped")->check(examples::positive);
+  app.add_option("--stop-steps", options.stop_steps, "epochs that every trial is given")->check(examples::positive);
   app.footer("Behind `--` stand the training program and its own options.");
 }
 
@@ -505,17 +505,6 @@ void describe(const search::Space& space, const Options& options, const examples
   if (point) std::cout << "first trial: " << quoted(first) << "\n";
 }
 
-/// Signals other than Ctrl-C that ask programs to end; not those that whoever started this one wants ignored.
-void stop_at(int signal) {
-  struct sigaction action {};
-  ::sigaction(signal, nullptr, &action);
-  if (action.sa_handler == SIG_IGN) return;
-  action = {};
-  action.sa_handler = examples::detail::remember_signal;
-  action.sa_flags = static_cast<int>(SA_RESETHAND);
-  ::sigaction(signal, &action, nullptr);
-}
-
 }  // namespace
 
 int main(int count, char** arguments) {
@@ -527,8 +516,6 @@ int main(int count, char** arguments) {
 
   return program.run(static_cast<int>(behind - arguments), arguments, [&] {
     const auto& common = program.common();
-    stop_at(SIGTERM);
-    stop_at(SIGHUP);
     check_metric(options.metric);
     const search::Space space = search::read_space(options.space);
     check_command(options, space);

@@ -357,10 +357,10 @@ int main(int count, char** arguments) {
       ->check(CLI::Range(0.01, 0.5));
   app.add_option("--face-model", face_model, "model.safetensors of train_face, instead of training one");
   app.add_option("--joint-model", joint_model, "model.safetensors of train_gesture, instead of training one");
-  app.add_option("--top-k", k, "classes that each branch votes for")->check(CLI::PositiveNumber);
+  app.add_option("--top-k", k, "classes that each branch votes for")->check(examples::positive);
   app.add_option("--fusion-hidden", features.hidden, "hidden units over both branches' features, 0 for none")
-      ->check(CLI::NonNegativeNumber);
-  app.add_option("--fusion-epochs", features.epochs, "over the training pairs' features")->check(CLI::PositiveNumber);
+      ->check(examples::not_negative);
+  app.add_option("--fusion-epochs", features.epochs, "over the training pairs' features")->check(examples::positive);
 
   return program.run_on_device(count, arguments, [&]<class Device>(Device) {
     for (const char* const option : {"--face-classes", "--joint-classes"})
@@ -394,6 +394,7 @@ int main(int count, char** arguments) {
                       : examples::load_gesture_model<Device>(joint_model);
       require_classes(face_model, face.class_names, faces.class_names);
       require_classes(joint_model, body.class_names, bodies.class_names);
+      for (const auto& sample : bodies.samples) examples::require_joints(body.options, sample.joints);
       io::create_folders(folder / "face");
       io::create_folders(folder / "body");
       examples::save_face_model(face, folder / "face" / "model.safetensors");
@@ -412,6 +413,7 @@ int main(int count, char** arguments) {
       return compare<Device>(train, validation, test, classes, k, features);
     };
 
+    const examples::WorkFolderLock lock(common.work_dir);
     std::vector<Comparison> seeds;
     for (std::uint64_t seed = common.seed; seed < common.seed + static_cast<std::uint64_t>(training.seeds); ++seed)
       seeds.push_back(

@@ -30,7 +30,7 @@ int main(int count, char** arguments) {
   app.add_flag("--baseline", baseline,
                "prints what nearest neighbours make of the joints' plain coordinates: each recording in 16 frames, "
                "relative to the middle of its square box and in sides of it");
-  app.add_option("--neighbours", neighbours, "for the baseline")->check(CLI::PositiveNumber);
+  app.add_option("--neighbours", neighbours, "for the baseline")->check(examples::positive);
 
   return program.run_on_device(count, arguments, [&]<class Device>(Device) {
     const auto data = examples::read_gesture_data(examples::joints_to_read(data_options, training), split.split_column,

@@ -22,7 +22,7 @@ int main(int count, char** arguments) {
   examples::add_affect_target_options(app, options.targets);
   app.add_flag("--multi-task", options.classes, "tells classes too")->group("Targets");
   app.add_option("--class-weight", options.targets.class_weight, "of the classes' loss, with --multi-task")
-      ->check(CLI::NonNegativeNumber)
+      ->check(examples::not_negative)
       ->group("Targets");
   return program.run_on_device(count, arguments, [&]<class Device>(Device) {
     if (program.given("--class-weight") && !options.classes)

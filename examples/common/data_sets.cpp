@@ -223,7 +223,7 @@ void add_sheet_options(CLI::App& app, DataSetOptions& options) {
   add("--class-names", options.class_names, "all classes in the order of their labels, where labels are numbers");
   add("--extension", options.extension, "that stands for the one of the sheet's paths, as in .jpg");
   app.add_option("--path-components", options.path_components, "last parts of the sheet's paths that count, 0: all")
-      ->check(CLI::NonNegativeNumber)
+      ->check(not_negative)
       ->group(group);
 }
 
@@ -258,9 +258,8 @@ void add_data_set_options(CLI::App& app, DataSetOptions& options) {
       ->check(CLI::IsMember({"auto", "library", "library+other", "own"}));
   app.add_flag("--allow-missing", options.allow_missing, "skips what has no file, and counts it");
   app.add_option("--fold", options.fold, "of dfew")->check(CLI::Range(1, 5));
-  app.add_option("--stride", options.stride, "every n-th frame of aff-wild2 and afew-va")->check(CLI::PositiveNumber);
-  app.add_option("--last-frames", options.last_frames, "of each sequence of ck+, 0: all")
-      ->check(CLI::NonNegativeNumber);
+  app.add_option("--stride", options.stride, "every n-th frame of aff-wild2 and afew-va")->check(positive);
+  app.add_option("--last-frames", options.last_frames, "of each sequence of ck+, 0: all")->check(not_negative);
   app.add_option("--majority", options.majority, "the share of votes that ferplus's winner has to exceed")
       ->check(CLI::Range(0.0, 0.99));
   add_sheet_options(app, options);

@@ -71,7 +71,7 @@ void add_split_options(CLI::App& app, SplitOptions& options) {
                  "what is never in two parts: subject, a column's name, or label for nothing but equal shares of all "
                  "labels; auto is by subject where subjects are known")
       ->group(group);
-  app.add_option("--fold", options.fold, "this fold alone, from 1")->check(CLI::PositiveNumber)->group(group);
+  app.add_option("--fold", options.fold, "this fold alone, from 1")->check(positive)->group(group);
   app.add_option("--test-share", options.test_share,
                  "part for testing where there are no folds and no column: of 1/2, 1/3, 1/4 ... the nearest")
       ->check(CLI::Range(0.01, 0.5))
@@ -88,15 +88,11 @@ void add_split_options(CLI::App& app, SplitOptions& options) {
 void add_training_options(CLI::App& app, TrainingOptions& options) {
   const std::string group = "Training";
   app.add_option("--epochs", options.epochs, "runs over the training samples")
-      ->check(CLI::PositiveNumber)
+      ->check(CLI::Range(Index{1}, Index{1'000'000'000}))
       ->group(group);
-  app.add_option("--batch", options.batch, "samples in a step")->check(CLI::PositiveNumber)->group(group);
-  app.add_option("--learning-rate", options.learning_rate, "the greatest one")
-      ->check(CLI::PositiveNumber)
-      ->group(group);
-  app.add_option("--weight-decay", options.weight_decay, "of the optimiser")
-      ->check(CLI::NonNegativeNumber)
-      ->group(group);
+  app.add_option("--batch", options.batch, "samples in a step")->check(positive)->group(group);
+  app.add_option("--learning-rate", options.learning_rate, "the greatest one")->check(positive)->group(group);
+  app.add_option("--weight-decay", options.weight_decay, "of the optimiser")->check(not_negative)->group(group);
   app.add_option("--optimiser", options.optimiser, "adamw, adam or sgd")
       ->check(CLI::IsMember({"adamw", "adam", "sgd"}))
       ->group(group);
@@ -107,19 +103,19 @@ void add_training_options(CLI::App& app, TrainingOptions& options) {
       ->check(CLI::Range(0.0, 0.99))
       ->group(group);
   app.add_option("--gradient-clip", options.gradient_clip, "greatest norm of the gradient, 0 for none")
-      ->check(CLI::NonNegativeNumber)
+      ->check(not_negative)
       ->group(group);
   app.add_flag("--class-weights", options.class_weights, "weighs rare classes more in the loss")->group(group);
   auto* const balanced = app.add_flag("--balanced", options.balanced, "draws all classes equally often")->group(group);
   app.add_option("--patience", options.patience, "epochs without improvement before training ends, 0 for never")
-      ->check(CLI::NonNegativeNumber)
+      ->check(not_negative)
       ->group(group);
   app.add_option("--seeds", options.seeds, "repeats everything with so many seeds")
-      ->check(CLI::PositiveNumber)
+      ->check(CLI::Range(1, 1'000'000))
       ->group(group);
   app.add_option("--test-time-augmentation", options.test_time_augmentation,
                  "averages the plain sample and its variations, so many in all")
-      ->check(CLI::PositiveNumber)
+      ->check(positive)
       ->group(group);
   app.add_option(
          "--moving-average", options.moving_average,
@@ -152,7 +148,7 @@ void add_training_options(CLI::App& app, TrainingOptions& options) {
   app.add_option("--shuffle-window", options.shuffle_window,
                  "shuffles blocks of 64 consecutive samples, and samples in a window of so many, which has to fit into "
                  "memory: for packed sets that do not; 0 shuffles all")
-      ->check(CLI::NonNegativeNumber)
+      ->check(not_negative)
       ->excludes(balanced)
       ->group(group);
 }
@@ -199,7 +195,9 @@ data::Split share_of(const SampleFacts& facts, const std::vector<Index>& samples
     if (groups < 2) return share_of(facts, samples, false, share, seed);
   }
   if (!(share > 0)) throw UsageError(detail::text("a share of ", share, " of the samples"));
-  const auto wanted = std::max<Index>(2, std::lround(1 / share));
+  const auto more = std::max<Index>(2, static_cast<Index>(1 / share));
+  const auto part = [](Index parts) { return 1 / static_cast<double>(parts); };
+  const Index wanted = part(more) - share <= share - part(more + 1) ? more : more + 1;
   return folds_of(facts, samples, grouped, std::min(wanted, groups), seed).front();
 }
 
@@ -286,6 +284,8 @@ void print_description(const Json& description) {
   for (const auto& fold : description["folds"])
     std::cout << "fold " << number++ << ": " << fold["train"] << " train, " << fold["validation"] << " validation, "
               << fold["test"] << " test\n";
+  for (const auto& [reason, count] : description["skipped"].items())
+    if (count.get<Index>() > 0) std::cout << "skipped, " << reason << ": " << count << "\n";
 }
 
 Json to_json(const metrics::ConfusionMatrix& confusion) {
@@ -517,6 +517,35 @@ void require_used(const Program& program, const SplitOptions& split, const Train
     throw UsageError("--test-share is for data without --folds and --split-column");
 }
 
+/// How many samples each class has, and whether some have many times as many as others.
+void tell_classes(const SampleFacts& samples) {
+  if (!samples.tells_classes) return;
+  auto counts = data::class_counts(samples.strata(), static_cast<Index>(samples.class_names.size()) + 1);
+  counts.pop_back();
+  std::cerr << "samples:";
+  for (std::size_t i = 0; i < counts.size(); ++i)
+    std::cerr << (i > 0 ? ", " : " ") << samples.class_names[i] << " " << counts[i];
+  const auto [least, most] = std::minmax_element(counts.begin(), counts.end());
+  if (*most > 10 * *least)
+    std::cerr << "; the most have more than ten times the fewest: see --class-weights and --balanced";
+  std::cerr << "\n";
+  for (const auto& [reason, count] : samples.skipped.counts())
+    if (count > 0) std::cerr << "skipped, " << reason << ": " << count << "\n";
+}
+
+/// Classes that nobody is asked about in a part; measures that are means over classes leave them out.
+void tell_missing_classes(const SampleFacts& samples, const std::vector<Index>& part, const char* name) {
+  if (!samples.tells_classes || part.empty()) return;
+  std::vector<Index> counts(samples.class_names.size() + 1);
+  const auto strata = samples.strata();
+  for (const Index sample : part) ++counts[static_cast<std::size_t>(strata[static_cast<std::size_t>(sample)])];
+  std::string missing;
+  for (std::size_t i = 0; i < samples.class_names.size(); ++i)
+    if (counts[i] == 0) missing += (missing.empty() ? "" : ", ") + samples.class_names[i];
+  if (!missing.empty())
+    std::cerr << "no " << name << " samples of " << missing << ": means over classes leave it out\n";
+}
+
 /// What a rank that is not the first one does of a fold.
 void help(const std::function<FoldResult(const Parts& parts, const RunPlace& place)>& run, const Parts& parts,
           const RunPlace& place) {
@@ -543,6 +572,9 @@ void run_experiment(const Program& program, const SampleFacts& samples, const Sp
     }
     return;
   }
+  std::optional<WorkFolderLock> lock;
+  if (program.is_first()) lock.emplace(common.work_dir);
+  tell_classes(samples);
   Results results(samples.tells_classes ? samples.class_names : std::vector<std::string>());
   for (Index repeat = 0; repeat < training.seeds; ++repeat) {
     const std::uint64_t seed = common.seed + static_cast<std::uint64_t>(repeat);
@@ -560,6 +592,8 @@ void run_experiment(const Program& program, const SampleFacts& samples, const Sp
         place.folder /= detail::text("fold_", number);
       }
       if (!place.name.empty()) std::cerr << place.name << "\n";
+      tell_missing_classes(samples, folds[i].validation, "validation");
+      tell_missing_classes(samples, folds[i].test, "test");
       if (!program.is_first()) {
         help(run, folds[i], place);
         continue;

@@ -31,7 +31,7 @@ void add_face_data_options(CLI::App& app, FaceDataOptions& options, const std::s
   app.add_option(name("label-column"), options.label_column, "of the sheet")->group(group);
   app.add_option(name("subject-column"), options.subject_column, "of the sheet")->group(group);
   app.add_option(name("path-components"), options.path_components, "last parts of the sheet's paths that count, 0: all")
-      ->check(CLI::NonNegativeNumber)
+      ->check(not_negative)
       ->group(group);
   app.add_option(name("extension"), options.extension, "that stands for the one of the sheet's paths, as in .jpg")
       ->group(group);
@@ -95,9 +95,7 @@ void add_face_model_options(CLI::App& app, FaceFormOptions& options, const std::
   app.add_option(name("channels"), model.frame.channels, "3 for colour, 1 for grey")
       ->check(CLI::IsMember({1, 3}))
       ->group(group);
-  app.add_option(name("zoom"), model.frame.zoom, "enlarges pictures about their middle")
-      ->check(CLI::PositiveNumber)
-      ->group(group);
+  app.add_option(name("zoom"), model.frame.zoom, "enlarges pictures about their middle")->check(positive)->group(group);
   app.add_option_function<std::string>(
          name("normalisation"),
          [&model](const std::string& word) { model.frame.normalisation = normalisations().at(word); },
@@ -126,14 +124,14 @@ void add_face_model_options(CLI::App& app, FaceFormOptions& options, const std::
   app.add_option(name("emotion-hidden"), model.emotion_hidden, "hidden units of the LSTM over emotions")
       ->check(CLI::Range(Index{1}, largest_count))
       ->group(group);
-  app.add_option(name("lambda"), model.lambda, "weight of the loss of E1")->check(CLI::NonNegativeNumber)->group(group);
-  app.add_option(name("mu"), model.mu, "weight of the loss of E2")->check(CLI::NonNegativeNumber)->group(group);
+  app.add_option(name("lambda"), model.lambda, "weight of the loss of E1")->check(not_negative)->group(group);
+  app.add_option(name("mu"), model.mu, "weight of the loss of E2")->check(not_negative)->group(group);
 }
 
 void add_clip_augmentation_options(CLI::App& app, data::ClipAugmentation& options, const std::string& prefix) {
   const std::string group = "Clip augmentation";
   const auto add = [&](const char* option, double& value, const char* words) {
-    app.add_option("--" + prefix + option, value, words)->check(CLI::NonNegativeNumber)->group(group);
+    app.add_option("--" + prefix + option, value, words)->check(not_negative)->group(group);
   };
   add("mirror", options.mirror, "probability that left and right change places");
   add("rotation", options.rotation, "degrees either way");
@@ -185,7 +183,12 @@ data::FrameSequences read_face_data(const FaceDataOptions& options, const std::s
   }
   if (!split_column.empty() && options.sheet.empty() && options.ferplus.empty() && options.packed.empty())
     throw UsageError("--split-column needs --packed, --sheet or --ferplus: folders have no columns");
-  return only_classes(std::move(all), split_list(options.classes));
+  all = only_classes(std::move(all), split_list(options.classes));
+  if (all.samples.empty())
+    throw FileError(
+        options.packed + options.videos + options.images + options.subjects + options.sheet + options.ferplus, "",
+        "no samples", "at least one");
+  return all;
 }
 
 template <class Device>

@@ -70,7 +70,7 @@ void add_film_options(CLI::App& app, FilmOptions& options) {
       ->group(group);
   app.add_option("--longest-side", options.detector.longest_side,
                  "faces are looked for in pictures that are reduced to so many pixels; 0: never reduced")
-      ->check(CLI::NonNegativeNumber)
+      ->check(not_negative)
       ->group(group);
   app.add_option("--face-scales", options.detector.scales,
                  "sizes in which a picture is searched, each half of the last")
@@ -91,13 +91,13 @@ void add_film_options(CLI::App& app, FilmOptions& options) {
       ->check(CLI::IsMember({"rgb24", "gray", "yuv420p"}))
       ->group(group);
   app.add_option("--width", options.video.width, "of raw frames, or asked of a camera")
-      ->check(CLI::NonNegativeNumber)
+      ->check(not_negative)
       ->group(group);
   app.add_option("--height", options.video.height, "of raw frames, or asked of a camera")
-      ->check(CLI::NonNegativeNumber)
+      ->check(not_negative)
       ->group(group);
   app.add_option("--frame-rate", options.video.frame_rate, "of raw frames and folders, 0: 25; or asked of a camera")
-      ->check(CLI::NonNegativeNumber)
+      ->check(not_negative)
       ->group(group);
   app.add_flag("--allow-damage", options.video.allow_damage, "goes on where a film is damaged")->group(group);
 }
@@ -212,6 +212,9 @@ class FaceReader {
       class_names_ = model_.template emplace<FaceModel<Device>>(load_face_model<Device>(path)).class_names;
     } else if (kind != file.metadata().end() && kind->second == "image") {
       const auto& model = model_.template emplace<ImageModel<Device>>(load_image_model<Device>(path));
+      if (model.options.draws_joints)
+        throw FileError(path, "__metadata__: options", "a network over skeletons that are drawn from joints",
+                        "one over pictures of faces");
       class_names_ = model.class_names;
       tells_affect_ = model.options.affect;
     } else {
@@ -316,9 +319,12 @@ class BodyReader {
       return;
     }
     layout_ = parse_layout(options.joint_layout);
-    joints_ = io::read_openpose_folder(options.joints, {.layout = layout_}).joints.contiguous();
+    const gesture::JointSequence recording = io::read_openpose_folder(options.joints, {.layout = layout_});
+    joints_ = recording.joints.contiguous();
+    first_frame_ = recording.first_frame;
     if (options.joint_model.empty()) return;
     model_.emplace(load_gesture_model<Device>(options.joint_model));
+    require_joints(model_->options, recording);
     const auto& own = model_->class_names;
     if (class_names.empty())
       throw UsageError("--joint-model: the faces' model tells no classes that those of " + options.joint_model +
@@ -347,13 +353,18 @@ class BodyReader {
 
   /// Of one frame, [J, 3]; undefined where nothing is known.
   Tensor<float> joints(Index frame) const {
-    return joints_.defined() && frame < joints_.size(0) ? joints_.select(0, frame).contiguous() : Tensor<float>();
+    const Index row = frame - first_frame_;
+    return joints_.defined() && row >= 0 && row < joints_.size(0) ? joints_.select(0, row).contiguous()
+                                                                  : Tensor<float>();
   }
 
   /// Of frames from `start` to `end`, the last one.
   Shown read(Index start, Index end) {
-    if (!model_ || start >= joints_.size(0)) return {};
-    const Tensor<float> part = joints_.slice(0, start, std::min(end + 1, joints_.size(0))).contiguous();
+    if (!model_) return {};
+    const Index first = std::max<Index>(start - first_frame_, 0);
+    const Index last = std::min(end + 1 - first_frame_, joints_.size(0));
+    if (first >= last) return {};
+    const Tensor<float> part = joints_.slice(0, first, last).contiguous();
     const auto numbers = part.span();
     bool anybody = false;
     for (std::size_t i = 2; i < numbers.size(); i += 3) anybody = anybody || numbers[i] > 0;
@@ -374,6 +385,7 @@ class BodyReader {
 
   gesture::JointLayout layout_ = gesture::JointLayout::body_25;
   Tensor<float> joints_;
+  Index first_frame_ = 0;  ///< of the film, that the joints begin with
   std::optional<GestureModel<Device>> model_;
   std::vector<std::size_t> places_;  ///< of the faces' classes among the model's
 };

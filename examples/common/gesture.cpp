@@ -86,7 +86,7 @@ void add_gesture_model_options(CLI::App& app, GestureModelOptions& options, cons
       ->check(CLI::Range(4, 1024))
       ->group(group);
   app.add_option(name("sigma"), options.representation.sigma, "of the Gaussian about a joint, 0 for one pixel")
-      ->check(CLI::NonNegativeNumber)
+      ->check(not_negative)
       ->group(group);
   add_choice(app, name("time-weight"), options.representation.weight, time_weights(), "W(t)")->group(group);
   add_choice(app, name("map-scale"), options.representation.scale, scales(), "what maps are divided by")->group(group);
@@ -126,9 +126,12 @@ std::vector<gesture::MirroredPair> parse_mirrored_joints(const std::string& list
 void add_joint_augmentation_options(CLI::App& app, gesture::JointAugmentation& options, const std::string& prefix) {
   const std::string group = "Joint augmentation";
   const auto add = [&](const char* option, double& value, const char* words) {
-    app.add_option("--" + prefix + option, value, words)->check(CLI::NonNegativeNumber)->group(group);
+    app.add_option("--" + prefix + option, value, words)->check(not_negative)->group(group);
   };
-  add("mirror", options.mirror, "probability that left and right change places");
+  const auto add_probability = [&](const char* option, double& value, const char* words) {
+    app.add_option("--" + prefix + option, value, words)->check(CLI::Range(0.0, 1.0))->group(group);
+  };
+  add_probability("mirror", options.mirror, "probability that left and right change places");
   app.add_option_function<std::string>(
          "--" + prefix + "mirrored-joints",
          [&options](const std::string& list) { options.mirrored = parse_mirrored_joints(list); },
@@ -139,8 +142,8 @@ void add_joint_augmentation_options(CLI::App& app, gesture::JointAugmentation& o
   add("shear", options.shear, "x by so much of y");
   add("crop-time", options.crop, "part of the frames cut off the ends");
   add("speed", options.speed, "part faster or slower");
-  add("joint-dropout", options.joint_dropout, "probability that a joint is absent throughout");
-  add("frame-dropout", options.frame_dropout, "probability that a joint is absent in a frame");
+  add_probability("joint-dropout", options.joint_dropout, "probability that a joint is absent throughout");
+  add_probability("frame-dropout", options.frame_dropout, "probability that a joint is absent in a frame");
   add("noise", options.noise, "deviation on x and y, as a part of the body");
 }
 
@@ -188,7 +191,9 @@ data::GestureSequences read_gesture_data(const GestureDataOptions& options, cons
                                            .split = split_column},
                                .layout = layout,
                                .allow_not_finite = options.allow_not_finite};
-    if (table.find_column(subject_column)) read.columns.subject = subject_column;
+    // The usual column may be missing; one that was asked for may not.
+    if (subject_column != GestureDataOptions{}.subject_column || table.find_column(subject_column))
+      read.columns.subject = subject_column;
     for (const std::string& column : {options.valence_column, options.arousal_column})
       if (!column.empty()) read.columns.others.push_back(column);
     recordings = io::read_joint_table(table, read);
@@ -200,7 +205,10 @@ data::GestureSequences read_gesture_data(const GestureDataOptions& options, cons
   auto data = data::gesture_sequences(std::move(recordings),
                                       {.valence = options.valence_column, .arousal = options.arousal_column});
   data.skipped = skipped;
-  return only_classes(std::move(data), split_list(options.classes));
+  auto chosen = only_classes(std::move(data), split_list(options.classes));
+  if (chosen.samples.empty())
+    throw FileError(options.recordings + options.table + options.openpose, "", "no recordings", "at least one");
+  return chosen;
 }
 
 template <class Device>
@@ -221,6 +229,7 @@ io::Metadata gesture_metadata(const GestureModelOptions& form, const std::vector
   const auto& representation = form.representation;
   const auto& network = form.network;
   const Json options = {{"joints", network.joints},
+                        {"recorded_joints", form.recorded_joints},
                         {"drawn_joints", representation.joints},
                         {"width", network.width},
                         {"aggregate", name_of(aggregates(), network.aggregate)},
@@ -246,6 +255,7 @@ GestureModelOptions stored_form(const Json& stored, const std::string& path, Ind
     representation.box = boxes().at(stored.at("box"));
     representation.margin = stored.at("margin");
     representation.joints = stored.at("drawn_joints").get<std::vector<Index>>();
+    options.recorded_joints = stored.value("recorded_joints", Index{0});
     options.network = {.joints = stored.at("joints"),
                        .classes = classes,
                        .width = stored.at("width"),
@@ -277,10 +287,21 @@ GestureModel<Device> load_gesture_model(const std::filesystem::path& path) {
   return load_model<GestureModel<Device>>(path, "accm", stored_form, gesture_logits);
 }
 
+void require_joints(const GestureModelOptions& form, const gesture::JointSequence& recording) {
+  // Files that do not say how many joints their recordings had do so unless only some of them are drawn.
+  const bool draws_all = form.representation.joints.empty();
+  const Index expected = form.recorded_joints > 0 ? form.recorded_joints : draws_all ? form.network.joints : 0;
+  const Index found = recording.joint_count();
+  if (expected > 0 && found != expected)
+    throw ValueError(detail::text("`", recording.name, "` has ", found,
+                                  " joints, the model was trained on recordings of ", expected));
+}
+
 GestureModelOptions fitted(GestureModelOptions options, const data::GestureSequences& data) {
   const auto& first = data.samples.front().joints;
   options.network.classes = data.classes();
-  options.network.joints = first.joint_count();
+  options.recorded_joints = first.joint_count();
+  options.network.joints = options.recorded_joints;
   if (options.upper_body) {
     options.representation.joints = gesture::upper_body(first.layout);
     if (options.representation.joints.empty()) throw UsageError("--upper-body needs the layout body_25 or coco_18");

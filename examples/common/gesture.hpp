@@ -57,6 +57,7 @@ struct GestureModelOptions {
       .size = 32, .sigma = 1, .weight = gesture::TimeWeight::linear, .square_root = true};
   models::AccmOptions network{.width = 64, .dropout = 0.3};
   bool upper_body = false;
+  Index recorded_joints = 0;  ///< of the recordings, drawn or not; 0: an older file did not say
 };
 
 void add_gesture_model_options(CLI::App& app, GestureModelOptions& options, const std::string& prefix = "");
@@ -104,6 +105,9 @@ void save_gesture_model(GestureModel<Device>& model, const std::filesystem::path
 /// Throws FileError for a file that is none of ours, or damaged.
 template <class Device>
 GestureModel<Device> load_gesture_model(const std::filesystem::path& path);
+
+/// Throws ValueError for a recording with other joints than those that the model was trained on.
+void require_joints(const GestureModelOptions& form, const gesture::JointSequence& recording);
 
 // --- training -------------------------------------------------------------------------------------------------------
 

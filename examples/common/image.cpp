@@ -52,7 +52,7 @@ void add_image_model_options(CLI::App& app, ImageFormOptions& options) {
       ->group(group);
   app.add_option("--pictures", options.model.pictures,
                  "of a video or recording, one from each of so many equal parts; outputs are averaged")
-      ->check(CLI::PositiveNumber)
+      ->check(positive)
       ->group(group);
   app.add_option("--zoom", options.model.frame.zoom, "enlarges pictures about their middle")
       ->check(CLI::Range(0.1, 10.0))
@@ -73,7 +73,7 @@ void add_fine_tuning_options(CLI::App& app, FineTuningOptions& options) {
                  "layers that stay as they are, as in conv1,bn1,layer1 or features.denseblock1")
       ->group(group);
   app.add_option("--head-learning-rate", options.head_learning_rate, "of the last layer, 0 for that of all others")
-      ->check(CLI::NonNegativeNumber)
+      ->check(not_negative)
       ->group(group);
 }
 
@@ -175,7 +175,10 @@ Tensor<float> ImageModel<Device>::activation_map(const Tensor<float>& picture, I
 namespace {
 
 io::Metadata image_metadata(const ImageModelOptions& options, const std::vector<std::string>& class_names) {
-  Json form = {{"network", options.model}, {"affect", options.affect}, {"pictures", options.pictures}};
+  Json form = {{"network", options.model},
+               {"affect", options.affect},
+               {"pictures", options.pictures},
+               {"input", options.draws_joints ? "joints" : "pictures"}};
   add_frame(form, options.frame);
   return {{"model", "image"}, {"class_names", Json(class_names).dump()}, {"options", form.dump()}};
 }
@@ -188,6 +191,7 @@ ImageModelOptions stored_form(const Json& stored, const std::string& path, Index
     options.frame = stored_frame(stored);
     options.affect = stored.at("affect");
     options.pictures = stored.at("pictures");
+    options.draws_joints = stored.value("input", "pictures") == "joints";
   } catch (const std::exception& error) {
     throw FileError(path, "__metadata__: options", error.what(), "the form of a network over images");
   }
@@ -298,6 +302,7 @@ ImageModelOptions fitted(const ImageExperimentOptions& options, const Data& data
   if (out.frame.channels == 1) out.frame.normalisation = {{0.5F, 0.5F, 0.5F}, {0.25F, 0.25F, 0.25F}};
   out.classes = options.classes ? data.classes() : 0;
   out.affect = options.affect;
+  out.draws_joints = drawn;
   if (drawn && out.frame.channels != 3) throw UsageError("--channels 1: skeletons are drawn in colours");
   if (!drawn && options.whole_recordings) throw UsageError("--whole-recordings is for recordings of joints");
   if (options.whole_recordings && out.pictures != 1)

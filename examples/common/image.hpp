@@ -28,8 +28,9 @@ struct ImageModelOptions {
   data::FrameOptions frame = {};
   Index pictures = 1;  ///< of a video or recording, one from each of so many equal parts
   double dropout = 0;
-  Index classes = 0;    ///< 0: no classes
-  bool affect = false;  ///< valence and arousal, after the classes
+  Index classes = 0;          ///< 0: no classes
+  bool affect = false;        ///< valence and arousal, after the classes
+  bool draws_joints = false;  ///< pictures are of skeletons, not of cameras
 
   Index outputs() const { return classes + (affect ? 2 : 0); }
 };

@@ -3,23 +3,21 @@
 #include <algorithm>
 #include <array>
 
+#include "mien/io/json.hpp"
+
 namespace mien::examples {
 namespace {
 
-Json parse(const std::string& words, const std::string& path) {
-  try {
-    return Json::parse(words);
-  } catch (const std::exception& error) {
-    throw FileError(path, "__metadata__", error.what(), "JSON");
-  }
-}
+/// With a limit of depth, since metadata is text to the file's own header.
+Json parse(const std::string& words, const std::string& path) { return io::parse_json(words, path + ": __metadata__"); }
 
 }  // namespace
 
 namespace {
 
 void require_bounds(const Json& value, const std::string& key, const std::string& path) {
-  for (const auto& part : value.is_array() ? value : Json::array()) require_bounds(part, key, path);
+  if (value.is_array())
+    for (const auto& part : value) require_bounds(part, key, path);
   if (!value.is_number_integer()) return;
   const Index most = key == "width" || key == "widths" ? largest_width : largest_count;
   const bool fits = value.is_number_unsigned() ? value.get<std::uint64_t>() <= static_cast<std::uint64_t>(most)

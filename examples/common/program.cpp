@@ -1,9 +1,18 @@
 #include "program.hpp"
 
 #include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cmath>
+#include <csignal>
 #include <cstddef>
 #include <cstdlib>
+#include <optional>
+#include <system_error>
 #include <thread>
+
+#include <fcntl.h>
+#include <sys/file.h>
 
 #include "mien/io/csv.hpp"
 #if defined(MIEN_WITH_MPI)
@@ -87,6 +96,72 @@ std::shared_ptr<train::Communicator> join_gpus(const JoinedRanks& joined) {
 }
 
 }  // namespace detail
+
+namespace {
+
+/// An option's word as a number, if it is one.
+std::optional<double> number_in(const std::string& word) {
+  double value = 0;
+  return CLI::detail::lexical_cast(word, value) ? std::optional(value) : std::nullopt;
+}
+
+CLI::Validator number_where(const char* name, const std::string& expected, bool (*holds)(double)) {
+  // Of whole numbers in digits, which integers beyond that would be taken for.
+  constexpr double most = 1e15;
+  const auto check = [expected, holds](const std::string& word) -> std::string {
+    const auto value = number_in(word);
+    const bool is_too_large = value && *value > most && word.find_first_not_of("+0123456789") == std::string::npos;
+    if (value && holds(*value) && !is_too_large) return {};
+    return "found " + word + ", expected " + expected + (is_too_large ? " and at most 1e15" : "");
+  };
+  return {check, name};
+}
+
+}  // namespace
+
+const CLI::Validator positive = number_where("POSITIVE", "a number above 0", [](double value) { return value > 0; });
+const CLI::Validator not_negative =
+    number_where("NONNEGATIVE", "a number of at least 0", [](double value) { return value >= 0; });
+
+void require_finite_numbers(const CLI::App& app) {
+  for (const CLI::Option* option : app.get_options()) {
+    if (!option->get_type_name().starts_with("FLOAT")) continue;
+    for (const std::string& word : option->results())
+      if (const auto value = number_in(word); value && !std::isfinite(*value))
+        throw UsageError(option->get_name() + ": found " + word + ", expected a finite number");
+  }
+  for (const CLI::App* command : app.get_subcommands()) require_finite_numbers(*command);
+}
+
+WorkFolderLock::WorkFolderLock(const std::filesystem::path& folder)
+    : descriptor_((io::create_folders(folder), ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC))) {
+  // Some file systems know no locks; there nobody can tell.
+  if (descriptor_.is_open() && ::flock(descriptor_.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+    throw FileError(folder.string(), "", "another program at work", "a work folder of its own for each");
+}
+
+void Program::read_seed() {
+  const char* const end = seed_.data() + seed_.size();
+  const auto read = std::from_chars(seed_.data(), end, common_.seed);
+  if (read.ec != std::errc() || read.ptr != end)
+    throw UsageError("--seed: found " + seed_ + ", expected an integer from 0 to 18446744073709551615");
+}
+
+void Program::stop_at_signals() const {
+  // A file beyond the limit of sizes is an error like a full disk, and not the end of the process.
+  std::signal(SIGXFSZ, SIG_IGN);
+  if (ends_at_signals_) return;
+  struct sigaction action {};
+  action.sa_handler = detail::remember_signal;
+  action.sa_flags = static_cast<int>(SA_RESETHAND);
+  ::sigaction(SIGINT, &action, nullptr);
+  // mpirun has its own use of the others, and whoever started the program may want them ignored, as nohup does.
+  for (const int signal : {SIGTERM, SIGHUP}) {
+    struct sigaction before {};
+    ::sigaction(signal, nullptr, &before);
+    if (!ranks_ && before.sa_handler == SIG_DFL) ::sigaction(signal, &action, nullptr);
+  }
+}
 
 void Program::take_place() {
   const Index ranks =

@@ -33,6 +33,7 @@
 #include "mien/core/precision.hpp"
 #include "mien/core/random.hpp"
 #include "mien/core/threads.hpp"
+#include "mien/io/file.hpp"
 #include "mien/train/communicator.hpp"
 
 namespace mien::examples {
@@ -85,10 +86,10 @@ std::shared_ptr<train::Communicator> join_gpus(const JoinedRanks& joined);
 
 }  // namespace detail
 
-/// Whether Ctrl-C was pressed. A second Ctrl-C ends the program at once.
+/// Whether Ctrl-C was pressed, or the program was asked to end (SIGTERM, SIGHUP). A second time it ends at once.
 bool stop_requested();
 
-/// Throws Interrupted if Ctrl-C was pressed.
+/// Throws Interrupted if so.
 void check_stop();
 
 struct CommonOptions {
@@ -122,6 +123,24 @@ void on_device(const std::string& name, const Body& body) {
 /// "Did you mean --epochs?" in a line for each unknown option that is nearly one of a program's, or of its command's.
 std::string suggestions(const CLI::App& app);
 
+/// Checks of an option's number: above 0, or not below. Integers are of at most 10^15, which is more than any needs.
+extern const CLI::Validator positive;
+extern const CLI::Validator not_negative;
+
+/// Throws UsageError for an option of numbers, of a program or its command, that was given as nan or infinity, which
+/// checks of ranges let through.
+void require_finite_numbers(const CLI::App& app);
+
+/// Nobody else's while this lives, whatever becomes of the process.
+class WorkFolderLock {
+ public:
+  /// Makes the folder where it is missing. Throws FileError if another program works there, or it cannot be made.
+  explicit WorkFolderLock(const std::filesystem::path& folder);
+
+ private:
+  io::detail::FileDescriptor descriptor_;
+};
+
 /// A command line and a main function.
 ///
 ///     int main(int count, char** arguments) {
@@ -137,7 +156,7 @@ class Program {
     common_.work_dir = std::move(work_dir);
     app_.set_version_flag("--version", build_info().to_string());
     app_.option_defaults()->always_capture_default();
-    app_.add_option("--seed", common_.seed, "of everything that is random");
+    app_.add_option("--seed", seed_, "of everything that is random")->type_name("UINT");
     app_.add_option("--threads", common_.threads,
                     "threads, 0 for one a core, which ranks of one machine divide; results do not depend on it")
         ->check(CLI::Range(0, 1024));
@@ -161,6 +180,9 @@ class Program {
 
   /// For programs that can train as several processes: `mpirun` may start them. The others refuse.
   void allow_ranks() { allows_ranks_ = true; }
+
+  /// For programs that have nothing to save: signals end them at once, as the system has it.
+  void end_at_signals() { ends_at_signals_ = true; }
 
   /// Those that train together; null for a process on its own.
   train::Communicator* ranks() const { return ranks_.get(); }
@@ -251,7 +273,16 @@ class Program {
   /// Becomes one of the ranks that `mpirun` started, if it did.
   void take_place();
 
+  /// Throws UsageError for what is no number of 64 bits.
+  void read_seed();
+
+  /// Ctrl-C, and what schedulers and lost connections send.
+  void stop_at_signals() const;
+
   void take_over() {
+    require_finite_numbers(app_);
+    read_seed();
+    if (app_.count("--work-dir") > 0 && common_.work_dir.empty()) throw UsageError("--work-dir is empty");
     take_place();
     common_.resume = app_.count("--resume") > 0;
     if (!resume_path_.empty()) common_.work_dir = resume_path_;
@@ -259,16 +290,15 @@ class Program {
     if (common_.threads > 0) set_thread_count(common_.threads);
     set_precision(precision_of_name(common_.precision));
     set_seed(common_.seed);
-    struct sigaction action {};
-    action.sa_handler = detail::remember_signal;
-    action.sa_flags = static_cast<int>(SA_RESETHAND);
-    ::sigaction(SIGINT, &action, nullptr);
+    stop_at_signals();
   }
 
   CLI::App app_;
   CommonOptions common_;
+  std::string seed_ = "1";
   std::string resume_path_;
   bool allows_ranks_ = false;
+  bool ends_at_signals_ = false;
   std::shared_ptr<train::Communicator> ranks_;
 };
 

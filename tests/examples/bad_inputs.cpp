@@ -3,10 +3,12 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <sys/resource.h>
@@ -202,4 +204,63 @@ TEST_CASE("bad samples end a training, or are skipped or masked and listed; bad 
       CHECK(contains(ended.err, "sample `" + std::to_string(held_out) + "`: 1 of 8 joints"));
     }
   }
+}
+
+TEST_CASE("a table without rows is an error, and so is a column of subjects that is not there") {
+  const TemporaryFolder folder;
+  write_table(folder / "joints.csv", 6);
+  const auto missing = run(folder.path(), "train_gesture", arguments(folder.path(), {"--subject-column", "person"}));
+  CHECK(missing.code == 1);
+  CHECK(contains(missing.err, "no column `person`"));
+
+  const std::string table = io::read_text(folder / "joints.csv");
+  io::write_file(folder / "joints.csv", table.substr(0, table.find('\n') + 1));
+  for (const Words& more : {Words{}, Words{"--dry-run"}}) {
+    const auto empty = run(folder.path(), "train_gesture", arguments(folder.path(), more));
+    CHECK(empty.code == 1);
+    CHECK_MESSAGE(contains(empty.err, "joints.csv: found no recordings"), empty.err);
+  }
+}
+
+TEST_CASE("numbers that no option can have are wrong usage") {
+  const TemporaryFolder folder;
+  write_table(folder / "joints.csv", 6);
+  const auto refuses = [&](const Words& words, const char* why) {
+    const auto outcome = run(folder.path(), "train_gesture", arguments(folder.path(), words));
+    CHECK_MESSAGE(outcome.code == 2, words.front() << " " << words.back());
+    CHECK_MESSAGE(contains(outcome.err, why), outcome.err);
+  };
+  for (const char* option : {"--learning-rate", "--weight-decay", "--moving-average", "--coordinate-scale", "--yaw",
+                             "--sigma", "--dropout", "--mirror", "--speed", "--test-share"})
+    refuses({option, "nan"}, "nan");
+  refuses({"--coordinate-scale", "inf"}, "expected a finite number");
+  refuses({"--learning-rate", "-1"}, "found -1, expected a number above 0");
+  refuses({"--gradient-clip", "-1"}, "expected a number of at least 0");
+  refuses({"--mirror", "2"}, "--mirror");
+  refuses({"--seed", "-1"}, "--seed: found -1");
+  refuses({"--seed", "18446744073709551616"}, "--seed");
+  refuses({"--epochs", "9223372036854775807"}, "--epochs");
+  refuses({"--batch", "99999999999999999999"}, "--batch");
+  const auto nowhere =
+      run(folder.path(), "train_gesture", {"--table", (folder / "joints.csv").string(), "--work-dir", ""});
+  CHECK(nowhere.code == 2);
+  CHECK(contains(nowhere.err, "--work-dir is empty"));
+}
+
+TEST_CASE("a work folder is one program's at a time, and a request to end is heeded as Ctrl-C is") {
+  const TemporaryFolder folder;
+  write_table(folder / "joints.csv", 6);
+  Words endless = arguments(folder.path(), {"--schedule", "constant"});
+  *(std::find(endless.begin(), endless.end(), "--epochs") + 1) = "1000000";
+  const TemporaryFolder words;
+  const Process first(words.path(), "train_gesture", endless);
+  const fs::path last = folder / "work" / "last.safetensors";
+  for (int i = 0; i < 6000 && !fs::exists(last); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  const auto second = run(folder.path(), "train_gesture", arguments(folder.path(), {}));
+  CHECK(second.code == 1);
+  CHECK_MESSAGE(contains(second.err, "work: found another program at work"), second.err);
+  first.signal(SIGTERM);
+  CHECK(first.wait() == 130);
+  CHECK(contains(first.err(), "--resume"));
+  CHECK(run(folder.path(), "train_gesture", arguments(folder.path(), {})).code == 0);
 }

@@ -162,9 +162,53 @@ TEST_CASE("joints of the same film are recognised beside its faces, and stand in
     CHECK(clips[1]["probability_" + name].get<double>() == doctest::Approx(probability.get<double>()).epsilon(1e-4));
   CHECK(contains(io::read_text(folder.path() / "page.html"), "joint attention"));
 
+  // Of two that agree, the product of both says it more loudly than their mean; the second clip has one of them alone.
+  const auto multiplied =
+      run(folder.path(), "recognise",
+          film(frames, {"--joints", joints, "--joint-model", model, "--frames", "2", "--json", "--fusion", "product"}));
+  REQUIRE_MESSAGE(multiplied.code == 0, multiplied.err);
+  const auto products = nlohmann::json::parse(multiplied.out)["clips"];
+  CHECK(products[0]["probability_happiness"] != clips[0]["probability_happiness"]);
+  CHECK(products[1]["probability_happiness"] == clips[1]["probability_happiness"]);
+
+  // Joints whose frames begin later than the film are nobody's before.
+  for (int frame = 2; frame < 4; ++frame) write_pose(folder.path() / "later", frame, 2);
+  const auto later = run(folder.path(), "recognise",
+                         film(frames, {"--joints", (folder.path() / "later").string(), "--joint-model", model,
+                                       "--frames", "2", "--json"}));
+  REQUIRE_MESSAGE(later.code == 0, later.err);
+  CHECK(nlohmann::json::parse(later.out)["clips"][0]["seen_by"] == "face");
+  CHECK(nlohmann::json::parse(later.out)["clips"][1]["seen_by"] == "body");
+
   const auto alone = run(folder.path(), "recognise", film(frames, {"--joint-model", model}));
   CHECK(alone.code == 2);
   CHECK(contains(alone.err, "--joints"));
+}
+
+TEST_CASE("of several faces, clips are about the one that was asked for") {
+  const TemporaryFolder folder;
+  const auto face = [](const char* name) { return io::read_image(pictures / (std::string(name) + ".jpg")); };
+  // The sad face fills the left half, the happy one is smaller.
+  io::Image both(640, 360, 3);
+  const auto paste = [&](const io::Image& picture, Index left, Index top) {
+    for (Index y = 0; y < picture.height; ++y)
+      std::copy_n(picture.pixels.begin() + 3 * y * picture.width, 3 * picture.width,
+                  both.pixels.begin() + 3 * ((top + y) * both.width + left));
+  };
+  paste(io::resize(face("sad"), 420, 236), 0, 60);
+  paste(io::resize(face("happy"), 213, 120), 425, 120);
+  const fs::path frames = folder.path() / "frames";
+  fs::create_directories(frames);
+  for (int i = 0; i < 2; ++i) io::write_png(frames / (std::to_string(i) + ".png"), both);
+
+  const auto clip = [&](const char* which) {
+    const auto outcome =
+        run(folder.path(), "recognise", film(frames, {"--rows", "clips", "--json", "--several", which}));
+    REQUIRE_MESSAGE(outcome.code == 0, outcome.err);
+    return nlohmann::json::parse(outcome.out)["clips"][0];
+  };
+  CHECK(clip("largest")["emotion"] == "sadness");
+  CHECK(clip("most-confident")["emotion"] == "happiness");
 }
 
 TEST_CASE("clips that overlap have a page too") {

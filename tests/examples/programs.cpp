@@ -4,9 +4,12 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <iterator>
+#include <map>
 #include <string>
 #include <thread>
 #include <utility>
@@ -182,6 +185,22 @@ TEST_CASE("the data's own parts and subjects divide them, or the program says wh
   CHECK(divided("\n", "\n", {"--classes", "up,up"}).code == 2);
 }
 
+TEST_CASE("a share of the samples is the nearest of one half, one third and so on") {
+  const TemporaryFolder folder;
+  io::write_file(folder.path() / "joints.csv", [] {
+    std::string table = "sequence,frame,label,x0,y0,c0\n";
+    for (int i = 0; i < 24; ++i) table += "s" + std::to_string(i) + ",0," + (i % 2 == 0 ? "up" : "down") + ",1,2,1\n";
+    return table;
+  }());
+  for (const auto& [share, samples] : {std::pair("0.41", 8), {"0.42", 12}, {"0.29", 6}, {"0.3", 8}}) {
+    const auto outcome =
+        run(folder.path(), "train_gesture",
+            gesture_arguments(folder.path(), {"--dry-run", "--json", "--no-validation", "--test-share", share}));
+    REQUIRE_MESSAGE(outcome.code == 0, outcome.err);
+    CHECK(nlohmann::json::parse(outcome.out)["folds"][0]["test"] == samples);
+  }
+}
+
 TEST_CASE("a damaged frame is named before anything is trained") {
   const TemporaryFolder folder;
   write_videos(folder.path() / "videos", 3);
@@ -213,6 +232,62 @@ TEST_CASE("train_gesture trains, saves, reports, and gives the same numbers agai
 
   const auto again = run(folder.path(), "train_gesture", gesture_arguments(folder.path(), more));
   CHECK(again.out == first.out);
+}
+
+TEST_CASE("figures of several seeds are means over the seeds, each pooled over its folds; --fold runs one of them") {
+  const TemporaryFolder folder;
+  write_table(folder.path() / "joints.csv", 10);
+  const auto trained = [&](const Words& more) {
+    Words words{"--epochs", "2", "--folds", "2", "--json"};
+    words.insert(words.end(), more.begin(), more.end());
+    const auto outcome = run(folder.path(), "train_gesture", gesture_arguments(folder.path(), words));
+    REQUIRE_MESSAGE(outcome.code == 0, outcome.err);
+    return nlohmann::json::parse(outcome.out);
+  };
+  const auto result = trained({"--seeds", "2", "--seed", "3"});
+  REQUIRE(result["folds"].size() == 4);
+  std::map<int, double> right;
+  std::map<int, double> samples;
+  for (const auto& fold : result["folds"]) {
+    const int seed = fold["seed"];
+    right[seed] += fold["accuracy"].get<double>() * fold["samples"].get<double>();
+    samples[seed] += fold["samples"].get<double>();
+  }
+  REQUIRE(right.size() == 2);
+  const double first = right.at(3) / samples.at(3);
+  const double second = right.at(4) / samples.at(4);
+  const auto accuracy = result["overall"]["by_seed"]["accuracy"];
+  CHECK(accuracy["seeds"] == 2);
+  CHECK(accuracy["mean"].get<double>() == doctest::Approx((first + second) / 2));
+  CHECK(accuracy["deviation"].get<double>() == doctest::Approx(std::abs(first - second) / std::sqrt(2.0)));
+
+  const auto second_fold = trained({"--seed", "3", "--fold", "2"})["folds"];
+  REQUIRE(second_fold.size() == 1);
+  CHECK(second_fold[0] == result["folds"][1]);
+}
+
+TEST_CASE("what a training is told about gradients, checkpoints and test samples is done") {
+  const TemporaryFolder folder;
+  write_table(folder.path() / "joints.csv", 10);
+  const auto work_after = [&](const std::string& name, const Words& more) {
+    const fs::path work = folder.path() / name;
+    Words words = gesture_arguments(folder.path(), {"--epochs", "4"});
+    words[words.size() - 3] = work.string();
+    words.insert(words.end(), more.begin(), more.end());
+    const auto outcome = run(folder.path(), "train_gesture", words);
+    REQUIRE_MESSAGE(outcome.code == 0, outcome.err);
+    return work;
+  };
+  const auto files_of = [](const fs::path& work) {
+    return std::distance(fs::directory_iterator(work), fs::directory_iterator());
+  };
+  const auto plain = work_after("plain", {});
+  CHECK(files_of(work_after("kept", {"--keep-checkpoints", "4"})) == files_of(plain) + 2);
+  CHECK(io::read_text(work_after("clipped", {"--gradient-clip", "1e-3"}) / "history.csv") !=
+        io::read_text(plain / "history.csv"));
+  const auto varied = work_after("varied", {"--test-time-augmentation", "3"});
+  CHECK(io::read_text(varied / "history.csv") == io::read_text(plain / "history.csv"));
+  CHECK(io::read_text(varied / "predictions.csv") != io::read_text(plain / "predictions.csv"));
 }
 
 TEST_CASE("Ctrl-C saves and exits with 130, and --resume goes on from there") {
@@ -297,10 +372,10 @@ TEST_CASE("train_face trains, and recognise gives a row a window with probabilit
 
 TEST_CASE("recognise reads OpenPose's folders with a gesture model, and says where nobody was seen") {
   const TemporaryFolder folder;
-  std::string pose;
-  for (int joint = 0; joint < 25; ++joint)
-    pose += (joint > 0 ? "," : "") + std::to_string(joint) + "," + std::to_string(2 * joint) + ",1";
-  const auto write = [&](const std::string& recording, int frames, int empty_from) {
+  const auto write = [&](const std::string& recording, int frames, int empty_from, int joints = 25) {
+    std::string pose;
+    for (int joint = 0; joint < joints; ++joint)
+      pose += (joint > 0 ? "," : "") + std::to_string(joint) + "," + std::to_string(2 * joint) + ",1";
     fs::create_directories(folder.path() / "poses" / recording);
     for (int frame = 0; frame < frames; ++frame) {
       char name[40];
@@ -319,15 +394,23 @@ TEST_CASE("recognise reads OpenPose's folders with a gesture model, and says whe
                            {"--openpose", poses, "--size", "8", "--width", "4", "--epochs", "1", "--upper-body",
                             "--work-dir", (folder.path() / "work").string()});
   REQUIRE_MESSAGE(trained.code == 0, trained.err);
-  const auto rows =
-      run(folder.path(), "recognise",
-          {poses + "/gone", "--model", (folder.path() / "work" / "model.safetensors").string(), "--frames", "2"});
+  const std::string model = (folder.path() / "work" / "model.safetensors").string();
+  fs::create_directory_symlink(".", poses + "/gone/circle");
+  const auto rows = run(folder.path(), "recognise", {poses + "/gone", "--model", model, "--frames", "2"});
   REQUIRE_MESSAGE(rows.code == 0, rows.err);
   const auto table = io::CsvTable::parse(rows.out, "recognised");
   REQUIRE(table.rows() == 10);
   CHECK_FALSE(table.text(0, 3).empty());
   CHECK(table.text(1, 3).empty());
   CHECK(table.text(1, 4).empty());
+
+  // The joints of the upper body are other ones in another layout.
+  write("../coco", 2, 2, 18);
+  const auto other_layout =
+      run(folder.path(), "recognise", {(folder.path() / "coco").string(), "--model", model, "--layout", "coco_18"});
+  CHECK(other_layout.code == 1);
+  CHECK_MESSAGE(contains(other_layout.err, "`coco` has 18 joints, the model was trained on recordings of 25"),
+                other_layout.err);
 }
 
 TEST_CASE("recognise refuses files that are no model of ours") {

@@ -302,6 +302,17 @@ TEST_CASE("train_image learns from drawn skeletons, some frames of a recording o
     CHECK(result["class_names"].size() == 2);
     CHECK(result["overall"]["samples"] == 4);
   }
+  // What looks at skeletons is not to be shown faces.
+  Generator generator(1);
+  fs::create_directories(folder.path() / "frames");
+  write_picture(folder.path() / "frames" / "0.png", 100, generator);
+  const auto shown_faces = run(folder.path(), "recognise",
+                               {(folder.path() / "frames").string(), "--find-faces", "--threads", "1", "--model",
+                                (folder.path() / "work" / "model.safetensors").string()});
+  CHECK(shown_faces.code == 1);
+  CHECK_MESSAGE(contains(shown_faces.err, "found a network over skeletons that are drawn from joints"),
+                shown_faces.err);
+
   const auto refuses = [&](const Words& words, const char* why) {
     const auto outcome = run(folder.path(), "train_image", arguments(words));
     CHECK(outcome.code == 2);

@@ -329,6 +329,9 @@ TEST_CASE("a model file cannot ask for a network that no memory holds") {
   CHECK(contains(refusal("accm", "[]"), "__metadata__: options: found array, expected an object"));
   CHECK(contains(refusal("sistcm_resnet18", R"({"widths":[64,128,256,200000]})"), "found widths 200000"));
   CHECK(contains(refusal("sistcm_resnet18", R"({"side":1000000})"), "found side 1000000, expected 0 to 4096"));
+  // Text within a header, which has no depth to the header's own reader.
+  const std::string deep = R"({"a":)" + std::string(100'000, '[') + std::string(100'000, ']') + "}";
+  CHECK(contains(refusal("accm", deep), "model.safetensors: __metadata__"));
   // Within bounds, and yet no network.
   CHECK(contains(refusal("sistcm_resnet18",
                          R"({"clips":1,"frames":3,"side":48,"channels":1,"fit":"crop","zoom":1.0,"mean":[0,0,0],)"
