@@ -149,10 +149,11 @@ inline std::uint64_t system_allocations() {
          cuda::pinned_memory().statistics().system_allocations;
 }
 
-/// All that was registered, and what asks the system for memory in every call.
+/// All that was registered, what asks the system for memory in every call, and what could not be measured.
 struct Registry {
   std::vector<std::pair<std::string, GpuWork>> works;
   std::vector<std::string> allocating;
+  std::vector<std::string> failed;
 };
 inline Registry& registry() {
   static Registry all;
@@ -206,6 +207,7 @@ void add(const GpuWork& work, const Numbers& numbers, Make make) {
                                  try {
                                    measure(state, name, work, make);
                                  } catch (const Error& error) {  // the others can still be measured
+                                   registry().failed.push_back(name);
                                    state.SkipWithError(error.what());
                                  }
                                })

@@ -9,10 +9,11 @@ import argparse
 import math
 
 # Numbers in each network's parameters, and multiplications of a sample's forward pass, in millions: ResNet-18 with 1000
-# classes at 224 x 224; SISTCM-ResNet18 with 7 classes for a clip of 8 frames of 112 x 112.
+# classes at 224 x 224; SISTCM-ResNet18 with 7 classes for a clip of 8 frames of 112 x 112, super images
+# and the weights of their views included.
 NETWORKS = {
     "ResNet-18": (11.690, 1814),
-    "SISTCM-ResNet18": (13.969, 8 * 486),
+    "SISTCM-ResNet18": (13.969, 8 * 524),
 }
 
 

@@ -13,9 +13,10 @@ On a machine with a GPU of NVIDIA's and the CUDA Toolkit, these steps one after 
   parity       operations, devices and networks against the CPU (tests/parity)
   benchmarks   bench/gpu_operations
   pytorch      bench/compare_gpu.py: the same work in PyTorch, eager and compiled
-  sanitizer    the parity list under compute-sanitizer: memcheck, racecheck, synccheck and initcheck, all four at once
   training     ACCM on examples/data/joints_social and a small SISTCM on examples/data/faces_diffusionfer, on the CPU and
                on the GPU, which has to come to the CPU's accuracy
+  sanitizer    the parity list under compute-sanitizer: memcheck, racecheck, synccheck and initcheck, all four at once;
+               last, because it takes all the time that there is
 
 A step that fails, or takes longer than its limit, is noted, and the next one runs. At the end come a table of the steps
 and the main figures; everything lies in one folder: steps.txt, a .txt for each step, benchmarks.json, pytorch.json and
@@ -56,7 +57,7 @@ bundle() {
   {
     dpkg -L libeigen3-dev doctest-dev libbenchmark-dev nlohmann-json3-dev libcli11-dev zlib1g-dev |
       grep -E '^/usr/(include/|lib/|share/(eigen3/)?cmake/)' | grep -vE '/eigen3/unsupported|/pkgconfig|/libz\.so'
-    dpkg -L libstb-dev | grep '/stb_image\.h$'
+    dpkg -L libstb-dev | grep -E '/stb_image(_write)?\.h$'
     find -L /usr/lib -name 'libbenchmark.so*' 2>/dev/null
   } | sort -u | while read -r file; do
     if [ -f "$file" ]; then echo "${file#/usr/}"; fi
@@ -66,7 +67,7 @@ bundle() {
 
 out=$build/results
 seconds=570
-steps="build parity benchmarks pytorch sanitizer training"
+steps="build parity benchmarks pytorch training sanitizer"
 chosen=$steps
 while [ $# -gt 0 ]; do
   case $1 in
@@ -250,8 +251,8 @@ if is_chosen build; then build_programs "$@"; fi
 if is_chosen parity; then run_parity; fi
 if is_chosen benchmarks; then run_benchmarks; fi
 if is_chosen pytorch; then run_pytorch; fi
-if is_chosen sanitizer; then run_sanitizer; fi
 if is_chosen training; then run_training; fi
+if is_chosen sanitizer; then run_sanitizer; fi
 
 # --- what came of it -------------------------------------------------------------------------------------------------
 

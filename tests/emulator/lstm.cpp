@@ -283,3 +283,30 @@ TEST_CASE_TEMPLATE("padding of sequences is cleared on a device", T, float, __nv
     });
   }
 }
+
+TEST_CASE("of more units than one launch takes, a step of a sequence is three launches in either direction") {
+  emulator::Recording launches;
+  float numbers[64];  // nothing is computed
+  emulator::recording() = &launches;
+  kernels::lstm_sequence(
+      {8, 16, 1024, numbers, nullptr, false, numbers, numbers, numbers, numbers, numbers, {}, numbers}, nullptr);
+  CHECK(launches.size() == 48);
+  kernels::lstm_sequence_gradient({8,
+                                   16,
+                                   1024,
+                                   numbers,
+                                   nullptr,
+                                   nullptr,
+                                   false,
+                                   numbers,
+                                   numbers,
+                                   numbers,
+                                   numbers,
+                                   numbers,
+                                   numbers,
+                                   {},
+                                   numbers},
+                                  nullptr);
+  emulator::recording() = nullptr;
+  CHECK(launches.size() == 96);
+}
