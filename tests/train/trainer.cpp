@@ -90,6 +90,12 @@ struct Program {
   Trainer<float> trainer;
 };
 
+/// A step of a plain classification.
+BatchOutput<float> class_step(Network& network, const Batch& batch) {
+  const Variable<float> logits = network(batch.points);
+  return {cross_entropy(logits, batch.labels), logits.value(), batch.labels};
+}
+
 }  // namespace
 
 TEST_CASE("a tiny problem is learned, and written down") {
@@ -309,10 +315,7 @@ TEST_CASE("training ends early when nothing improves, and says which epoch was b
   Trainer<float> trainer(
       adam, {.epochs = 50, .criterion = Criterion::accuracy, .early_stop_patience = 3, .progress = {.stream = &words}});
   trainer.add_model("model", network);
-  const auto step = [&](const Batch& batch) {
-    const Variable<float> logits = network(batch.points);
-    return BatchOutput<float>{cross_entropy(logits, batch.labels), logits.value(), batch.labels};
-  };
+  const auto step = [&](const Batch& batch) { return class_step(network, batch); };
   // Without noise, and a rate of 0: running statistics may move, the first epoch's best stays hard to beat for long.
   const TrainingResult result = trainer.fit(make_loader(31, 5, 0, 0), make_loader(15, 6, 0, 0), step);
   CHECK(result.stopped_early);
@@ -388,10 +391,7 @@ TEST_CASE("a plateau schedule watches the validation loss, by epoch only") {
   CHECK_THROWS_AS(trainer.set_schedule(schedule, ScheduleStep::batch), ValueError);
   trainer.set_schedule(schedule, ScheduleStep::epoch);  // the refused call left nothing behind
   CHECK_THROWS_AS(trainer.set_schedule(schedule, ScheduleStep::epoch), ValueError);
-  const auto step = [&](const Batch& batch) {
-    const Variable<float> logits = network(batch.points);
-    return BatchOutput<float>{cross_entropy(logits, batch.labels), logits.value(), batch.labels};
-  };
+  const auto step = [&](const Batch& batch) { return class_step(network, batch); };
   const TrainingResult result = trainer.fit(make_loader(31, 5), make_loader(15, 6), step);
   CHECK(result.state.history.column("learning_rate").front() == 0.5);
   CHECK(adam.learning_rate() < 0.5);
@@ -499,10 +499,7 @@ TEST_CASE("averaged weights are validated, kept as the best ones, and resumed to
     Trainer<float> trainer(adam, std::move(options));
     trainer.add_model("model", network);
     trainer.set_moving_average(average);
-    const auto step = [&](const Batch& batch) {
-      const Variable<float> logits = network(batch.points);
-      return BatchOutput<float>{cross_entropy(logits, batch.labels), logits.value(), batch.labels};
-    };
+    const auto step = [&](const Batch& batch) { return class_step(network, batch); };
     const TrainingResult result = trainer.fit(make_loader(31, 5), make_loader(15, 6), step);
     if (averages) *averages = numbers_in(network);
     // What was validated last is what the network holds now.
@@ -543,10 +540,7 @@ TEST_CASE("a plateau schedule is told the validation loss, not the training's") 
   Trainer<float> trainer(adam, {.epochs = 3});
   trainer.add_model("model", network);
   trainer.set_schedule(schedule, ScheduleStep::epoch);
-  const auto step = [&](const Batch& batch) {
-    const Variable<float> logits = network(batch.points);
-    return BatchOutput<float>{cross_entropy(logits, batch.labels), logits.value(), batch.labels};
-  };
+  const auto step = [&](const Batch& batch) { return class_step(network, batch); };
   const auto losses = trainer.fit(make_loader(31, 5), make_loader(15, 6), step).state.history.column("validation_loss");
   CHECK(schedule.best() == *std::min_element(losses.begin(), losses.end()));
 }
@@ -561,10 +555,7 @@ TEST_CASE("the best epoch's averaged weights are what a network holds in the end
     Trainer<float> trainer(adam, {.epochs = epochs, .work_dir = work_dir, .criterion = Criterion::loss});
     trainer.add_model("model", network);
     trainer.set_moving_average(average);
-    const auto step = [&](const Batch& batch) {
-      const Variable<float> logits = network(batch.points);
-      return BatchOutput<float>{cross_entropy(logits, batch.labels), logits.value(), batch.labels};
-    };
+    const auto step = [&](const Batch& batch) { return class_step(network, batch); };
     const TrainingResult result = trainer.fit(make_loader(31, 5), make_loader(15, 6), step);
     CHECK(trainer.evaluate(make_loader(15, 6), step).loss == result.state.best_metric);
   }
