@@ -192,6 +192,12 @@ void sum_rows(const T* x, Index rows, Index channels, float* workspace, float* o
 }
 
 template <class T>
+void sum_of_positions(const T* x, Index batch, Index positions, Index channels, float* workspace, float* out,
+                      cudaStream_t stream) {
+  sum_all_rows<false, T>("sum_of_positions", x, nullptr, batch, positions, channels, workspace, out, stream);
+}
+
+template <class T>
 void sum_row_products(const T* a, const T* b, Index rows, Index channels, float* workspace, float* out,
                       cudaStream_t stream) {
   sum_all_rows<true>("sum_row_products", a, b, 1, rows, channels, workspace, out, stream);
@@ -225,6 +231,7 @@ void scale_channels_weight_gradient(const T* x, const T* upstream, Index batch, 
   template void add_bias<T>(const T*, const float*, Index, Index, T*, cudaStream_t);                       \
   template void scale_shift<T>(const T*, const float*, const float*, Index, Index, T*, cudaStream_t);      \
   template void sum_rows<T>(const T*, Index, Index, float*, float*, cudaStream_t);                         \
+  template void sum_of_positions<T>(const T*, Index, Index, Index, float*, float*, cudaStream_t);          \
   template void sum_row_products<T>(const T*, const T*, Index, Index, float*, float*, cudaStream_t);       \
   template void spread_over_positions<T>(const float*, float, Index, Index, Index, T*, cudaStream_t);      \
   template void scale_channels<T>(const T*, const float*, Index, Index, Index, T*, cudaStream_t);          \

@@ -20,6 +20,9 @@ struct Minus {
 struct Times {
   __device__ float operator()(float a, float b) const { return a * b; }
 };
+struct Over {
+  __device__ float operator()(float a, float b) const { return a / b; }
+};
 struct Scale {
   float factor;
   __device__ float operator()(float x) const { return x * factor; }
@@ -46,6 +49,15 @@ struct Sigmoid {
 };
 struct Tanh {
   __device__ float operator()(float x) const { return tanhf(x); }
+};
+struct Exponential {
+  __device__ float operator()(float x) const { return expf(x); }
+};
+struct Logarithm {
+  __device__ float operator()(float x) const { return logf(x); }
+};
+struct SquareRoot {
+  __device__ float operator()(float x) const { return sqrtf(x); }
 };
 
 constexpr float inverse_sqrt_2 = 0.707106781186547524F;
@@ -153,6 +165,11 @@ void multiply(const T* a, const T* b, Index count, T* out, cudaStream_t stream) 
 }
 
 template <class T>
+void divide(const T* a, const T* b, Index count, T* out, cudaStream_t stream) {
+  apply("divide", Over{}, a, b, count, out, stream);
+}
+
+template <class T>
 void scale(const T* x, float factor, Index count, T* out, cudaStream_t stream) {
   apply("scale", Scale{factor}, x, count, out, stream);
 }
@@ -188,6 +205,21 @@ void gelu(const T* x, Index count, T* out, cudaStream_t stream) {
 }
 
 template <class T>
+void exponential(const T* x, Index count, T* out, cudaStream_t stream) {
+  apply("exponential", Exponential{}, x, count, out, stream);
+}
+
+template <class T>
+void logarithm(const T* x, Index count, T* out, cudaStream_t stream) {
+  apply("logarithm", Logarithm{}, x, count, out, stream);
+}
+
+template <class T>
+void square_root(const T* x, Index count, T* out, cudaStream_t stream) {
+  apply("square_root", SquareRoot{}, x, count, out, stream);
+}
+
+template <class T>
 void relu_gradient(const T* y, const T* upstream, Index count, T* out, cudaStream_t stream) {
   apply("relu_gradient", ReluGradient{}, y, upstream, count, out, stream);
 }
@@ -211,6 +243,7 @@ void gelu_gradient(const T* x, const T* upstream, Index count, T* out, cudaStrea
   template void add<T>(const T*, const T*, Index, T*, cudaStream_t);              \
   template void subtract<T>(const T*, const T*, Index, T*, cudaStream_t);         \
   template void multiply<T>(const T*, const T*, Index, T*, cudaStream_t);         \
+  template void divide<T>(const T*, const T*, Index, T*, cudaStream_t);           \
   template void scale<T>(const T*, float, Index, T*, cudaStream_t);               \
   template void scale_by<T>(const T*, const T*, float, Index, T*, cudaStream_t);  \
   template void clamp<T>(const T*, float, Index, T*, cudaStream_t);               \
@@ -218,6 +251,9 @@ void gelu_gradient(const T* x, const T* upstream, Index count, T* out, cudaStrea
   template void sigmoid<T>(const T*, Index, T*, cudaStream_t);                    \
   template void tanh<T>(const T*, Index, T*, cudaStream_t);                       \
   template void gelu<T>(const T*, Index, T*, cudaStream_t);                       \
+  template void exponential<T>(const T*, Index, T*, cudaStream_t);                \
+  template void logarithm<T>(const T*, Index, T*, cudaStream_t);                  \
+  template void square_root<T>(const T*, Index, T*, cudaStream_t);                \
   template void relu_gradient<T>(const T*, const T*, Index, T*, cudaStream_t);    \
   template void sigmoid_gradient<T>(const T*, const T*, Index, T*, cudaStream_t); \
   template void tanh_gradient<T>(const T*, const T*, Index, T*, cudaStream_t);    \

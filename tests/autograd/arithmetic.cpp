@@ -39,6 +39,25 @@ TEST_CASE("gradients of sums, differences, products and multiples") {
   }
 }
 
+TEST_CASE("gradients of quotients, and of sums and means over an axis") {
+  for (const Shape& shape : {Shape{1}, Shape{7}, Shape{3, 1, 5}, Shape{2, 7, 31}, Shape{0, 3}}) {
+    CAPTURE(shape.to_string());
+    // Away from 0, on both of its sides.
+    auto divisor = random(shape, 2);
+    for (double& value : divisor.span()) value += value < 0 ? -1 : 1;
+    check([](auto& in) { return in[0] / in[1]; }, {leaf(shape, 1), Variable<double>(divisor, true)});
+    check([](auto& in) { return in[0] / -4.0; }, {leaf(shape, 1)});
+    for (Index axis = 0; axis < shape.rank(); ++axis) {
+      check([&](auto& in) { return sum(in[0], axis) * sum(in[0], axis); }, {leaf(shape, 1)});
+      if (shape[axis] > 0) check([&](auto& in) { return mean(in[0], axis - shape.rank()); }, {leaf(shape, 1)});
+    }
+  }
+  Variable<double> constant(Tensor<double>({3}, 2.0));
+  Variable<double> x(Tensor<double>({3}, 6.0), true);
+  backward(sum(x / constant));
+  CHECK(x.gradient()(2) == 0.5);
+}
+
 TEST_CASE("gradients of what goes by channels and by positions") {
   for (const Shape& shape : {Shape{1, 1, 1}, Shape{2, 7, 3}, Shape{2, 1, 3, 5}}) {
     CAPTURE(shape.to_string());
@@ -62,6 +81,9 @@ TEST_CASE("values, told apart by position") {
   CHECK(scaled(0, 1, 1) == 40);
   CHECK(scaled(1, 1, 0) == 700);
   CHECK(sum(Variable<double>(x)).item() == 37);
+  CHECK(sum(Variable<double>(x), 1).value()(1, 0) == 12);
+  CHECK(mien::mean(Variable<double>(x), 0).value()(1, 1) == 6.5);
+  CHECK((Variable<double>(x) / 2.0).value()(1, 1, 1) == 4.5);
   CHECK((Variable<double>(x) - Variable<double>(Tensor<double>({2, 2, 2}, 1.0))).value()(1, 1, 1) == 8);
 }
 
@@ -106,6 +128,9 @@ TEST_CASE("shapes are never stretched to fit") {
   CHECK_THROWS_WITH_AS(x + leaf({3}, 2), "add: shapes [2, 3] and [3] differ", ShapeError);
   CHECK_THROWS_AS(x - leaf({3, 2}, 2), ShapeError);
   CHECK_THROWS_AS(x * leaf({1}, 2), ShapeError);
+  CHECK_THROWS_WITH_AS(x / leaf({2}, 2), "divide: shapes [2, 3] and [2] differ", ShapeError);
+  CHECK_THROWS_WITH_AS(mean(leaf({2, 0, 3}, 1), 1), "mean: nothing to average along axis 1 of [2, 0, 3]", ShapeError);
+  CHECK_THROWS_AS(sum(x, 2), IndexError);
   CHECK_THROWS_AS(add_bias(x, leaf({2}, 2)), ShapeError);
   CHECK_THROWS_AS(mean_of_positions(leaf({3}, 1)), ShapeError);
   CHECK_THROWS_AS(mean_of_positions(leaf({2, 0, 3}, 1)), ShapeError);

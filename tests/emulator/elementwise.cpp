@@ -37,6 +37,8 @@ std::vector<Operation<T>> all_operations() {
        [](const T* a, const T* b, Index count, T* out) { kernels::subtract(a, b, count, out, nullptr); }},
       {"multiply", [](const Values& a, const Values& b) { return ops::multiply(a, b); },
        [](const T* a, const T* b, Index count, T* out) { kernels::multiply(a, b, count, out, nullptr); }},
+      {"divide", [](const Values& a, const Values& b) { return ops::divide(a, b); },
+       [](const T* a, const T* b, Index count, T* out) { kernels::divide(a, b, count, out, nullptr); }},
       {"scale", [](const Values& a, const Values&) { return ops::scale(a, -0.375); },
        [](const T* a, const T*, Index count, T* out) { kernels::scale(a, -0.375F, count, out, nullptr); }},
       {"clamp", [](const Values& a, const Values&) { return clamped(a, 0.5); },
@@ -49,6 +51,8 @@ std::vector<Operation<T>> all_operations() {
        [](const T* a, const T*, Index count, T* out) { kernels::tanh(a, count, out, nullptr); }},
       {"gelu", [](const Values& a, const Values&) { return ops::gelu(a); },
        [](const T* a, const T*, Index count, T* out) { kernels::gelu(a, count, out, nullptr); }},
+      {"exp", [](const Values& a, const Values&) { return ops::exp(a); },
+       [](const T* a, const T*, Index count, T* out) { kernels::exponential(a, count, out, nullptr); }},
       {"relu_gradient", [](const Values& a, const Values& b) { return ops::relu_gradient(a, b); },
        [](const T* a, const T* b, Index count, T* out) { kernels::relu_gradient(a, b, count, out, nullptr); }},
       {"sigmoid_gradient", [](const Values& a, const Values& b) { return ops::sigmoid_gradient(a, b); },
@@ -82,6 +86,32 @@ TEST_CASE_TEMPLATE("functions of single numbers on a device", T, float, __nv_bfl
         return std::vector{found};
       });
     }
+}
+
+TEST_CASE_TEMPLATE("logarithms and roots on a device", T, float, __nv_bfloat16, __half) {
+  for (const Index count : {0, 1, 7, 31, 65, 9001}) {
+    CAPTURE(count);
+    const auto x = parity::rounded<T>(parity::random({count}, 1, 0.01, 9));
+    DeviceArray<T> input(x);
+    DeviceArray<T> out(count);
+    kernels::logarithm(input.data(), count, out.data(), nullptr);
+    parity::check_close(out.values({count}), ops::log(x), 3e-7 + parity::rounding<T>);
+    kernels::square_root(input.data(), count, out.data(), nullptr);
+    parity::check_close(out.values({count}), ops::sqrt(x), 3e-7 + parity::rounding<T>);
+  }
+  DeviceArray<T> special(Tensor<double>::from({4}, {0, -1, INFINITY, 1}));
+  DeviceArray<T> out(4);
+  kernels::logarithm(special.data(), 4, out.data(), nullptr);
+  const auto logarithms = out.values({4});
+  CHECK(logarithms(0) == -INFINITY);
+  CHECK(std::isnan(logarithms(1)));
+  CHECK(logarithms(2) == INFINITY);
+  CHECK(logarithms(3) == 0);
+  kernels::square_root(special.data(), 4, out.data(), nullptr);
+  const auto roots = out.values({4});
+  CHECK(roots(0) == 0);
+  CHECK(std::isnan(roots(1)));
+  CHECK(roots(2) == INFINITY);
 }
 
 TEST_CASE_TEMPLATE("functions of arrays that begin anywhere on a device", T, float, __nv_bfloat16, __half) {

@@ -30,6 +30,7 @@ TEST_CASE_TEMPLATE("what is done to every element, for any number of them", T, f
     ops::add_into(in_place, b);
     const auto differences = ops::subtract(a, b);
     const auto products = ops::multiply(a, b);
+    const auto quotients = ops::divide(a, b);
     const auto multiples = ops::scale(a, T(-3));
     const auto positive = ops::relu(a);
     const auto passed = ops::relu_gradient(a, b);
@@ -38,9 +39,9 @@ TEST_CASE_TEMPLATE("what is done to every element, for any number of them", T, f
     bool equal = true;
     for (Index i = 0; i < count; ++i)
       equal = equal && sums(i) == a(i) + b(i) && in_place(i) == sums(i) && differences(i) == a(i) - b(i) &&
-              products(i) == a(i) * b(i) && multiples(i) == T(-3) * a(i) && positive(i) == (a(i) > 0 ? a(i) : 0) &&
-              passed(i) == (a(i) > 0 ? b(i) : 0) && near(sigmoid(i), b(i) * a(i) * (1 - a(i))) &&
-              near(tanh(i), b(i) * (1 - a(i) * a(i)));
+              products(i) == a(i) * b(i) && quotients(i) == a(i) / b(i) && multiples(i) == T(-3) * a(i) &&
+              positive(i) == (a(i) > 0 ? a(i) : 0) && passed(i) == (a(i) > 0 ? b(i) : 0) &&
+              near(sigmoid(i), b(i) * a(i) * (1 - a(i))) && near(tanh(i), b(i) * (1 - a(i) * a(i)));
     CHECK(equal);
   }
 }
@@ -85,6 +86,29 @@ TEST_CASE_TEMPLATE("what goes by channels, for any number of them", T, float, do
       }
       CHECK(equal);
     }
+}
+
+TEST_CASE_TEMPLATE("sums over one axis, wherever it is", T, float, double) {
+  for (const Shape& shape : {Shape{1}, Shape{7}, Shape{31, 65}, Shape{3, 1, 5}, Shape{2, 300, 7}, Shape{5, 2, 3, 1000}})
+    for (Index axis = 0; axis < shape.rank(); ++axis) {
+      CAPTURE(shape.to_string());
+      CAPTURE(axis);
+      const auto x = random<T>(shape, 1);
+      const auto sums = ops::sum(x, axis);
+      REQUIRE(sums.shape() == shape.without(axis));
+      Tensor<double> expected = Tensor<double>::zeros(sums.shape());
+      for (Index i = 0; i < shape[axis]; ++i)
+        ops::add_into(expected, x.select(axis, i).contiguous().template cast<double>());
+      CHECK(testing::largest_difference(sums.template cast<double>(), expected) < (sizeof(T) == 4 ? 1e-4 : 1e-12));
+      CHECK(testing::largest_difference(ops::sum(x, axis - shape.rank()), sums) == 0);
+    }
+  CHECK(ops::sum(Tensor<T>({2, 0, 3}), 1).shape() == Shape{2, 3});
+  CHECK(ops::sum(Tensor<T>({2, 0, 3}), 1)(1, 2) == 0);
+  CHECK(ops::sum(Tensor<T>({2, 0}), 1)(1) == 0);
+  CHECK(ops::sum(Tensor<T>({2, 0, 3}), 0).shape() == Shape{0, 3});
+  CHECK(ops::sum(Tensor<T>::from({3}, {1, 2, 4}), 0).item() == 7);
+  CHECK_THROWS_AS(ops::sum(Tensor<T>({2, 3}), 2), IndexError);
+  CHECK_THROWS_AS(ops::sum(Tensor<T>(Shape{}), 0), IndexError);
 }
 
 TEST_CASE("a NaN is not hidden by a ReLU, wherever it stands") {

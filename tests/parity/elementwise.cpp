@@ -29,6 +29,12 @@ void add_elementwise(List& list) {
              {.scale = 1, .low = -9, .high = 9});
     list.add("tanh", {shape}, [](auto& in) { return std::vector{tanh(in[0])}; }, {.scale = 1, .low = -5, .high = 5});
     list.add("gelu", {shape}, [](auto& in) { return std::vector{gelu(in[0])}; }, {.scale = 1, .low = -5, .high = 5});
+    list.add("exp", {shape}, [](auto& in) { return std::vector{exp(in[0])}; }, {.scale = 1, .low = -5, .high = 5});
+    list.add("log, sqrt and divide", {shape, shape},
+             [](auto& in) {
+               return std::vector{log(in[0]), sqrt(in[0]), in[0] / in[1], in[1] / 3.0F};
+             },
+             {.scale = 1, .low = 0.25, .high = 5});
     list.add("dropout", {shape}, [](auto& in) {
       Generator generator(5);
       return std::vector{dropout(in[0], 0.3, generator)};
@@ -45,6 +51,9 @@ void add_elementwise(List& list) {
     list.add("layer_norm", {shape, channels_of(shape), channels_of(shape)},
              [](auto& in) { return std::vector{layer_norm(in[0], in[1], in[2])}; });
     list.add("mean_of_positions", {shape}, [](auto& in) { return std::vector{mean_of_positions(in[0])}; });
+    list.add("sum and mean over an axis", {shape}, [](auto& in) {
+      return std::vector{sum(in[0], 0), sum(in[0], -1), mean(in[0], 1)};
+    });
     list.add("scale_channels", {shape, batch_channels_of(shape)},
              [](auto& in) { return std::vector{scale_channels(in[0], in[1])}; });
     list.add("linear", {shape, {7, shape[-1]}, {7}}, [](auto& in) { return std::vector{linear(in[0], in[1], in[2])}; });

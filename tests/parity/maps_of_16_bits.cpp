@@ -166,6 +166,7 @@ TEST_CASE_TEMPLATE("pooling, attention and sums of maps of 16 bits", Map, bfloat
     });
     check<Map>("mean_of_positions", {x}, {}, [](auto& maps, auto&) { return mean_of_positions(maps[0]); });
     check<Map>("sum", {x}, {}, [](auto& maps, auto&) { return sum(maps[0]); });
+    check<Map>("sum over an axis", {x}, {}, [](auto& maps, auto&) { return sum(maps[0], 1); });
     check<Map>("scale_channels", {x}, {{x[0], x[-1]}},
                [](auto& maps, auto& in) { return scale_channels(maps[0], in[0]); });
     check<Map>("add_bias", {x}, {{x[-1]}}, [](auto& maps, auto& in) { return add_bias(maps[0], in[0]); });
@@ -178,6 +179,8 @@ TEST_CASE_TEMPLATE("pooling, attention and sums of maps of 16 bits", Map, bfloat
         "a b + a - b", {x, x}, {}, [](auto& maps, auto&) { return maps[0] * maps[1] + maps[0] - maps[1]; }, 4);
     check<Map>(
         "activations", {x}, {}, [](auto& maps, auto&) { return relu(sigmoid(maps[0]) + tanh(gelu(maps[0]))); }, 5);
+    check<Map>(
+        "quotients", {x}, {}, [](auto& maps, auto&) { return maps[0] / sqrt(log(exp(exp(maps[0])))); }, 6);
     check<Map>("dropout", {x}, {}, [](auto& maps, auto&) {
       default_generator() = Generator(8);
       return dropout(maps[0], 0.4);

@@ -44,6 +44,35 @@ Variable<T, Device> gelu(const Variable<T, Device>& x) {
   });
 }
 
+template <class T, class Device>
+Variable<T, Device> exp(const Variable<T, Device>& x) {
+  const Tensor<T, Device> y = ops::exp(x.value());
+  trace::note("exp", [&](auto& operation) { operation.reads(x.value()).makes(y); });
+  return record(y, {x}, [y](const Tensor<T, Device>& upstream, auto& inputs) {
+    inputs.add(0, ops::multiply(upstream, y));
+  });
+}
+
+/// Of what may be 0, `log(x + epsilon)` or `log_softmax` is what losses want: the slope is 1 / x.
+template <class T, class Device>
+Variable<T, Device> log(const Variable<T, Device>& x) {
+  const Tensor<T, Device> y = ops::log(x.value());
+  trace::note("log", [&](auto& operation) { operation.reads(x.value()).makes(y); });
+  return record(y, {x}, [input = x.value()](const Tensor<T, Device>& upstream, auto& inputs) {
+    inputs.add(0, ops::divide(upstream, input));
+  });
+}
+
+/// The slope, 1 / (2 sqrt(x)), is infinite at 0.
+template <class T, class Device>
+Variable<T, Device> sqrt(const Variable<T, Device>& x) {
+  const Tensor<T, Device> y = ops::sqrt(x.value());
+  trace::note("sqrt", [&](auto& operation) { operation.reads(x.value()).makes(y); });
+  return record(y, {x}, [y](const Tensor<T, Device>& upstream, auto& inputs) {
+    inputs.add(0, ops::divide(ops::scale(upstream, Accumulated<T>{1} / 2), y));
+  });
+}
+
 }  // namespace mien
 
 #ifdef MIEN_COMPILED_TEMPLATE
@@ -51,6 +80,9 @@ Variable<T, Device> gelu(const Variable<T, Device>& x) {
   MIEN_COMPILED_TEMPLATE Variable<T, Cpu> relu(const Variable<T, Cpu>&);    \
   MIEN_COMPILED_TEMPLATE Variable<T, Cpu> sigmoid(const Variable<T, Cpu>&); \
   MIEN_COMPILED_TEMPLATE Variable<T, Cpu> tanh(const Variable<T, Cpu>&);    \
-  MIEN_COMPILED_TEMPLATE Variable<T, Cpu> gelu(const Variable<T, Cpu>&);
+  MIEN_COMPILED_TEMPLATE Variable<T, Cpu> gelu(const Variable<T, Cpu>&);    \
+  MIEN_COMPILED_TEMPLATE Variable<T, Cpu> exp(const Variable<T, Cpu>&);     \
+  MIEN_COMPILED_TEMPLATE Variable<T, Cpu> log(const Variable<T, Cpu>&);     \
+  MIEN_COMPILED_TEMPLATE Variable<T, Cpu> sqrt(const Variable<T, Cpu>&);
 #include "mien/autograd/for_each_compiled_type.inc"
 #endif

@@ -46,6 +46,18 @@ Variable<T, Device> operator*(const Variable<T, Device>& a, const Variable<T, De
   });
 }
 
+/// Element by element; what is divided by should be clear of 0.
+template <class T, class Device>
+Variable<T, Device> operator/(const Variable<T, Device>& a, const Variable<T, Device>& b) {
+  const Tensor<T, Device> y = ops::divide(a.value(), b.value());
+  trace::note("divide", [&](auto& operation) { operation.reads(a.value()).reads(b.value()).makes(y); });
+  return record(y, {a, b}, [y, divisor = b.value()](const Tensor<T, Device>& upstream, auto& inputs) {
+    const Tensor<T, Device> share = ops::divide(upstream, divisor);
+    inputs.add(0, share);
+    if (inputs.needed(1)) inputs.add(1, ops::scale(ops::multiply(share, y), Accumulated<T>{-1}));
+  });
+}
+
 /// factor * x.
 template <class T, class Device>
 Variable<T, Device> scale(const Variable<T, Device>& x, Accumulated<T> factor) {
@@ -62,6 +74,11 @@ Variable<T, Device> operator*(const Variable<T, Device>& x, Accumulated<T> facto
 template <class T, class Device>
 Variable<T, Device> operator*(Accumulated<T> factor, const Variable<T, Device>& x) {
   return scale(x, factor);
+}
+/// x times 1 / divisor.
+template <class T, class Device>
+Variable<T, Device> operator/(const Variable<T, Device>& x, Accumulated<T> divisor) {
+  return scale(x, 1 / divisor);
 }
 template <class T, class Device>
 Variable<T, Device> operator-(const Variable<T, Device>& x) {
@@ -112,6 +129,26 @@ Variable<Accumulated<T>, Device> sum(const Variable<T, Device>& x) {
                   const Tensor<Accumulated<T>, Device> one = upstream.view({1, 1});
                   inputs.add(0, ops::spread_over_positions<T>(one, {1, shape.elements(), 1}, 1).view(shape));
                 });
+}
+
+/// The sum over one axis, which is gone from the result: [..., N, ...] -> [..., ...].
+template <class T, class Device>
+Variable<Accumulated<T>, Device> sum(const Variable<T, Device>& x, Index axis) {
+  const Shape shape = x.shape();
+  const Index place = shape.checked_axis(axis);
+  const Tensor<Accumulated<T>, Device> y = ops::sum(x.value(), place);
+  trace::note("sum", [&](auto& operation) { operation.reads(x.value()).makes(y).with("axis", place); });
+  return record(y, {x}, [shape, place](const Tensor<Accumulated<T>, Device>& upstream, auto& inputs) {
+    inputs.add(0, ops::repeat_along<T>(upstream, shape, place));
+  });
+}
+
+/// The mean over one axis, which is gone from the result and must have an element.
+template <class T, class Device>
+Variable<Accumulated<T>, Device> mean(const Variable<T, Device>& x, Index axis) {
+  if (x.size(axis) == 0)
+    throw ShapeError(detail::text("mean: nothing to average along axis ", axis, " of ", x.shape()));
+  return sum(x, axis) / static_cast<Accumulated<T>>(x.size(axis));
 }
 
 }  // namespace mien

@@ -1,6 +1,7 @@
 #pragma once
 
-/// Functions of single elements, and their gradients from what the forward pass leaves: y for all but GELU.
+/// Functions of single elements, and their gradients from what the forward pass leaves: y for all but GELU. Those of
+/// exp, log and sqrt are products and quotients; see autograd/activation.hpp.
 
 #include "mien/backend/cpu/activation.hpp"
 #if defined(MIEN_WITH_CUDA)
@@ -73,6 +74,30 @@ Tensor<T, Device> gelu_gradient(const Tensor<T, Device>& x, const Tensor<T, Devi
   require_equal_shapes("gelu_gradient", x.shape(), upstream.shape());
   Tensor<T, Device> out(x.shape());
   backend::gelu_gradient(x.contiguous(), upstream.contiguous(), out);
+  return out;
+}
+
+/// e^x.
+template <class T, class Device>
+Tensor<T, Device> exp(const Tensor<T, Device>& x) {
+  Tensor<T, Device> out(x.shape());
+  backend::exp(x.contiguous(), out);
+  return out;
+}
+
+/// The natural logarithm: minus infinity of 0, a NaN below.
+template <class T, class Device>
+Tensor<T, Device> log(const Tensor<T, Device>& x) {
+  Tensor<T, Device> out(x.shape());
+  backend::log(x.contiguous(), out);
+  return out;
+}
+
+/// The square root: a NaN below 0.
+template <class T, class Device>
+Tensor<T, Device> sqrt(const Tensor<T, Device>& x) {
+  Tensor<T, Device> out(x.shape());
+  backend::sqrt(x.contiguous(), out);
   return out;
 }
 

@@ -62,6 +62,15 @@ Tensor<T, Device> multiply(const Tensor<T, Device>& a, const Tensor<T, Device>& 
   return out;
 }
 
+/// a / b, element by element.
+template <class T, class Device>
+Tensor<T, Device> divide(const Tensor<T, Device>& a, const Tensor<T, Device>& b) {
+  require_equal_shapes("divide", a.shape(), b.shape());
+  Tensor<T, Device> out(a.shape());
+  backend::divide(a.contiguous(), b.contiguous(), out);
+  return out;
+}
+
 /// factor * x.
 template <class T, class Device>
 Tensor<T, Device> scale(const Tensor<T, Device>& x, Accumulated<T> factor) {
@@ -97,6 +106,24 @@ Tensor<Accumulated<T>, Device> mean_of_positions(const Tensor<T, Device>& x) {
   return out;
 }
 
+/// A shape with the axes before one of its axes as one, and those after it: [before, extent, after].
+inline Shape around_axis(const Shape& shape, Index axis) {
+  Index before = 1;
+  Index after = 1;
+  for (Index i = 0; i < axis; ++i) before *= shape[i];
+  for (Index i = axis + 1; i < shape.rank(); ++i) after *= shape[i];
+  return {before, shape[axis], after};
+}
+
+/// x summed over an axis, which is gone from the result: [..., N, ...] -> [..., ...].
+template <class T, class Device>
+Tensor<Accumulated<T>, Device> sum(const Tensor<T, Device>& x, Index axis) {
+  const Shape around = around_axis(x.shape(), x.shape().checked_axis(axis));
+  Tensor<Accumulated<T>, Device> out(around.without(1));
+  backend::sum_of_positions(x.contiguous().view(around), out);
+  return out.view(x.shape().without(axis));
+}
+
 /// values [B, C] times `factor` at every position of a map of the given shape [B, ..., C], which is of type T.
 template <class T, class Device>
 Tensor<T, Device> spread_over_positions(const Tensor<Accumulated<T>, Device>& values, const Shape& shape,
@@ -105,6 +132,14 @@ Tensor<T, Device> spread_over_positions(const Tensor<Accumulated<T>, Device>& va
   Tensor<T, Device> out(shape);
   backend::spread_over_positions(values.contiguous(), factor, out);
   return out;
+}
+
+/// The gradient of `sum` over an axis: upstream, once for every element of that axis of the given shape.
+template <class T, class Device>
+Tensor<T, Device> repeat_along(const Tensor<Accumulated<T>, Device>& upstream, const Shape& shape, Index axis) {
+  require_equal_shapes("repeat_along", shape.without(axis), upstream.shape());
+  const Shape around = around_axis(shape, shape.checked_axis(axis));
+  return spread_over_positions<T>(upstream.contiguous().view(around.without(1)), around, 1).view(shape);
 }
 
 /// x [B, ..., C] times weights [B, C] at every position.

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cmath>
+
 #include "mien/backend/cpu/arithmetic.hpp"
 
 namespace mien::backend {
@@ -12,6 +14,15 @@ void apply_to_elements(const Tensor<T, Cpu>& x, Tensor<T, Cpu>& out, const Apply
   parallel_for(0, out.elements(), elementwise_grain, [&](Index first, Index last) {
     array(result + first, last - first) = apply(array(source + first, last - first));
   });
+}
+
+/// out[i] = kernel(x[i]), chunk by chunk.
+template <class T>
+void map_elements(typename ElementwiseKernels<T>::OfTensor* kernel, const Tensor<T, Cpu>& x, Tensor<T, Cpu>& out) {
+  const T* source = x.data();
+  T* result = out.data();
+  parallel_for(0, out.elements(), elementwise_grain,
+               [=](Index first, Index last) { kernel(last - first, source + first, result + first); });
 }
 
 template <class T>
@@ -46,16 +57,28 @@ void tanh_gradient(const Tensor<T, Cpu>& y, const Tensor<T, Cpu>& upstream, Tens
 
 template <class T>
 void gelu(const Tensor<T, Cpu>& x, Tensor<T, Cpu>& out) {
-  const auto kernel = elementwise_kernels<T>().gelu;
-  const T* source = x.data();
-  T* result = out.data();
-  parallel_for(0, out.elements(), elementwise_grain,
-               [=](Index first, Index last) { kernel(last - first, source + first, result + first); });
+  map_elements(elementwise_kernels<T>().gelu, x, out);
 }
 
 template <class T>
 void gelu_gradient(const Tensor<T, Cpu>& x, const Tensor<T, Cpu>& upstream, Tensor<T, Cpu>& out) {
   combine_elements(elementwise_kernels<T>().gelu_gradient, x, upstream, out);
+}
+
+template <class T>
+void exp(const Tensor<T, Cpu>& x, Tensor<T, Cpu>& out) {
+  map_elements(elementwise_kernels<T>().exp, x, out);
+}
+
+// Number by number: Eigen's vectors take subnormal numbers for larger ones, and the root of infinity for a NaN.
+template <class T>
+void log(const Tensor<T, Cpu>& x, Tensor<T, Cpu>& out) {
+  apply_to_elements(x, out, [](const auto& v) { return v.unaryExpr([](T number) { return std::log(number); }); });
+}
+
+template <class T>
+void sqrt(const Tensor<T, Cpu>& x, Tensor<T, Cpu>& out) {
+  apply_to_elements(x, out, [](const auto& v) { return v.unaryExpr([](T number) { return std::sqrt(number); }); });
 }
 
 }  // namespace mien::backend

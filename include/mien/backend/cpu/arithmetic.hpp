@@ -44,6 +44,11 @@ void multiply(const Tensor<T, Cpu>& a, const Tensor<T, Cpu>& b, Tensor<T, Cpu>& 
 }
 
 template <class T>
+void divide(const Tensor<T, Cpu>& a, const Tensor<T, Cpu>& b, Tensor<T, Cpu>& out) {
+  combine_elements(elementwise_kernels<T>().divide, a, b, out);
+}
+
+template <class T>
 void scale(const Tensor<T, Cpu>& x, T factor, Tensor<T, Cpu>& out) {
   combine_with_number(elementwise_kernels<T>().scale, x, factor, out);
 }
@@ -77,20 +82,31 @@ void sum_rows(const Tensor<T, Cpu>& x, Tensor<T, Cpu>& out) {
                  out.data());
 }
 
+/// out [B, C] = x [B, ..., C] summed over its positions.
 template <class T>
-void mean_of_positions(const Tensor<T, Cpu>& x, Tensor<T, Cpu>& out) {
+void sum_of_positions(const Tensor<T, Cpu>& x, Tensor<T, Cpu>& out) {
+  if (out.empty()) return;
   const Index batch = out.size(0);
   const Index channels = out.size(1);
-  if (out.empty()) return;
   const Index positions = x.elements() / (batch * channels);
+  // One vector of sums keeps the digits of so few, and a matrix of one column is not worth cutting into parts.
+  constexpr Index few = 256;
+  if (channels == 1 && positions <= few)
+    return parallel_for(0, batch, row_grain(positions), [&](Index first, Index last) {
+      for (Index b = first; b < last; ++b) out.data()[b] = array(x.data() + b * positions, positions).sum();
+    });
   parallel_for(0, batch, 1, [&](Index first, Index last) {
-    for (Index b = first; b < last; ++b) {
-      T* means = out.data() + b * channels;
+    for (Index b = first; b < last; ++b)
       sum_columns<T>(elementwise_kernels<T>().column_sums, positions, channels, x.data() + b * positions * channels,
-                     nullptr, means);
-      array(means, channels) /= static_cast<T>(positions);
-    }
+                     nullptr, out.data() + b * channels);
   });
+}
+
+template <class T>
+void mean_of_positions(const Tensor<T, Cpu>& x, Tensor<T, Cpu>& out) {
+  if (out.empty()) return;
+  sum_of_positions(x, out);
+  array(out.data(), out.elements()) /= static_cast<T>(x.elements() / out.elements());
 }
 
 /// Calls `body(first, count, columns, values)` for the parts of all images of a map that has so many elements, each of

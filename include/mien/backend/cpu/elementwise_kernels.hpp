@@ -19,11 +19,13 @@ struct ElementwiseKernels {
   WithTensor* add;
   WithTensor* subtract;
   WithTensor* multiply;
+  WithTensor* divide;          ///< none of whole numbers, like all functions whose results have fractions
   WithTensor* where_positive;  ///< b where a > 0, else 0
   WithTensor* sigmoid_gradient;
   WithTensor* tanh_gradient;
-  WithTensor* gelu_gradient;  ///< of the input, and upstream; none of whole numbers
-  OfTensor* gelu;             ///< none of whole numbers
+  WithTensor* gelu_gradient;  ///< of the input, and upstream
+  OfTensor* gelu;
+  OfTensor* exp;
   WithNumber* scale;
   WithNumber* at_least;  ///< no less than the number; a NaN stays
   WithNumber* at_most;

@@ -45,4 +45,19 @@ void gelu_gradient(const Tensor<T, Cuda>& x, const Tensor<T, Cuda>& upstream, Te
                          cuda::current_stream().get());
 }
 
+template <cuda::MapNumber T>
+void exp(const Tensor<T, Cuda>& x, Tensor<T, Cuda>& out) {
+  kernels::exponential(cuda::data(x), out.elements(), cuda::data(out), cuda::current_stream().get());
+}
+
+template <cuda::MapNumber T>
+void log(const Tensor<T, Cuda>& x, Tensor<T, Cuda>& out) {
+  kernels::logarithm(cuda::data(x), out.elements(), cuda::data(out), cuda::current_stream().get());
+}
+
+template <cuda::MapNumber T>
+void sqrt(const Tensor<T, Cuda>& x, Tensor<T, Cuda>& out) {
+  kernels::square_root(cuda::data(x), out.elements(), cuda::data(out), cuda::current_stream().get());
+}
+
 }  // namespace mien::backend

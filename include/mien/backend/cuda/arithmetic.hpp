@@ -19,6 +19,10 @@ template <cuda::MapNumber T>
 void multiply(const Tensor<T, Cuda>& a, const Tensor<T, Cuda>& b, Tensor<T, Cuda>& out) {
   kernels::multiply(cuda::data(a), cuda::data(b), out.elements(), cuda::data(out), cuda::current_stream().get());
 }
+template <cuda::MapNumber T>
+void divide(const Tensor<T, Cuda>& a, const Tensor<T, Cuda>& b, Tensor<T, Cuda>& out) {
+  kernels::divide(cuda::data(a), cuda::data(b), out.elements(), cuda::data(out), cuda::current_stream().get());
+}
 
 template <cuda::MapNumber T>
 void scale(const Tensor<T, Cuda>& x, Accumulated<T> factor, Tensor<T, Cuda>& out) {
@@ -48,6 +52,14 @@ inline Index positions_of(const Shape& map) {
   Index positions = 1;
   for (Index axis = 1; axis + 1 < map.rank(); ++axis) positions *= map[axis];
   return positions;
+}
+
+template <cuda::MapNumber T>
+void sum_of_positions(const Tensor<T, Cuda>& x, Tensor<Accumulated<T>, Cuda>& out) {
+  const Index positions = positions_of(x.shape());
+  auto workspace = cuda::workspace(kernels::scale_channels_workspace(out.size(0), positions, out.size(1)));
+  kernels::sum_of_positions(cuda::data(x), out.size(0), positions, out.size(1), workspace.data(), out.data(),
+                            cuda::current_stream().get());
 }
 
 template <cuda::MapNumber T>

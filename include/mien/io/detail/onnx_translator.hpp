@@ -237,9 +237,14 @@ class OnnxTranslator {
         {"sigmoid", &OnnxTranslator::function<"Sigmoid">},
         {"tanh", &OnnxTranslator::function<"Tanh">},
         {"gelu", &OnnxTranslator::gelu},
+        {"exp", &OnnxTranslator::function<"Exp">},
+        {"log", &OnnxTranslator::function<"Log">},
+        {"sqrt", &OnnxTranslator::function<"Sqrt">},
+        {"sum", &OnnxTranslator::sum},
         {"add", &OnnxTranslator::pairwise<"Add">},
         {"subtract", &OnnxTranslator::pairwise<"Sub">},
         {"multiply", &OnnxTranslator::pairwise<"Mul">},
+        {"divide", &OnnxTranslator::pairwise<"Div">},
         {"scale", &OnnxTranslator::scale},
         {"add_bias", &OnnxTranslator::add_bias},
         {"scale_shift", &OnnxTranslator::scale_shift},
@@ -367,6 +372,11 @@ class OnnxTranslator {
 
   std::string mean(const std::string& value, std::vector<Index> axes) {
     return graph_.add("ReduceMean", {value}, {{"axes", std::move(axes)}, {"keepdims", std::int64_t{0}}});
+  }
+
+  void sum(Step step) {
+    set_plain(step, graph_.add("ReduceSum", {plain(step.inputs[0]), graph_.integers({step.index("axis")})},
+                               {{"keepdims", std::int64_t{0}}}));
   }
 
   /// [B, ..., C] -> [B, C].

@@ -27,7 +27,12 @@ std::int64_t sum_rows_workspace(std::int64_t rows, std::int64_t channels);
 template <class T>
 void sum_rows(const T* x, std::int64_t rows, std::int64_t channels, float* workspace, float* out, cudaStream_t stream);
 
-/// The same of a b: the gradient of `scale_shift` for its scale.
+/// out [batch, channels] = the sum of x over all positions; the workspace is `scale_channels_workspace`.
+template <class T>
+void sum_of_positions(const T* x, std::int64_t batch, std::int64_t positions, std::int64_t channels, float* workspace,
+                      float* out, cudaStream_t stream);
+
+/// The sum over all rows of a b: the gradient of `scale_shift` for its scale.
 template <class T>
 void sum_row_products(const T* a, const T* b, std::int64_t rows, std::int64_t channels, float* workspace, float* out,
                       cudaStream_t stream);

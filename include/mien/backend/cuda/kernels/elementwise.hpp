@@ -21,6 +21,10 @@ void subtract(const T* a, const T* b, std::int64_t count, T* out, cudaStream_t s
 template <class T>
 void multiply(const T* a, const T* b, std::int64_t count, T* out, cudaStream_t stream);
 
+/// a / b.
+template <class T>
+void divide(const T* a, const T* b, std::int64_t count, T* out, cudaStream_t stream);
+
 /// x factor.
 template <class T>
 void scale(const T* x, float factor, std::int64_t count, T* out, cudaStream_t stream);
@@ -47,6 +51,17 @@ void tanh(const T* x, std::int64_t count, T* out, cudaStream_t stream);
 /// x times the standard normal's distribution function at x.
 template <class T>
 void gelu(const T* x, std::int64_t count, T* out, cudaStream_t stream);
+
+/// e^x.
+template <class T>
+void exponential(const T* x, std::int64_t count, T* out, cudaStream_t stream);
+
+/// The natural logarithm.
+template <class T>
+void logarithm(const T* x, std::int64_t count, T* out, cudaStream_t stream);
+
+template <class T>
+void square_root(const T* x, std::int64_t count, T* out, cudaStream_t stream);
 
 /// upstream where y > 0, else 0.
 template <class T>
