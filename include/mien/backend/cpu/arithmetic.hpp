@@ -1,5 +1,7 @@
 #pragma once
 
+#include <numeric>
+
 #include "mien/backend/cpu/elementwise_kernels.hpp"
 #include "mien/backend/cpu/wide_rows.hpp"
 
@@ -89,11 +91,13 @@ void sum_of_positions(const Tensor<T, Cpu>& x, Tensor<T, Cpu>& out) {
   const Index batch = out.size(0);
   const Index channels = out.size(1);
   const Index positions = x.elements() / (batch * channels);
-  // One vector of sums keeps the digits of so few, and a matrix of one column is not worth cutting into parts.
+  // A matrix of one column is not worth cutting into parts for so few, and not by Eigen, whose order of adding depends
+  // on where in memory they lie.
   constexpr Index few = 256;
   if (channels == 1 && positions <= few)
     return parallel_for(0, batch, row_grain(positions), [&](Index first, Index last) {
-      for (Index b = first; b < last; ++b) out.data()[b] = array(x.data() + b * positions, positions).sum();
+      for (Index b = first; b < last; ++b)
+        out.data()[b] = std::accumulate(x.data() + b * positions, x.data() + (b + 1) * positions, T{0});
     });
   parallel_for(0, batch, 1, [&](Index first, Index last) {
     for (Index b = first; b < last; ++b)
