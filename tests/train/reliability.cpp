@@ -322,11 +322,23 @@ struct Try {
   bool succeeded;  ///< nevertheless
 };
 
+long faults_made = 0;
+
+/// Says at the end of a test how many faults it made.
+class FaultsOfTest {
+ public:
+  FaultsOfTest() { faults_made = 0; }
+  FaultsOfTest(const FaultsOfTest&) = delete;
+  FaultsOfTest& operator=(const FaultsOfTest&) = delete;
+  ~FaultsOfTest() { MESSAGE("faults made: ", faults_made); }
+};
+
 Try try_with(Kind kind, long first, Failure failure, const std::function<void()>& action) {
   // Else tensors would be given what earlier ones gave back, and nobody would be asked.
   cpu_memory().release_cached();
   const Faults injected(kind, first, failure);
   const bool succeeded = succeeds(action);
+  faults_made += injected.were_reached() ? 1 : 0;
   return {injected.were_reached(), succeeded};
 }
 
@@ -448,6 +460,7 @@ TEST_CASE("a training that is killed a hundred times ends with the bits of one t
 }
 
 TEST_CASE("a training step for which memory runs out at any point is made, or is not made") {
+  const FaultsOfTest faults_of_test;
   set_thread_count(1);
   for (const int steps_before : {0, 3}) {
     const TemporaryFolder folder;
@@ -492,6 +505,7 @@ TEST_CASE("a training step for which memory runs out at any point is made, or is
 }
 
 TEST_CASE("a checkpoint that cannot be written at any point leaves one that can be read, and the training as it was") {
+  const FaultsOfTest faults_of_test;
   set_thread_count(1);
   const TemporaryFolder before;
   write_checkpoint(before.path(), {2, 3, 4});
@@ -541,6 +555,7 @@ TEST_CASE("a checkpoint that cannot be written at any point leaves one that can 
 }
 
 TEST_CASE("a checkpoint that cannot be read at any point changes nothing, or the one before it is taken") {
+  const FaultsOfTest faults_of_test;
   set_thread_count(1);
   const TemporaryFolder folder;
   write_checkpoint(folder.path(), {2, 3});
@@ -582,6 +597,7 @@ TEST_CASE("a checkpoint that cannot be read at any point changes nothing, or the
 }
 
 TEST_CASE("every kind of file is written as a whole or not at all, whatever fails") {
+  const FaultsOfTest faults_of_test;
   set_thread_count(1);
   Training first(1);
   Training second(2);
@@ -641,6 +657,7 @@ TEST_CASE("every kind of file is written as a whole or not at all, whatever fail
 }
 
 TEST_CASE("packed pictures in shards are a whole folder or none, whatever fails") {
+  const FaultsOfTest faults_of_test;
   set_thread_count(1);
   const TemporaryFolder pictures;
   data::FrameSequences set{.class_names = {"joy"}};
@@ -689,6 +706,7 @@ TEST_CASE("packed pictures in shards are a whole folder or none, whatever fails"
 }
 
 TEST_CASE("a search's journal that cannot be written keeps whole lines, and is resumed") {
+  const FaultsOfTest faults_of_test;
   const search::Space space({search::real("rate", 0.1, 1)});
   const search::Point point({{"rate", 0.5}});
   for (const Failure failure : {Failure::once, Failure::for_good, Failure::short_write}) {
