@@ -533,3 +533,141 @@ TEST_CASE("images that contradict themselves are refused") {
   CHECK_THROWS_AS(io::to_tensor(wrong), ValueError);
   CHECK_THROWS_AS(io::encode_png(Image()), ValueError);
 }
+
+namespace {
+
+/// A buffer that ends with the last row's last pixel: padding is 0xee, and what a fourth byte is says `alpha`.
+struct Buffer {
+  io::PixelLayout layout;
+  std::vector<std::uint8_t> bytes;
+
+  /// The first byte of the upper row.
+  std::uint8_t* upper() { return bytes.data() + (layout.row_bytes < 0 ? (layout.height - 1) * -layout.row_bytes : 0); }
+  std::uint8_t& at(Index x, Index y, Index pixel_bytes, Index place) {
+    const Index step = layout.row_bytes == 0 ? layout.width * pixel_bytes : layout.row_bytes;
+    return upper()[y * step + x * pixel_bytes + place];
+  }
+};
+
+/// What an order says, written as plainly as possible: which byte of a pixel is red, green and blue, and of how many.
+struct Order {
+  io::PixelOrder order;
+  Index bytes;
+  std::array<Index, 3> places;
+};
+
+constexpr std::array<Order, 5> orders = {{{io::PixelOrder::rgb, 3, {0, 1, 2}},
+                                          {io::PixelOrder::bgr, 3, {2, 1, 0}},
+                                          {io::PixelOrder::rgba, 4, {0, 1, 2}},
+                                          {io::PixelOrder::bgra, 4, {2, 1, 0}},
+                                          {io::PixelOrder::grey, 1, {0, 0, 0}}}};
+
+Buffer buffer_of(const Image& image, const Order& order, Index row_bytes, std::uint8_t alpha) {
+  const Index distance = row_bytes == 0 ? image.width * order.bytes : std::abs(row_bytes);
+  Buffer out{{image.width, image.height, order.order, row_bytes},
+             std::vector<std::uint8_t>(
+                 static_cast<std::size_t>((image.height - 1) * distance + image.width * order.bytes), 0xee)};
+  for (Index y = 0; y < image.height; ++y)
+    for (Index x = 0; x < image.width; ++x) {
+      if (order.bytes == 4) out.at(x, y, 4, 3) = alpha;
+      for (Index c = 0; c < image.channels; ++c)
+        out.at(x, y, order.bytes, order.places[static_cast<std::size_t>(c)]) = image.at(x, y)[c];
+    }
+  out.layout.buffer_bytes = static_cast<Index>(out.bytes.size());
+  return out;
+}
+
+/// Each order and size, with rows close together, with gaps, and from the bottom up.
+void for_each_layout(const auto& check) {
+  for (const auto& [width, height] : {std::pair<Index, Index>{1, 1}, {7, 31}, {65, 3}})
+    for (const Order& order : orders) {
+      const Index row = width * order.bytes;
+      for (const Index row_bytes : {Index{0}, row, row + 1, row + 13, -row, -row - 5}) {
+        CAPTURE(row);
+        CAPTURE(static_cast<int>(order.order));
+        CAPTURE(row_bytes);
+        check(random_image(width, height, order.bytes == 1 ? 1 : 3), order, row_bytes);
+      }
+    }
+}
+
+}  // namespace
+
+TEST_CASE("images come from others' memory in every order of channels, with gaps between rows and from the bottom up") {
+  Image again;
+  for_each_layout([&](const Image& image, const Order& order, Index row_bytes) {
+    Buffer buffer = buffer_of(image, order, row_bytes, 77);
+    const Image read = io::image_from_pixels(buffer.upper(), buffer.layout);
+    CHECK(read.width == image.width);
+    CHECK(read.height == image.height);
+    CHECK(read.channels == image.channels);
+    CHECK(read.pixels == image.pixels);
+    io::copy_pixels(buffer.upper(), buffer.layout, again);
+    CHECK(again.width == image.width);
+    CHECK(again.channels == image.channels);
+    CHECK(again.pixels == image.pixels);
+  });
+}
+
+TEST_CASE("images go into others' memory, of which gaps stay as they are, and alpha becomes opaque") {
+  for_each_layout([](const Image& image, const Order& order, Index row_bytes) {
+    const Buffer expected = buffer_of(image, order, row_bytes, 255);
+    Buffer written = expected;
+    std::fill(written.bytes.begin(), written.bytes.end(), std::uint8_t{0xee});
+    io::copy_pixels(image, written.upper(), written.layout);
+    CHECK(written.bytes == expected.bytes);
+  });
+}
+
+TEST_CASE("an image of the same size keeps its memory when the next frame comes") {
+  Buffer buffer = buffer_of(random_image(7, 31, 3), orders[1], 24, 0);
+  Image frame;
+  io::copy_pixels(buffer.upper(), buffer.layout, frame);
+  const std::uint8_t* const memory = frame.pixels.data();
+  for (auto& byte : buffer.bytes) byte = static_cast<std::uint8_t>(byte + 1);
+  io::copy_pixels(buffer.upper(), buffer.layout, frame);
+  CHECK(frame.pixels.data() == memory);
+  CHECK(frame.at(6, 30)[0] == buffer.at(6, 30, 3, 2));
+}
+
+TEST_CASE("memory that cannot hold such a picture is refused, and the image is as it was") {
+  std::array<std::uint8_t, 64> bytes{};
+  Image image = random_image(2, 2, 3);
+  const Image before = image;
+  const auto refusal_of = [&](const void* pixels, const io::PixelLayout& layout) {
+    const std::string said = message_of<ValueError>([&] { io::copy_pixels(pixels, layout, image); });
+    CHECK(image.width == before.width);
+    CHECK(image.pixels == before.pixels);
+    return said;
+  };
+  CHECK(contains(refusal_of(nullptr, {.width = 4, .height = 2}), "found a null pointer, expected 4 x 2 pixels"));
+  constexpr Index far = std::numeric_limits<Index>::max();
+  for (const auto& [width, height] : {std::pair<Index, Index>{0, 1}, {1, 0}, {-4, -2}, {far, far}, {1 << 20, 1 << 20}})
+    CHECK(contains(refusal_of(bytes.data(), {.width = width, .height = height}), "no image can be"));
+  for (const Index row_bytes : {1, 11, -1, -11})
+    CHECK(contains(refusal_of(bytes.data(), {.width = 4, .height = 2, .row_bytes = row_bytes}),
+                   mien::detail::text("found rows ", row_bytes, " bytes apart, expected 12 or more")));
+  CHECK(contains(refusal_of(bytes.data(), {.width = 4, .height = 2, .order = io::PixelOrder::bgra, .row_bytes = 15}),
+                 "expected 16 or more for 4 pixels of 4 bytes"));
+  for (const Index row_bytes : {far, -far - 1})
+    CHECK(contains(refusal_of(bytes.data(), {.width = 4, .height = 3, .row_bytes = row_bytes}), "bytes apart"));
+  for (const Index row_bytes : {16, -16})
+    CHECK(contains(refusal_of(bytes.data(), {.width = 4, .height = 3, .row_bytes = row_bytes, .buffer_bytes = 43}),
+                   "found a buffer of 43 bytes, expected 44 for 3 rows of 12 bytes"));
+  CHECK(contains(refusal_of(bytes.data(), {.width = 4, .height = 2, .buffer_bytes = -1}), "a buffer of -1 bytes"));
+  CHECK(contains(refusal_of(bytes.data(), {.width = 1, .height = 1, .order = static_cast<io::PixelOrder>(5)}),
+                 "5 is no PixelOrder"));
+
+  const auto refusal_to_write = [&](const Image& from, const io::PixelLayout& layout) {
+    return message_of<ValueError>([&] { io::copy_pixels(from, bytes.data(), layout); });
+  };
+  CHECK(contains(refusal_to_write(image, {.width = 2, .height = 3}),
+                 "found an image of 2 x 2 with 3 channels, expected 2 x 3 with 3"));
+  CHECK(contains(refusal_to_write(image, {.width = 2, .height = 2, .order = io::PixelOrder::grey}), "2 x 2 with 1"));
+  CHECK(contains(refusal_to_write(random_image(2, 2, 1), {.width = 2, .height = 2}), "with 1 channels"));
+  CHECK(contains(refusal_to_write(image, {.width = 2, .height = 2, .row_bytes = 5}), "expected 6 or more"));
+  CHECK(contains(refusal_to_write(Image(), {.width = 2, .height = 2}), "copy_pixels"));
+  CHECK(contains(message_of<ValueError>([&] { io::copy_pixels(image, nullptr, {.width = 2, .height = 2}); }),
+                 "a null pointer"));
+  CHECK(std::accumulate(bytes.begin(), bytes.end(), 0) == 0);
+}

@@ -1,6 +1,6 @@
 #pragma once
 
-/// Images: read, written, resized, cropped, and as tensors.
+/// Images: read, written, copied from and into others' memory, resized, cropped, and as tensors.
 
 #include <algorithm>
 #include <array>
@@ -8,8 +8,10 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <limits>
 #include <span>
 #include <string>
 #include <string_view>
@@ -405,6 +407,142 @@ inline Image crop(const Image& image, Index x, Index y, Index width, Index heigh
   for (Index row = top; row < bottom; ++row)
     std::copy_n(image.at(left, row), (right - left) * image.channels, out.at(left - x, row - y));
   return out;
+}
+
+/// How the bytes of a pixel follow each other in memory. A fourth one, alpha or nothing, is left out of images and is
+/// 255 in pixels that are copied from them.
+enum class PixelOrder { rgb, bgr, rgba, bgra, grey };
+
+/// Where the pixels of a picture lie in somebody's memory: that of cv::Mat, a camera's driver, GStreamer, Qt.
+struct PixelLayout {
+  Index width = 0;
+  Index height = 0;
+  PixelOrder order = PixelOrder::rgb;
+  /// From the first byte of a row to the first of the row below it; 0: rows follow each other without gaps. Negative
+  /// for pictures that lie in memory from the bottom up, whose upper row is the last.
+  Index row_bytes = 0;
+  Index buffer_bytes = 0;  ///< how many there are, where that is known: too few are refused
+};
+
+namespace detail {
+
+using CopyRow = void (*)(const std::uint8_t* from, Index width, std::uint8_t* to);
+
+/// Rows that are the same in images.
+template <Index Bytes>
+void copy_row(const std::uint8_t* from, Index width, std::uint8_t* to) {
+  std::memcpy(to, from, static_cast<std::size_t>(width * Bytes));
+}
+
+/// A row of RGB of pixels of `Bytes` bytes, green being the second and red the one at `Red`.
+template <Index Bytes, Index Red>
+void copy_row_to_rgb(const std::uint8_t* from, Index width, std::uint8_t* to) {
+  for (Index x = 0; x < width; ++x, from += Bytes, to += 3) {
+    const std::uint8_t red = from[Red];
+    const std::uint8_t green = from[1];
+    const std::uint8_t blue = from[2 - Red];
+    to[0] = red;
+    to[1] = green;
+    to[2] = blue;
+  }
+}
+
+/// The way back.
+template <Index Bytes, Index Red>
+void copy_row_of_rgb(const std::uint8_t* from, Index width, std::uint8_t* to) {
+  for (Index x = 0; x < width; ++x, from += 3, to += Bytes) {
+    const std::uint8_t red = from[0];
+    const std::uint8_t green = from[1];
+    const std::uint8_t blue = from[2];
+    to[Red] = red;
+    to[1] = green;
+    to[2 - Red] = blue;
+    if constexpr (Bytes == 4) to[3] = 255;
+  }
+}
+
+/// What an order means for a row.
+struct PixelForm {
+  Index bytes;     ///< of a pixel in the buffer
+  Index channels;  ///< of the image
+  CopyRow to_image;
+  CopyRow of_image;
+};
+
+inline PixelForm pixel_form(PixelOrder order) {
+  switch (order) {
+    case PixelOrder::rgb:
+      return {3, 3, copy_row<3>, copy_row<3>};
+    case PixelOrder::bgr:
+      return {3, 3, copy_row_to_rgb<3, 2>, copy_row_of_rgb<3, 2>};
+    case PixelOrder::rgba:
+      return {4, 3, copy_row_to_rgb<4, 0>, copy_row_of_rgb<4, 0>};
+    case PixelOrder::bgra:
+      return {4, 3, copy_row_to_rgb<4, 2>, copy_row_of_rgb<4, 2>};
+    case PixelOrder::grey:
+      return {1, 1, copy_row<1>, copy_row<1>};
+  }
+  throw ValueError(text("copy_pixels: ", static_cast<int>(order), " is no PixelOrder"));
+}
+
+/// The bytes from row to row of a buffer that may hold such a picture.
+inline Index checked_row_bytes(const void* pixels, const PixelLayout& layout, Index pixel_bytes) {
+  const Index width = layout.width;
+  const Index height = layout.height;
+  if (width < 1 || height < 1 || width > Image::max_pixels / height)
+    throw ValueError(text("copy_pixels: no image can be ", width, " x ", height));
+  if (pixels == nullptr)
+    throw ValueError(text("copy_pixels: found a null pointer, expected ", width, " x ", height, " pixels"));
+  const Index row = width * pixel_bytes;
+  const Index step = layout.row_bytes == 0 ? row : layout.row_bytes;
+  // No more than that, so that the place of every row is a number.
+  const Index farthest = std::numeric_limits<Index>::max() / height;
+  if ((step > -row && step < row) || step > farthest || step < -farthest)
+    throw ValueError(text("copy_pixels: found rows ", step, " bytes apart, expected ", row, " or more for ", width,
+                          " pixels of ", pixel_bytes, " bytes"));
+  const Index needed = (height - 1) * std::abs(step) + row;
+  if (layout.buffer_bytes != 0 && layout.buffer_bytes < needed)
+    throw ValueError(text("copy_pixels: found a buffer of ", layout.buffer_bytes, " bytes, expected ", needed, " for ",
+                          height, " rows of ", row, " bytes, ", step, " apart"));
+  return step;
+}
+
+}  // namespace detail
+
+/// Copies pixels that somebody else keeps into an image, RGB or grey, whose memory is used again if it has the same
+/// size: a program that does so for each of a camera's frames asks for none. `pixels` is the first byte of the upper
+/// row. Throws ValueError for a null pointer, a size that no image has, rows that are closer together than they are
+/// long, and a buffer that ends too early; the image is then as it was.
+inline void copy_pixels(const void* pixels, const PixelLayout& layout, Image& to) {
+  const detail::PixelForm form = detail::pixel_form(layout.order);
+  const Index step = detail::checked_row_bytes(pixels, layout, form.bytes);
+  to.pixels.resize(static_cast<std::size_t>(layout.width * layout.height * form.channels));
+  to.width = layout.width;
+  to.height = layout.height;
+  to.channels = form.channels;
+  const auto* const first = static_cast<const std::uint8_t*>(pixels);
+  for (Index y = 0; y < to.height; ++y) form.to_image(first + y * step, to.width, to.at(0, y));
+}
+
+/// A new image of pixels that somebody else keeps; see `copy_pixels`.
+inline Image image_from_pixels(const void* pixels, const PixelLayout& layout) {
+  Image out;
+  copy_pixels(pixels, layout, out);
+  return out;
+}
+
+/// Copies an image into somebody's memory; what lies between the rows stays as it is. Throws ValueError as above, and
+/// for a layout of another size, or in grey for an image in colour and the other way round.
+inline void copy_pixels(const Image& image, void* pixels, const PixelLayout& layout) {
+  detail::check_image_argument(image, "copy_pixels");
+  const detail::PixelForm form = detail::pixel_form(layout.order);
+  if (layout.width != image.width || layout.height != image.height || form.channels != image.channels)
+    throw ValueError(detail::text("copy_pixels: found an image of ", image.width, " x ", image.height, " with ",
+                                  image.channels, " channels, expected ", layout.width, " x ", layout.height, " with ",
+                                  form.channels));
+  const Index step = detail::checked_row_bytes(pixels, layout, form.bytes);
+  auto* const first = static_cast<std::uint8_t*>(pixels);
+  for (Index y = 0; y < image.height; ++y) form.of_image(image.at(0, y), image.width, first + y * step);
 }
 
 /// [height, width, channels], 0..255 mapped to 0..1.
