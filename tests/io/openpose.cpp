@@ -2,9 +2,14 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
 #include <cstdio>
 #include <filesystem>
+#include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "io/message.hpp"
@@ -206,4 +211,194 @@ TEST_CASE("a sequence says which frame it begins with, and counts as several tho
   CHECK(one.frames_with_several_people == 0);
   write_frame(folder, 5, {seen, seen});
   CHECK(io::read_openpose_folder(folder.path()).frames_with_several_people == 1);
+}
+
+namespace {
+
+/// The frames of a film in which somebody at 100 walks to the right and somebody at 900 stays, in changing order, with
+/// frames of nobody, of one of them, of a stray joint, and skipped numbers.
+std::vector<std::pair<int, std::vector<std::string>>> frames_of_two_people() {
+  const auto walker = [](int number) { return person(keypoints(25, 100 + 4 * number, 31, 0.5), 1); };
+  const auto other = [](int number) { return person(keypoints(25, 900, 65 - number, 0.6), 2); };
+  return {{3, {walker(3)}},
+          {4, {walker(4), other(4)}},
+          {5, {other(5), walker(5)}},
+          {6, {}},
+          {7, {other(7), walker(7)}},
+          {10, {other(10)}},
+          {11, {person("[]"), other(11), walker(11)}},
+          {15, {walker(15), person(keypoints(25, 1, 1, 0))}}};
+}
+
+void check_equal(const gesture::JointSequence& a, const gesture::JointSequence& b) {
+  REQUIRE(a.joints.shape() == b.joints.shape());
+  CHECK(std::equal(a.joints.span().begin(), a.joints.span().end(), b.joints.span().begin()));
+  CHECK(a.layout == b.layout);
+  CHECK(a.frames_without_person == b.frames_without_person);
+  CHECK(a.frames_with_several_people == b.frames_with_several_people);
+  CHECK(a.first_frame == b.first_frame);
+}
+
+/// One that has taken frames 3 and 4 of somebody at 100.
+io::OpenposeFollower follower_after_4(Index window, const io::OpenposeOptions& options = {}) {
+  io::OpenposeFollower follow(window, options);
+  for (const std::uint64_t number : {3U, 4U}) {
+    const auto x = static_cast<double>(100 + number);
+    follow.add(number, io::parse_openpose_frame(frame({person(keypoints(25, x, 0, 0.5))})));
+  }
+  return follow;
+}
+
+io::OpenposePerson person_at(float x, std::size_t joints = 25) {
+  return {.pose = std::vector<io::Keypoint>(joints, {x, 1, 0.5f})};
+}
+
+}  // namespace
+
+TEST_CASE("frame by frame a folder gives the same joints as at once, by each policy and with each kind of gaps") {
+  const TemporaryFolder with_gaps;
+  const TemporaryFolder without_gaps;
+  const auto frames = frames_of_two_people();
+  for (const auto& [number, people] : frames) write_frame(with_gaps, number, people);
+  for (int i = 0; i < 8; ++i) write_frame(without_gaps, i, frames[static_cast<std::size_t>(i)].second);
+  for (const auto policy :
+       {PersonPolicy::nearest, PersonPolicy::most_confident, PersonPolicy::first, PersonPolicy::by_id})
+    for (const auto gaps : {FrameGaps::missing, FrameGaps::closed, FrameGaps::error})
+      for (const bool has_parts : {false, true}) {
+        CAPTURE(static_cast<int>(policy));
+        CAPTURE(static_cast<int>(gaps));
+        const io::OpenposeOptions options{
+            .person = policy, .person_id = 2, .gaps = gaps, .face = has_parts, .hands = has_parts};
+        const bool is_whole = gaps == FrameGaps::error;
+        const auto at_once = io::read_openpose_folder((is_whole ? without_gaps : with_gaps).path(), options);
+        io::OpenposeFollower follow(100, options);
+        for (std::size_t i = 0; i < frames.size(); ++i) {
+          const auto number = is_whole ? i : static_cast<std::size_t>(frames[i].first);
+          const bool is_there = follow.add(number, io::parse_openpose_frame(frame(frames[i].second)));
+          const Index place = gaps == FrameGaps::missing ? static_cast<Index>(number) - 3 : static_cast<Index>(i);
+          REQUIRE(follow.frames() == place + 1);
+          const auto joints = follow.joints();
+          const auto expected = at_once.joints.select(0, place);
+          REQUIRE(joints.shape() == expected.shape());
+          CHECK(std::equal(joints.span().begin(), joints.span().end(), expected.span().begin()));
+          CHECK(is_there == (expected(0, 2) > 0));
+        }
+        check_equal(follow.sequence(), at_once);
+      }
+}
+
+TEST_CASE("a follower keeps to its person while people change places in the list, and waits through empty frames") {
+  io::OpenposeFollower follow(20);
+  std::vector<float> places;
+  for (const auto& [number, people] : frames_of_two_people())
+    if (follow.add(static_cast<std::uint64_t>(number), io::parse_openpose_frame(frame(people))))
+      places.push_back(follow.joints()(0, 0));
+  CHECK(places == std::vector<float>{112, 116, 120, 128, 900, 900, 160});
+  const auto all = follow.sequence();
+  CHECK(all.frames() == 13);
+  CHECK(all.frames_without_person == 6);
+  CHECK(all.frames_with_several_people == 4);
+}
+
+TEST_CASE("a window has the last frames, missing ones among them, and forgets those before") {
+  const auto seen = [](float x) { return std::vector{person_at(x)}; };
+  io::OpenposeFollower follow(4);
+  for (std::uint64_t number = 10; number < 17; ++number) follow.add(number, seen(static_cast<float>(number)));
+  const auto window = follow.sequence();
+  CHECK(window.frames() == 4);
+  CHECK(window.first_frame == 13);
+  CHECK(window.joints(0, 0, 0) == 13);
+  CHECK(follow.sequence(2).joints(0, 24, 0) == 15);
+  CHECK(follow.sequence(2).first_frame == 15);
+  CHECK(follow.sequence(99).frames() == 4);
+
+  follow.add(19, seen(19));
+  const auto gap = follow.sequence();
+  CHECK(gap.frames() == 4);
+  CHECK(gap.first_frame == 16);
+  CHECK(gap.frames_without_person == 2);
+  CHECK(gap.joints(0, 0, 0) == 16);
+  CHECK(gap.joints(2, 0, 2) == 0);
+  CHECK(gap.joints(3, 0, 0) == 19);
+
+  follow.add(900'000, {});
+  CHECK(follow.sequence().first_frame == 899'997);
+  CHECK(follow.sequence().frames_without_person == 4);
+
+  follow.reset();
+  CHECK(follow.frames() == 0);
+  CHECK_THROWS_AS(follow.joints(), ValueError);
+  // Whom it followed is forgotten too: the most confident counts anew.
+  auto better = person_at(700);
+  better.pose[3].confidence = 0.9f;
+  CHECK(follow.add(1, std::vector{person_at(20), better}));
+  CHECK(follow.joints()(0, 0) == 700);
+}
+
+TEST_CASE("a frame's number has to grow, and what is refused was not taken") {
+  auto follow = follower_after_4(3);
+  for (const std::uint64_t number : {4U, 3U, 0U}) {
+    const std::string said = message_of<ValueError>([&] { follow.add(number, {}); });
+    CHECK(contains(said, mien::detail::text("frame ", number, " after frame 4")));
+  }
+  CHECK(follow.frames() == 2);
+  CHECK(follow.joints()(0, 0) == 104);
+  CHECK_FALSE(follow.add(5, {}));
+  CHECK(follow.frames() == 3);
+}
+
+TEST_CASE("a follower treats skipped numbers as it is told, and none that are too many") {
+  auto strict = follower_after_4(9, {.gaps = FrameGaps::error});
+  const std::string said = message_of<FileError>([&] { strict.add(7, {}); });
+  CHECK(contains(said, "OpenPose frame 7: found 2 skipped frame numbers"));
+  CHECK(strict.frames() == 2);
+  CHECK_NOTHROW(strict.add(5, {}));
+
+  auto closed = follower_after_4(9, {.gaps = FrameGaps::closed});
+  closed.add(std::numeric_limits<std::uint64_t>::max(), {});
+  CHECK(closed.frames() == 3);
+  CHECK(closed.sequence(1).first_frame == std::numeric_limits<Index>::max());
+
+  auto missing = follower_after_4(9, {.max_frames = 5});
+  CHECK(contains(message_of<FileError>([&] { missing.add(9, {}); }), "found frames 4 to 9, expected at most 5 frames"));
+  CHECK(missing.frames() == 2);
+  CHECK_NOTHROW(missing.add(8, {}));
+  // A stream may go on for longer than that.
+  for (std::uint64_t number = 9; number < 20; ++number) CHECK_NOTHROW(missing.add(number, {}));
+}
+
+TEST_CASE("people that a program made itself are checked as files are") {
+  auto follow = follower_after_4(9, {.face = true, .hands = true});
+  const auto refusal_of = [&](const io::OpenposePerson& one) {
+    const std::string said = message_of<FileError>([&] { follow.add(5, std::vector{one}, "camera 2"); });
+    CHECK(follow.frames() == 2);
+    return said;
+  };
+  CHECK(contains(refusal_of(person_at(1, 18)), "camera 2: pose_keypoints_2d: found 18 joints, expected 25 (BODY_25)"));
+  auto one = person_at(1);
+  one.face.resize(69);
+  CHECK(contains(refusal_of(one), "face_keypoints_2d: found 69 points, expected none or 70"));
+  one.face.resize(70);
+  one.left_hand.resize(22);
+  CHECK(contains(refusal_of(one), "hand_left_keypoints_2d: found 22 points, expected none or 21"));
+  one.left_hand.clear();
+  one.right_hand.resize(1);
+  CHECK(contains(refusal_of(one), "hand_right_keypoints_2d"));
+  one.right_hand.resize(21);
+  one.right_hand[20].y = std::nanf("");
+  CHECK(contains(refusal_of(one), "hand_right_keypoints_2d, joint 20"));
+  one.right_hand[20].y = 1;
+  for (const io::Keypoint bad :
+       {io::Keypoint{std::nanf(""), 1, 1}, {1, HUGE_VALF, 1}, {1, 1, std::nanf("")}, {1, 1, -1}}) {
+    one.pose[24] = bad;
+    CHECK(contains(refusal_of(one), "pose_keypoints_2d, joint 24"));
+  }
+  one.pose[24] = {};
+  CHECK(follow.add(5, std::vector{one}));
+
+  CHECK_THROWS_AS(io::OpenposeFollower(0), ValueError);
+  CHECK(contains(message_of<ValueError>([] { io::OpenposeFollower(1, {.layout = gesture::JointLayout::other}); }),
+                 "OpenposeFollower: the layout must be body_25 or coco_18"));
+  CHECK_THROWS_AS(follow.sequence(0), ValueError);
+  CHECK_THROWS_AS(io::OpenposeFollower(1).sequence(), ValueError);
 }

@@ -1,6 +1,11 @@
 #pragma once
 
-/// OpenPose's JSON output: a file a frame, `<video>_<12 digits>_keypoints.json`.
+/// OpenPose's JSON output: a file a frame, `<video>_<12 digits>_keypoints.json`, read as folders or frame by frame:
+///
+///     OpenposeFollower follow(90);
+///     while (...)                                            // as the frames come
+///       if (follow.add(number, parse_openpose_frame(json)))  // somebody is there
+///         classify(follow.sequence());                       // the last 90 frames
 
 #include <algorithm>
 #include <array>
@@ -8,9 +13,11 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <filesystem>
 #include <limits>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -33,11 +40,11 @@ struct Keypoint {
 
 /// One person in one frame; lists that OpenPose was not asked for are empty.
 struct OpenposePerson {
-  std::vector<Keypoint> pose;        ///< 25 (BODY_25), 18 (COCO) or none
-  std::vector<Keypoint> face;        ///< 70 or none
-  std::vector<Keypoint> left_hand;   ///< 21 or none
-  std::vector<Keypoint> right_hand;  ///< 21 or none
-  Index id = -1;                     ///< -1: not told; OpenPose itself does not follow people from frame to frame
+  std::vector<Keypoint> pose = {};        ///< 25 (BODY_25), 18 (COCO) or none
+  std::vector<Keypoint> face = {};        ///< 70 or none
+  std::vector<Keypoint> left_hand = {};   ///< 21 or none
+  std::vector<Keypoint> right_hand = {};  ///< 21 or none
+  Index id = -1;                          ///< -1: not told; OpenPose itself does not follow people from frame to frame
 
   /// The sum of the pose's confidences.
   float confidence() const {
@@ -67,7 +74,9 @@ struct OpenposeOptions {
   Index person_id = 0;
   FrameGaps gaps = FrameGaps::missing;
   gesture::JointLayout layout = gesture::JointLayout::body_25;
-  Index max_frames = 1'000'000;  ///< guards against numbers like 999999999999
+  /// Guards against numbers like 999999999999: the most frames of a folder, and from one frame of an `OpenposeFollower`
+  /// to the next, where those between them are `missing`.
+  Index max_frames = 1'000'000;
   /// Appends the 70 points of the face, and the 21 of the left and of the right hand, to the pose's joints; the layout
   /// is then `other`. Lists that are empty are points that were not seen.
   bool face = false;
@@ -218,7 +227,7 @@ inline double person_distance(const OpenposePerson& last, const OpenposePerson& 
 }
 
 /// The person of a frame by the policy, or null if there is none. `last` is whom it chose before, if anybody.
-inline const OpenposePerson* choose_person(const std::vector<OpenposePerson>& people, const OpenposeOptions& options,
+inline const OpenposePerson* choose_person(std::span<const OpenposePerson> people, const OpenposeOptions& options,
                                            const std::optional<OpenposePerson>& last) {
   const OpenposePerson* chosen = nullptr;
   const auto is_better = [&](const OpenposePerson& candidate) {
@@ -245,6 +254,35 @@ inline float* write_joints(const std::vector<Keypoint>& points, Index count, flo
   return points.empty() ? std::fill_n(to, 3 * count, 0.0F) : to;
 }
 
+/// The joints of a pose that `caller` is to read.
+inline Index pose_joints(const OpenposeOptions& options, std::string_view caller) {
+  const Index joints = gesture::joint_count(options.layout);
+  if (joints == 0) throw ValueError(text(caller, ": the layout must be body_25 or coco_18"));
+  return joints;
+}
+
+/// The joints that are read of a person, in all: pose, face and hands.
+inline Index all_joints(const OpenposeOptions& options) {
+  return gesture::joint_count(options.layout) + (options.face ? 70 : 0) + (options.hands ? 42 : 0);
+}
+
+/// Parsed people always have such points; those that a program made itself need not.
+inline void check_points(const std::vector<Keypoint>& points, std::string_view list, std::string_view file) {
+  for (std::size_t i = 0; i < points.size(); ++i) {
+    const Keypoint& point = points[i];
+    if (!(std::isfinite(point.x) && std::isfinite(point.y) && std::isfinite(point.confidence) && point.confidence >= 0))
+      throw FileError(file, text(list, ", joint ", i), text(point.x, ", ", point.y, ", ", point.confidence),
+                      "finite numbers, and a confidence from 0 on");
+  }
+}
+
+inline void check_list(const std::vector<Keypoint>& points, std::size_t count, std::string_view list,
+                       std::string_view file) {
+  if (!points.empty() && points.size() != count)
+    throw FileError(file, list, text(points.size(), " points"), text("none or ", count));
+  check_points(points, list, file);
+}
+
 }  // namespace detail
 
 /// The people of one frame. `content` is the JSON text, `file` is only named in errors. Throws FileError for invalid
@@ -259,6 +297,136 @@ inline std::vector<OpenposePerson> read_openpose_frame(const std::filesystem::pa
   return parse_openpose_frame(read_text(path, std::uint64_t{64} << 20), path.string());
 }
 
+/// Keeps to one person in frames that come one after the other, from a camera or a folder, and remembers the last of
+/// them. People come from `parse_openpose_frame`, or from a program that calls OpenPose itself. Which of several people
+/// it is, and what becomes of skipped frame numbers, `OpenposeOptions` says.
+class OpenposeFollower {
+ public:
+  /// `window` is how many frames are remembered; missing ones count. Throws ValueError for less than one, and for the
+  /// layout `other`.
+  explicit OpenposeFollower(Index window, const OpenposeOptions& options = {})
+      : window_(window), options_(options), pose_joints_(detail::pose_joints(options, "OpenposeFollower")) {
+    if (window < 1) throw ValueError(detail::text("OpenposeFollower: a window of ", window, " frames, at least 1"));
+  }
+
+  /// Takes the people of the next frame, and says whether the one that is followed is among them. `file` is only named
+  /// in errors. Throws ValueError for a number that is not greater than the last one's; FileError for skipped numbers
+  /// where they are an error or more than `max_frames`, for a pose of another layout, and for people whose lists have
+  /// other lengths than OpenPose's or hold numbers that are not finite. The frame then counts as not taken.
+  bool add(std::uint64_t number, std::span<const OpenposePerson> people, std::string_view file = {}) {
+    const std::string name = file.empty() ? detail::text("OpenPose frame ", number) : std::string(file);
+    const std::uint64_t missing = missing_before(number, name);
+    Frame frame = frame_of(number, people, name);
+    for (auto left = std::min(missing, static_cast<std::uint64_t>(window_)); left > 0; --left)
+      remember({.number = number - left});
+    remember(std::move(frame));
+    return !frames_.back().joints.empty();
+  }
+
+  /// How many frames are remembered: `window`, and fewer at the beginning.
+  Index frames() const { return static_cast<Index>(frames_.size()); }
+
+  /// The joints of the last frame, [J, 3]; all of them missing if the person was not there. Throws ValueError before
+  /// the first frame.
+  Tensor<float> joints() const { return sequence(1).joints.select(0, 0); }
+
+  /// The frames that are remembered.
+  gesture::JointSequence sequence() const { return sequence(window_); }
+
+  /// The last of them, at most `count`, with what is counted in them. Throws ValueError before the first frame, and for
+  /// a count of less than one.
+  gesture::JointSequence sequence(Index count) const {
+    if (frames_.empty()) throw ValueError("OpenposeFollower: asked for joints before the first frame");
+    if (count < 1)
+      throw ValueError(detail::text("OpenposeFollower: asked for the last ", count, " frames, at least 1"));
+    const Index length = std::min(count, frames());
+    const Index all = detail::all_joints(options_);
+    const auto first = frames_.end() - length;
+    gesture::JointSequence out{
+        .joints = Tensor<float>::zeros({length, all, 3}),
+        .layout = all == pose_joints_ ? options_.layout : gesture::JointLayout::other,
+        .first_frame = static_cast<Index>(std::min<std::uint64_t>(first->number, std::numeric_limits<Index>::max()))};
+    float* to = out.joints.data();
+    for (auto frame = first; frame != frames_.end(); ++frame, to += 3 * all) {
+      std::copy(frame->joints.begin(), frame->joints.end(), to);
+      if (frame->joints.empty()) ++out.frames_without_person;
+      if (frame->has_several) ++out.frames_with_several_people;
+    }
+    return out;
+  }
+
+  /// Forgets the person and all frames, as at a cut; numbers may begin anew.
+  void reset() {
+    frames_.clear();
+    last_.reset();
+  }
+
+ private:
+  struct Frame {
+    std::uint64_t number = 0;
+    std::vector<float> joints = {};  ///< empty: the person is not there
+    bool has_several = false;
+  };
+
+  /// How many frames of which nothing is known come before this one.
+  std::uint64_t missing_before(std::uint64_t number, const std::string& name) const {
+    if (frames_.empty()) return 0;
+    const std::uint64_t before = frames_.back().number;
+    if (number <= before)
+      throw ValueError(
+          detail::text("OpenposeFollower: frame ", number, " after frame ", before, ", expected a greater number"));
+    const std::uint64_t skipped = number - before - 1;
+    if (skipped > 0 && options_.gaps == FrameGaps::error)
+      throw FileError(name, "", detail::text(skipped, " skipped frame numbers"), "numbers without gaps");
+    if (skipped == 0 || options_.gaps == FrameGaps::closed) return 0;
+    if (skipped + 1 >= static_cast<std::uint64_t>(std::max<Index>(options_.max_frames, 0)))
+      throw FileError(name, "", detail::text("frames ", before, " to ", number),
+                      detail::text("at most ", options_.max_frames, " frames (OpenposeOptions::max_frames)"));
+    return skipped;
+  }
+
+  /// Chooses the person of a frame, who is then the last one chosen.
+  Frame frame_of(std::uint64_t number, std::span<const OpenposePerson> people, const std::string& name) {
+    for (const OpenposePerson& one : people) detail::check_points(one.pose, "pose_keypoints_2d", name);
+    const auto is_seen = [](const OpenposePerson& one) { return one.confidence() > 0; };
+    Frame frame{.number = number, .has_several = std::count_if(people.begin(), people.end(), is_seen) > 1};
+    if (const OpenposePerson* const person = detail::choose_person(people, options_, last_)) {
+      frame.joints = joints_of(*person, name);
+      last_ = *person;
+    }
+    return frame;
+  }
+
+  std::vector<float> joints_of(const OpenposePerson& person, const std::string& name) const {
+    if (static_cast<Index>(person.pose.size()) != pose_joints_)
+      throw FileError(name, "pose_keypoints_2d", detail::text(person.pose.size(), " joints"),
+                      detail::text(pose_joints_, " (", gesture::layout_name(options_.layout), ")"));
+    std::vector<float> joints(static_cast<std::size_t>(3 * detail::all_joints(options_)));
+    float* to = detail::write_joints(person.pose, pose_joints_, joints.data());
+    if (options_.face) {
+      detail::check_list(person.face, 70, "face_keypoints_2d", name);
+      to = detail::write_joints(person.face, 70, to);
+    }
+    if (options_.hands) {
+      detail::check_list(person.left_hand, 21, "hand_left_keypoints_2d", name);
+      detail::check_list(person.right_hand, 21, "hand_right_keypoints_2d", name);
+      detail::write_joints(person.right_hand, 21, detail::write_joints(person.left_hand, 21, to));
+    }
+    return joints;
+  }
+
+  void remember(Frame frame) {
+    frames_.push_back(std::move(frame));
+    if (frames() > window_) frames_.pop_front();
+  }
+
+  Index window_;
+  OpenposeOptions options_;
+  Index pose_joints_;
+  std::deque<Frame> frames_;
+  std::optional<OpenposePerson> last_;
+};
+
 /// Reads the pose of one person, with face and hands if asked for, from a folder with one JSON file a frame, in the
 /// order of the frame numbers.
 ///
@@ -268,8 +436,7 @@ inline std::vector<OpenposePerson> read_openpose_frame(const std::filesystem::pa
 /// one folder, and if no frame shows a person.
 inline gesture::JointSequence read_openpose_folder(const std::filesystem::path& folder,
                                                    const OpenposeOptions& options = {}) {
-  const Index joints = gesture::joint_count(options.layout);
-  if (joints == 0) throw ValueError("read_openpose_folder: the layout must be body_25 or coco_18");
+  detail::pose_joints(options, "read_openpose_folder");
   const auto frames = detail::numbered_frames(folder);
   const std::uint64_t span = frames.back().number - frames.front().number;
   const std::uint64_t gaps = span - (frames.size() - 1);
@@ -281,32 +448,11 @@ inline gesture::JointSequence read_openpose_folder(const std::filesystem::path& 
                     detail::text("at most ", options.max_frames, " frames (OpenposeOptions::max_frames)"));
 
   const Index length = static_cast<Index>(count) + 1;
-  const Index all = joints + (options.face ? 70 : 0) + (options.hands ? 42 : 0);
-  gesture::JointSequence out{.joints = Tensor<float>::zeros({length, all, 3}),
-                             .layout = all == joints ? options.layout : gesture::JointLayout::other,
-                             .name = frames[0].video,
-                             .frames_without_person = length,
-                             .frames_with_several_people = 0,
-                             .first_frame = static_cast<Index>(
-                                 std::min<std::uint64_t>(frames.front().number, std::numeric_limits<Index>::max()))};
-  std::optional<OpenposePerson> last;
-  for (std::size_t i = 0; i < frames.size(); ++i) {
-    const auto people = read_openpose_frame(frames[i].path);
-    const auto is_seen = [](const OpenposePerson& one) { return one.confidence() > 0; };
-    if (std::count_if(people.begin(), people.end(), is_seen) > 1) ++out.frames_with_several_people;
-    const OpenposePerson* const person = detail::choose_person(people, options, last);
-    if (person == nullptr) continue;
-    if (static_cast<Index>(person->pose.size()) != joints)
-      throw FileError(frames[i].path.string(), "pose_keypoints_2d", detail::text(person->pose.size(), " joints"),
-                      detail::text(joints, " (", gesture::layout_name(options.layout), ")"));
-    --out.frames_without_person;
-    const Index frame = options.gaps == FrameGaps::missing ? static_cast<Index>(frames[i].number - frames[0].number)
-                                                           : static_cast<Index>(i);
-    float* to = detail::write_joints(person->pose, joints, out.joints.data() + frame * all * 3);
-    if (options.face) to = detail::write_joints(person->face, 70, to);
-    if (options.hands) detail::write_joints(person->right_hand, 21, detail::write_joints(person->left_hand, 21, to));
-    last = *person;
-  }
+  OpenposeFollower follow(length, options);
+  for (const detail::NumberedFrame& frame : frames)
+    follow.add(frame.number, read_openpose_frame(frame.path), frame.path.string());
+  gesture::JointSequence out = follow.sequence();
+  out.name = frames[0].video;
   if (out.frames_without_person == length)
     throw FileError(folder.string(), "", detail::text("no person in ", frames.size(), " frames"),
                     "somebody in at least one");
