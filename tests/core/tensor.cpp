@@ -196,10 +196,11 @@ TEST_CASE("what does not fit is refused, and the message shows the shapes") {
   CHECK_THROWS_AS(Tensor<int>().item(), ShapeError);
   CHECK_THROWS_WITH_AS(tensor.copy_from(counted({3, 2})), "Tensor::copy_from: [3, 2] into [2, 3]", ShapeError);
   CHECK_THROWS_WITH_AS(tensor.view({4, 2}), "Tensor::view: [2, 3] cannot be seen as [4, 2]", ShapeError);
-  CHECK_THROWS_AS(tensor.view({-1, 4}), ShapeError);
-  CHECK_THROWS_AS(tensor.view({-1, -1}), ShapeError);
-  CHECK_THROWS_AS(tensor.view({-2, -3}), ShapeError);
-  CHECK_THROWS_AS(tensor.view({-1, 0}), ShapeError);
+  CHECK_THROWS_WITH_AS(tensor.view({-1, 4}), "Tensor::view: [2, 3] cannot be seen as [-1, 4]", ShapeError);
+  CHECK_THROWS_WITH_AS(tensor.view({-1, -1}), "Tensor::view: [2, 3] cannot be seen as [-1, -1]", ShapeError);
+  CHECK_THROWS_WITH_AS(tensor.view({-2, -3}), "Tensor::view: [2, 3] cannot be seen as [-2, -3]", ShapeError);
+  CHECK_THROWS_WITH_AS(tensor.view({-2, 3}), "Tensor::view: [2, 3] cannot be seen as [-2, 3]", ShapeError);
+  CHECK_THROWS_WITH_AS(tensor.view({-1, 0}), "Tensor::view: [2, 3] cannot be seen as [-1, 0]", ShapeError);
   CHECK_THROWS_AS(tensor.view({-1, Index{1} << 62, 4}), ShapeError);
   CHECK_THROWS_AS(tensor.permute({1, 0}).view({6}), ShapeError);
   const auto turned = tensor.permute({1, 0});

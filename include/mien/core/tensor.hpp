@@ -265,17 +265,23 @@ class Tensor {
   Shape resolve(std::span<const Index> extents) const {
     Shape given;
     for (const Index extent : extents)
-      if (extent != -1) given.append(extent);
+      if (extent >= 0) given.append(extent);
     const Index known = given.elements();
+    const bool has_all = given.rank() == static_cast<Index>(extents.size());
+    const bool lacks_one = given.rank() + 1 == static_cast<Index>(extents.size()) &&
+                           std::find(extents.begin(), extents.end(), -1) != extents.end();
+    const bool fits = has_all ? known == elements() : lacks_one && known > 0 && elements() % known == 0;
+    if (!fits) throw ShapeError(detail::text("Tensor::view: ", shape_, " cannot be seen as ", listed(extents)));
     Shape shape;
-    bool inferred = false;
-    for (const Index extent : extents) {
-      const bool infer = extent == -1 && !std::exchange(inferred, true) && known > 0;
-      shape.append(infer ? elements() / known : extent);
-    }
-    if (shape.elements() != elements())
-      throw ShapeError(detail::text("Tensor::view: ", shape_, " cannot be seen as ", shape));
+    for (const Index extent : extents) shape.append(extent == -1 ? elements() / known : extent);
     return shape;
+  }
+
+  /// As the caller gave them, -1 too.
+  static std::string listed(std::span<const Index> extents) {
+    std::string out = "[";
+    for (const Index extent : extents) out += detail::text(out.size() > 1 ? ", " : "", extent);
+    return out + "]";
   }
 
   Shape shape_;
