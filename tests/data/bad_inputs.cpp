@@ -1,9 +1,12 @@
 /// Data as they come: what docs/reliability.md says about each kind of bad input.
 
+#include <mien/data/afew_va.hpp>
 #include <mien/data/bad_samples.hpp>
 #include <mien/data/face_clips.hpp>
 #include <mien/data/frame_folders.hpp>
+#include <mien/data/gesture_sequences.hpp>
 #include <mien/data/packed_pictures.hpp>
+#include <mien/data/raf_db.hpp>
 #include <mien/io/joint_table.hpp>
 #include <mien/io/openpose.hpp>
 
@@ -167,6 +170,62 @@ TEST_CASE("labels, valence and arousal beyond their range") {
   CHECK(read("a.png,0,nan,0") == "sheet.csv: line 2, column `valence`: found `nan`, expected a finite number");
   const data::FrameSequences set{.samples = {{.name = "film", .label = 7}}, .class_names = {"joy", "fear"}};
   CHECK(refusal(folder, [&] { set.check_labels(); }) == "`film`: label 7 of 2 classes");
+}
+
+TEST_CASE("tables, documents and lists in UTF-16, and in UTF-8 with a byte order mark") {
+  const TemporaryFolder folder;
+  // As spreadsheets save "Unicode text", and with the bytes of each unit the other way round.
+  const auto in_utf_16 = [](const std::string& text, bool big) {
+    std::string out = big ? "\xfe\xff" : "\xff\xfe";
+    for (const char c : text) out += big ? std::string{'\0', c} : std::string{c, '\0'};
+    return out;
+  };
+  const std::string joints = joint_header + "a,0,up,1,2,3,4\n";
+  const std::string scene = R"({"frames": {"00000": {"valence": 3.0, "arousal": -3.0}}})";
+  const std::string list = "train_00001.jpg 4\n";
+  const fs::path documents = folder / "afew/1/1";
+  const fs::path lists = folder / "raf/EmoLabel";
+  for (const fs::path& place : {documents, lists}) fs::create_directories(place);
+  write_picture(documents / "00000.png");
+  write_picture(folder / "raf/Image/aligned/train_00001_aligned.jpg");
+  const auto read_all = [&](const auto& encoded) {
+    io::write_file(folder / "joints.csv", encoded(joints));
+    io::write_file(documents / "1.json", encoded(scene));
+    io::write_file(lists / "list_patition_label.txt", encoded(list));
+    return std::vector<std::string>{refusal(folder, [&] { read_joints(folder / "joints.csv"); }),
+                                    refusal(folder, [&] { data::read_afew_va(folder / "afew"); }),
+                                    refusal(folder, [&] { data::read_raf_db(folder / "raf"); })};
+  };
+  const std::string answer = ": found text in UTF-16, expected UTF-8: save it as that (in Excel as `CSV UTF-8`)";
+  for (const bool big : {false, true})
+    CHECK(read_all([&](const std::string& text) { return in_utf_16(text, big); }) ==
+          std::vector<std::string>{"joints.csv" + answer, "afew/1/1/1.json" + answer,
+                                   "raf/EmoLabel/list_patition_label.txt" + answer});
+  CHECK(read_all([](const std::string& text) { return "\xef\xbb\xbf" + text; }) ==
+        std::vector<std::string>(3, "nothing thrown"));
+}
+
+TEST_CASE("labels, valence and arousal of a table of joints are named with their line") {
+  const TemporaryFolder folder;
+  const auto read = [&](const std::string& label, const std::string& valence, const std::string& arousal) {
+    // Frames in another order than rows: the line is that of the first frame.
+    const std::string row = "," + label + "," + valence + "," + arousal + ",1,2\n";
+    io::write_file(folder / "joints.csv",
+                   "sequence,frame,label,valence,arousal,x0,y0\nother,0,up,0,0,1,2\nwalk,1" + row + "walk,0" + row);
+    const auto recordings = io::read_joint_table(
+        folder / "joints.csv", {.columns = {.others = {"valence", "arousal"}}, .layout = gesture::JointLayout::other});
+    return refusal(folder, [&] {
+      data::gesture_sequences(recordings, {.class_names = {"up"}, .valence = "valence", .arousal = "arousal"});
+    });
+  };
+  CHECK(read("up", "1", "-1") == "nothing thrown");
+  CHECK(read("", "1", "-1") == "nothing thrown");
+  CHECK(read("", "", "") ==
+        "joints.csv: line 4: recording `walk`: the label is empty, expected one of the 1 named classes");
+  CHECK(read("bow", "", "") == "joints.csv: line 4: recording `walk`: label `bow` is none of the 1 named classes");
+  CHECK(read("up", "1.01", "0") == "joints.csv: line 4: recording `walk`: valence `1.01` is no number from -1 to 1");
+  CHECK(read("up", "0", "nan") == "joints.csv: line 4: recording `walk`: arousal `nan` is no number from -1 to 1");
+  CHECK(read("up", "inf", "0") == "joints.csv: line 4: recording `walk`: valence `inf` is no number from -1 to 1");
 }
 
 TEST_CASE("coordinates that are not finite, and other numbers of joints") {

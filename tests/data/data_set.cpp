@@ -66,8 +66,8 @@ TEST_CASE("recordings become a data set, their labels numbers") {
 
 TEST_CASE("a recording without a label has valence and arousal, or is refused") {
   std::vector<io::JointRecording> all{recording("1", "walk"), recording("2", "")};
-  CHECK_THROWS_WITH_AS(data::gesture_sequences(all), "recording `2`: label `` is none of the 1 named classes",
-                       ValueError);
+  CHECK_THROWS_WITH_AS(data::gesture_sequences(all),
+                       "recording `2`: the label is empty, expected one of the 1 named classes", ValueError);
   for (auto& one : all) one.attributes = {{"valence", "0.5"}, {"arousal", "-0.5"}};
   const auto data = data::gesture_sequences(all, {.valence = "valence", .arousal = "arousal"});
   CHECK(data.class_names == std::vector<std::string>{"walk"});

@@ -114,6 +114,7 @@ TEST_CASE("recordings are cut out of one array by a list") {
   CHECK(recordings[1].subject == "7");
   CHECK(recordings[1].attributes.at("rep") == "2");
   CHECK(recordings[1].sequence.name == "1");
+  CHECK(recordings[1].place == (folder / "sequences.csv").string() + ": line 3");
   REQUIRE(recordings[1].sequence.joints.shape() == Shape{3, 2, 3});
   CHECK(recordings[1].sequence.joints(0, 0, 0) == doctest::Approx(1.2));
   CHECK(recordings[1].sequence.joints(2, 1, 1) == doctest::Approx(2.8));

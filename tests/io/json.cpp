@@ -23,6 +23,7 @@ TEST_CASE("values of every kind are read as they are written") {
   CHECK(document["b"]["c"].is_object());
   CHECK(document["d"].is_array());
   CHECK(io::parse_json(" 7 ", "x.json") == 7);
+  CHECK(io::parse_json("\xef\xbb\xbf[7]", "x.json")[0] == 7);
 }
 
 TEST_CASE("errors name the file, the line and the column") {

@@ -46,6 +46,7 @@ inline std::optional<Index> ck_plus_label(const std::filesystem::path& folder, S
     throw FileError(folder.string(), "", text("label files ", enumerate(files)), "one <sequence>_emotion.txt");
   const auto path = folder / files[0];
   const std::string content = io::read_text(path, 4096);
+  io::refuse_utf_16(content, path.string());
   // "   3.0000000e+00" is how they are written.
   const auto value = finite_number(content);
   if (!value || !(*value >= 0 && *value <= 7) || *value != std::floor(*value))

@@ -26,20 +26,25 @@ struct GestureSequencesOptions {
 
 namespace detail {
 
+/// What a message about a recording begins with: where it stands in its table, if it is of one, and its name.
+inline std::string told(const io::JointRecording& recording) {
+  return mien::detail::text(recording.place, recording.place.empty() ? "" : ": ", "recording `",
+                            recording.sequence.name, "`");
+}
+
 /// Valence and arousal of a recording's attributes, where both are told.
 inline std::optional<Affect> affect_of(const io::JointRecording& recording, const GestureSequencesOptions& options) {
   if (options.valence.empty() || options.arousal.empty()) return std::nullopt;
   const auto number = [&](const std::string& name) -> std::optional<double> {
     const auto found = recording.attributes.find(name);
     if (found == recording.attributes.end())
-      throw ValueError(mien::detail::text("recording `", recording.sequence.name, "` has no column `", name, "`"));
+      throw ValueError(mien::detail::text(told(recording), " has no column `", name, "`"));
     const std::string& digits = found->second;
     if (digits.empty()) return std::nullopt;
     double value = 0;
     const auto [end, problem] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
     if (problem != std::errc() || end != digits.data() + digits.size() || !(value >= -1 && value <= 1))
-      throw ValueError(mien::detail::text("recording `", recording.sequence.name, "`: ", name, " `", digits,
-                                          "` is no number from -1 to 1"));
+      throw ValueError(mien::detail::text(told(recording), ": ", name, " `", digits, "` is no number from -1 to 1"));
     return value;
   };
   const auto valence = number(options.valence);
@@ -48,11 +53,18 @@ inline std::optional<Affect> affect_of(const io::JointRecording& recording, cons
   return Affect{*valence, *arousal};
 }
 
+[[noreturn]] inline void refuse_label(const io::JointRecording& recording, Index classes) {
+  const std::string& label = recording.label;
+  throw ValueError(mien::detail::text(
+      told(recording), ": ", label.empty() ? "the label is empty, expected one" : "label `" + label + "` is none",
+      " of the ", classes, " named classes"));
+}
+
 }  // namespace detail
 
 /// Labels become numbers; a recording without one may have valence and arousal alone. Throws ValueError for a label
 /// that is no named class, unless such recordings are left out, for a class that is named twice, and for a valence or
-/// arousal that is no number from -1 to 1.
+/// arousal that is no number from -1 to 1. The messages have file and line where recordings are of a table.
 inline GestureSequences gesture_sequences(std::vector<io::JointRecording> recordings,
                                           const GestureSequencesOptions& options = {}) {
   check_class_names(options.class_names);
@@ -71,9 +83,7 @@ inline GestureSequences gesture_sequences(std::vector<io::JointRecording> record
     std::optional<Affect> affect;
     if (has_class || recording.label.empty()) affect = detail::affect_of(recording, options);
     if (!has_class && !affect) {
-      if (!options.skip_other_labels)
-        throw ValueError(detail::text("recording `", recording.sequence.name, "`: label `", recording.label,
-                                      "` is none of the ", names.size(), " named classes"));
+      if (!options.skip_other_labels) detail::refuse_label(recording, data.classes());
       ++data.skipped.other;
       continue;
     }

@@ -32,7 +32,7 @@ struct CsvOptions {
 /// A table in memory: rows of equally many fields, all of them text until asked for as numbers.
 ///
 /// Fields may be quoted (`"a, ""b"""` is `a, "b"`) and may then hold line ends; lines end with LF or CRLF; a UTF-8 byte
-/// order mark is skipped, and so are empty lines. Errors name the file, the line and the column.
+/// order mark is skipped, and so are empty lines; UTF-16 is refused. Errors name the file, the line and the column.
 class CsvTable {
  public:
   /// Takes a whole text. `file` is only named in errors. Throws FileError for quotes in the wrong place and for rows
@@ -136,6 +136,7 @@ class CsvTable {
 
   CsvTable(std::string content, std::string file, const CsvOptions& options)
       : content_(std::move(content)), file_(std::move(file)), has_header_(options.header) {
+    refuse_utf_16(content_, file_);
     if (content_.starts_with("\xef\xbb\xbf")) read_ = 3;
     while (read_ < content_.size()) read_row(options.separator);
     if (!has_header_) return;

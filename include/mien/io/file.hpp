@@ -310,6 +310,13 @@ inline std::string read_text(const std::filesystem::path& path, std::uint64_t ma
   return detail::read_whole<std::string>(path, max_bytes);
 }
 
+/// Throws FileError for a text that begins as UTF-16 does, in which spreadsheets save "Unicode text". `file` is only
+/// named in errors.
+inline void refuse_utf_16(std::string_view content, std::string_view file) {
+  if (content.starts_with("\xff\xfe") || content.starts_with("\xfe\xff"))
+    throw FileError(file, "", "text in UTF-16", "UTF-8: save it as that (in Excel as `CSV UTF-8`)");
+}
+
 /// Replaces a file as a whole or not at all: written under a temporary name in the same folder, synced, renamed, the
 /// folder synced. A reader sees the old content or the new one, never a part; after a failure the old one stands and
 /// the temporary file is gone. A symbolic link to a file is followed; permissions of an existing file are kept. Throws

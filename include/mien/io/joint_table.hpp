@@ -30,6 +30,7 @@ struct JointRecording {
   std::string subject = {};                            ///< empty if not told
   std::string split = {};                              ///< "train", "test", ...; empty if not told
   std::map<std::string, std::string> attributes = {};  ///< all columns that describe the recording, by name
+  std::string place = {};  ///< "joints.csv: line 7", where its table says this; empty if it is of none
 };
 
 /// Which columns of a CSV file mean what. Columns that are optional are left out by an empty name.
@@ -96,6 +97,9 @@ inline std::vector<Index> find_columns(const CsvTable& table, const std::vector<
   return places;
 }
 
+/// A row's file and line.
+inline std::string place_of(const CsvTable& table, Index row) { return text(table.file(), ": line ", table.line(row)); }
+
 /// Reads the recordings of a CSV file; see `read_joint_table`.
 class JointTableReader {
  public:
@@ -144,6 +148,7 @@ class JointTableReader {
     out.sequence.joints = Tensor<float>::zeros({frames, static_cast<Index>(x_.size()), 3});
     out.sequence.layout = options_.layout;
     out.sequence.name = table_.text(rows[0], sequence_);
+    out.place = place_of(table_, rows[0]);
     out.label = constant(rows, label_);
     if (subject_) out.subject = constant(rows, *subject_);
     if (split_) out.split = constant(rows, *split_);
@@ -334,6 +339,7 @@ inline std::vector<JointRecording> read_joint_recordings(const std::filesystem::
     recording.sequence.layout = options.layout;
     recording.sequence.name = std::to_string(row);
     recording.sequence.frames_without_person = detail::frames_without_person(recording.sequence.joints);
+    recording.place = detail::place_of(list, row);
     recording.label = list.text(row, label_column);
     if (subject_column) recording.subject = list.text(row, *subject_column);
     if (split_column) recording.split = list.text(row, *split_column);

@@ -122,6 +122,7 @@ class StrictJsonBuilder : public nlohmann::json_sax<nlohmann::json> {
 /// Parses a JSON text. `file` is only named in errors. Throws FileError with line and column for invalid JSON or UTF-8,
 /// for a key that occurs twice in an object, for numbers beyond double and for texts beyond the limits.
 inline nlohmann::json parse_json(std::string_view content, std::string_view file, const JsonLimits& limits = {}) {
+  refuse_utf_16(content, file);
   // The parser takes a zero byte for the end and would not look at what follows.
   if (const auto zero = content.find('\0'); zero != std::string_view::npos)
     throw FileError(file, detail::text_position(content, zero), "a zero byte", "valid JSON in UTF-8");

@@ -43,6 +43,7 @@ struct TextLine {
 /// All lines of a text file, which may end with LF or CRLF; a byte order mark is no part of the first.
 inline std::vector<TextLine> text_lines(const std::filesystem::path& path) {
   const std::string content = io::read_text(path);
+  io::refuse_utf_16(content, path.string());
   std::string_view rest = content;
   if (rest.starts_with("\xef\xbb\xbf")) rest.remove_prefix(3);
   std::vector<TextLine> lines;
