@@ -2,11 +2,14 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <csignal>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <sys/wait.h>
@@ -259,6 +262,47 @@ TEST_CASE("a packed file that is cut or changed anywhere is refused, and nothing
   }
 }
 
+TEST_CASE("labels, votes, valence and arousal of a packed file that cannot be are told with file and sample") {
+  const TemporaryFolder root;
+  data::write_packed(root / "set.pack", example(root));
+  const auto whole = bytes_of(root / "set.pack");
+  const auto as_written = [](std::uint64_t number) {
+    data::detail::ByteWriter out;
+    out.u64(number);
+    const auto* const first = reinterpret_cast<const std::uint8_t*>(out.bytes().data());
+    return std::vector<std::uint8_t>(first, first + 8);
+  };
+  // What the message says when the last place of a number in the file has another one.
+  const auto changed = [&](std::uint64_t before, std::uint64_t after) {
+    auto bytes = whole;
+    const auto from = as_written(before);
+    const auto to = as_written(after);
+    const auto place = std::find_end(bytes.begin(), bytes.end() - 40, from.begin(), from.end());
+    REQUIRE(place != bytes.end() - 40);
+    std::copy(to.begin(), to.end(), place);
+    mend_hash(bytes);
+    write_bytes(root / "bad.pack", bytes);
+    return message_of<FileError>([&] { static_cast<void>(data::read_packed(root / "bad.pack")); });
+  };
+  const auto number = [](double value) { return std::bit_cast<std::uint64_t>(value); };
+  const std::string file = (root / "bad.pack").string() + ": byte ";
+  for (const auto& [value, shown] : {std::pair{1.01, "1.01"}, std::pair{-2.0, "-2"}, std::pair{double{NAN}, "nan"}}) {
+    const std::string said = changed(number(0.125), number(value));
+    CHECK(said.starts_with(file));
+    CHECK(contains(
+        said, std::string("found sample `7` with valence -0.5 and arousal ") + shown + ", expected both from -1 to 1"));
+  }
+  CHECK(contains(changed(number(-0.5), number(3)), "found sample `7` with valence 3 and arousal 0.125, expected both"));
+  CHECK(changed(number(0.125), number(1)) == "nothing thrown");
+  CHECK(contains(changed(number(0.75), number(1.5)), "found sample `glad/a` with a vote of 1.5, expected 0 to 1"));
+  // The label of the sample that has none.
+  const auto none = static_cast<std::uint64_t>(data::no_label);
+  const std::string said = changed(none, 2);
+  CHECK(said.starts_with(file));
+  CHECK(contains(said, "found sample `7` with label 2, expected -1 to 1"));
+  CHECK(contains(changed(none, none - 1), "found sample `7` with label -2, expected -1 to 1"));
+}
+
 TEST_CASE("the frames of a packed sample take no memory, however many and however long their names") {
   const TemporaryFolder root;
   const auto message = [&](const std::string& name, std::size_t frames) {
@@ -307,11 +351,13 @@ TEST_CASE("what makes no packed file is told") {
     set.samples[0].votes[1] = vote;
     CHECK(contains(refusal(), "`glad/a` has a vote of "));
   }
-  for (const double number : {double{NAN}, double{INFINITY}}) {
+  for (const double number : {double{NAN}, double{INFINITY}, -1.5}) {
     set = example(root);
     set.samples[2].affect->arousal = number;
     CHECK(contains(refusal(), "`7` has valence -0.5 and arousal "));
   }
+  set.samples[2].affect = data::Affect{1.01, 1};
+  CHECK(contains(refusal(), "`7` has valence 1.01 and arousal 1, which are not both from -1 to 1"));
   set = example(root);
   set.samples[1].name = std::string(1020, 'n');
   CHECK(contains(refusal(), "a picture's name of 1031 bytes, of at most 1024"));

@@ -82,6 +82,9 @@ inline io::Image without_needless_colour(io::Image image) {
   return grey;
 }
 
+/// Not-a-number is none.
+inline bool is_affect(const Affect& affect) { return std::abs(affect.valence) <= 1 && std::abs(affect.arousal) <= 1; }
+
 /// Writes a packed file; see `write_packed`.
 class PackWriter {
  public:
@@ -147,8 +150,9 @@ class PackWriter {
       fail(sample.votes.size(), " votes for ", classes, " classes");
     for (const double vote : sample.votes)
       if (!(vote >= 0 && vote <= 1)) fail("a vote of ", vote, ", which is no share from 0 to 1");
-    if (sample.affect && !(std::isfinite(sample.affect->valence) && std::isfinite(sample.affect->arousal)))
-      fail("valence ", sample.affect->valence, " and arousal ", sample.affect->arousal, ", which are not both finite");
+    if (sample.affect && !is_affect(*sample.affect))
+      fail("valence ", sample.affect->valence, " and arousal ", sample.affect->arousal,
+           ", which are not both from -1 to 1");
   }
 
   /// The number of a frame's picture, which is written the first time it is met.
@@ -349,8 +353,11 @@ class PackedPictures : public PictureSource, public NumberedPictures {
                                    Index classes) {
     FrameSequence out{.name = reader.string()};
     out.label = static_cast<Index>(reader.u64());
+    const auto fail = [&](const std::string& found, const std::string& expected) {
+      reader.fail(detail::text("sample `", out.name.substr(0, 200), "` with ", found), expected);
+    };
     if (out.label < no_label || out.label >= classes)
-      reader.fail(detail::text("label ", out.label), detail::text("-1 to ", classes - 1));
+      fail(detail::text("label ", out.label), detail::text("-1 to ", classes - 1));
     out.subject = reader.string();
     out.split = reader.string();
     out.video = reader.string_view();
@@ -359,14 +366,14 @@ class PackedPictures : public PictureSource, public NumberedPictures {
     for (std::size_t left = reader.count(8); left > 0; --left) {
       out.votes.push_back(reader.number());
       if (!(out.votes.back() >= 0 && out.votes.back() <= 1))
-        reader.fail(detail::text("a vote of ", out.votes.back()), "0 to 1");
+        fail(detail::text("a vote of ", out.votes.back()), "0 to 1");
     }
     if (!out.votes.empty() && static_cast<Index>(out.votes.size()) != classes)
-      reader.fail(detail::text(out.votes.size(), " votes"), detail::text(classes, ", one a class"));
+      fail(detail::text(out.votes.size(), " votes"), detail::text(classes, ", one a class"));
     if (reader.u8() == 0) return out;
     out.affect = Affect{reader.number(), reader.number()};
-    if (!std::isfinite(out.affect->valence) || !std::isfinite(out.affect->arousal))
-      reader.fail("an affect that is not finite", "finite numbers");
+    if (!detail::is_affect(*out.affect))
+      fail(detail::text("valence ", out.affect->valence, " and arousal ", out.affect->arousal), "both from -1 to 1");
     return out;
   }
 
@@ -517,7 +524,7 @@ inline FrameSequences read_shards(const std::filesystem::path& folder) {
 /// with `shard_bytes` into a new folder of files: as a whole or not at all. Pictures of a table keep their pixels; a
 /// picture that several samples use is written once, in each shard that needs it. Throws FileError for a picture that
 /// cannot be read and for a folder that is there and not empty, ValueError for votes that don't fit the classes or are
-/// no shares, valence or arousal that is not finite, and names of pictures that are longer than 1024 bytes.
+/// no shares, valence or arousal that is no number from -1 to 1, and names of pictures that are longer than 1024 bytes.
 ///
 /// A process that is killed leaves nothing under `path`, and a temporary file or folder beside it, which
 /// `io::remove_abandoned_files` removes.
