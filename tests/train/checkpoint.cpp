@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,6 +23,7 @@
 
 using namespace mien;
 using namespace mien::train;
+namespace fs = std::filesystem;
 
 namespace {
 
@@ -294,6 +296,36 @@ TEST_CASE("a folder that may not be written keeps its checkpoints; one that may 
   const std::string said = without_privileges([&] { return message_of<FileError>([&] { checkpoints.resume(); }); });
   CAPTURE(said);
   CHECK(contains(said, "work: found Permission denied, expected a folder that can be read"));
+}
+
+TEST_CASE("what has the name of a checkpoint and is no file is told before training, and nobody waits for a pipe") {
+  const TemporaryFolder folder;
+  const auto refusal = [&](const char* name, bool as_pipe) {
+    const fs::path work = folder / (std::string(as_pipe ? "pipe " : "folder ") + name);
+    fs::create_directories(work);
+    const fs::path path = work / name;
+    if (as_pipe) REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
+    if (!as_pipe) fs::create_directory(path);
+    const std::string said = message_of<FileError>([&] { Checkpoints(work, {.keep = 3}).require_places(); });
+    return said.starts_with(path.string()) ? said.substr(path.string().size()) : said;
+  };
+  for (const char* const name : {"last.safetensors", "previous.safetensors", "previous-2.safetensors",
+                                 "previous-7.safetensors", "best.safetensors"}) {
+    CAPTURE(name);
+    CHECK(refusal(name, false) == ": found a folder, expected a regular file or a new name");
+    CHECK(refusal(name, true) == ": found a pipe, expected a regular file or a new name");
+  }
+  CHECK(refusal("previous-x.safetensors", false) == "nothing thrown");
+  CHECK_NOTHROW(Checkpoints(folder / "not there").require_places());
+  CHECK_NOTHROW(Checkpoints().require_places());
+
+  // A link to a file, and a file, may stay.
+  Training training(1);
+  Checkpoints checkpoints(folder.path());
+  training.add_to(checkpoints);
+  checkpoints.save_last(some_state());
+  fs::create_symlink("last.safetensors", checkpoints.best_file());
+  CHECK_NOTHROW(checkpoints.require_places());
 }
 
 TEST_CASE("a last file that is gone is no loss, two damaged ones are an error") {

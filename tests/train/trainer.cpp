@@ -646,6 +646,24 @@ TEST_CASE("a training that fails before its first checkpoint names none") {
   CHECK(!contains(message, "checkpoint"));
 }
 
+TEST_CASE("a training whose checkpoints or table could not be written ends before its first step") {
+  for (const char* const name : {"last.safetensors", "previous.safetensors", "best.safetensors", "history.csv"})
+    for (const bool resumes : {false, true}) {
+      CAPTURE(name);
+      const TemporaryFolder folder;
+      {
+        Program first({.epochs = 2, .work_dir = folder.path()});
+        first.run();
+      }
+      std::filesystem::remove(folder / name);
+      std::filesystem::create_directory(folder / name);
+      Program program({.epochs = 4, .work_dir = folder.path(), .resume = resumes});
+      const std::string said = message_of<FileError>([&] { program.run(); });
+      CHECK(contains(said, name + std::string(": found a folder, expected a regular file or a new name")));
+      CHECK(program.steps == 0);
+    }
+}
+
 TEST_CASE("checkpoints within an epoch are as far apart as is asked for") {
   const TemporaryFolder folder;
   Program first({.epochs = epochs, .work_dir = folder.path(), .checkpoint_batches = 3});

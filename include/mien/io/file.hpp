@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -127,6 +128,15 @@ inline bool is_abandoned(std::string_view name) {
   return ::kill(process, 0) != 0 && errno == ESRCH;
 }
 
+/// The permissions of a file that is there; none for a new name. Throws FileError for what is no regular file.
+inline std::optional<mode_t> permissions_of(const std::filesystem::path& target) {
+  struct stat existing {};
+  if (::stat(target.c_str(), &existing) != 0) return std::nullopt;
+  if (!S_ISREG(existing.st_mode))
+    throw FileError(target.string(), "", file_kind(existing.st_mode), "a regular file or a new name");
+  return existing.st_mode & 07777;
+}
+
 /// A file under a temporary name beside its target, gone again unless `commit` succeeds.
 class TemporaryFile {
  public:
@@ -173,10 +183,7 @@ class TemporaryFile {
 
   /// The name is short whatever the target's length, and O_EXCL keeps two writers apart.
   int create() {
-    struct stat existing {};
-    const bool replaces = ::stat(target_.c_str(), &existing) == 0;
-    if (replaces && !S_ISREG(existing.st_mode))
-      throw FileError(target_.string(), "", file_kind(existing.st_mode), "a regular file or a new name");
+    const std::optional<mode_t> permissions = permissions_of(target_);
     for (;;) {
       temporary_ = folder() / temporary_name();
       const int descriptor = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
@@ -186,7 +193,7 @@ class TemporaryFile {
         temporary_.clear();
         fail(code);
       }
-      if (replaces) static_cast<void>(::fchmod(descriptor, existing.st_mode & 07777));
+      if (permissions) static_cast<void>(::fchmod(descriptor, *permissions));
       return descriptor;
     }
   }
@@ -330,6 +337,10 @@ inline void write_file(const std::filesystem::path& path, std::span<const std::b
 inline void write_file(const std::filesystem::path& path, std::string_view content) {
   write_file(path, std::as_bytes(std::span(content)));
 }
+
+/// Throws FileError for what is there and is neither a regular file nor a link to one, as `write_file` would: before
+/// the work whose result is to be written.
+inline void require_replaceable(const std::filesystem::path& path) { static_cast<void>(detail::permissions_of(path)); }
 
 /// Makes a folder and those above it, unless they are there. Throws FileError.
 inline void create_folders(const std::filesystem::path& folder) {

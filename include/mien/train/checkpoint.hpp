@@ -347,6 +347,16 @@ class Checkpoints {
          }});
   }
 
+  /// Throws FileError if something that is no file, such as a folder or a pipe, has the name of a checkpoint: before
+  /// training, whose state could not be saved. It reads nothing, and waits for nobody.
+  void require_places() const {
+    if (folder_.empty()) return;
+    std::vector<Index> all = ages();
+    for (Index age = 0; age < options_.keep; ++age) all.push_back(age);
+    for (const Index age : all) io::require_replaceable(earlier_file(age));
+    io::require_replaceable(best_file());
+  }
+
   /// Writes last.safetensors; the one that was there stays as previous.safetensors, and so on. Throws FileError.
   void save_last(const TrainingState& state) {
     if (folder_.empty()) return;

@@ -470,6 +470,7 @@ class Trainer {
 
   void begin(TrainingResult& result, Progress& progress) {
     set_seed(options_.seed);
+    if (is_first()) require_places();
     if (ranks_) gradients_.emplace(*ranks_, optimiser_.parameters());
     if (options_.resume) resume(result, progress);
     agree_about_weights();
@@ -486,6 +487,12 @@ class Trainer {
       result.notes.push_back(detail::text("no checkpoint in `", options_.work_dir.string(), "`; from the beginning"));
     }
     for (const std::string& note : result.notes) progress.line(note);
+  }
+
+  /// An hour later it would be too late.
+  void require_places() const {
+    checkpoints_.require_places();
+    if (!options_.work_dir.empty()) io::require_replaceable(options_.work_dir / "history.csv");
   }
 
   /// What a table for people and plots has is in the checkpoints too: a file that is behind them is made anew.
