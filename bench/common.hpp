@@ -30,7 +30,7 @@ inline Tensor<float> random(const Shape& shape, std::uint64_t seed = 1) {
 /// "2x8x28x28x64"
 inline std::string name_of(const Shape& shape) {
   std::string out;
-  for (Index axis = 0; axis < shape.rank(); ++axis) out += (axis > 0 ? "x" : "") + std::to_string(shape[axis]);
+  for (const Index extent : shape) out += mien::detail::text(out.empty() ? "" : "x", extent);
   return out;
 }
 
