@@ -561,6 +561,7 @@ class RowPrinter {
     if (json_) {
       std::cout << (first_ ? "\n" : ",\n") << row.dump();
       first_ = false;
+      require_output();
       return;
     }
     std::string separator;
@@ -572,6 +573,7 @@ class RowPrinter {
     }
     // A camera's rows are for whoever looks on.
     std::cout << std::endl;
+    require_output();
   }
 
   const std::string& name_of_greatest(const Shown& shown) const { return class_names_[greatest(shown.probabilities)]; }

@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <chrono>
 #include <cmath>
 #include <csignal>
 #include <cstddef>
 #include <cstdlib>
+#include <new>
 #include <optional>
 #include <system_error>
 #include <thread>
@@ -61,6 +63,14 @@ struct GpuRanks {
 
 #endif
 
+bool told_to_end() {
+#if defined(MIEN_WITH_MPI)
+  return end_signal != 0;
+#else
+  return false;
+#endif
+}
+
 }  // namespace
 
 Index number_from_mpirun(const char* variable) {
@@ -74,9 +84,13 @@ JoinedRanks join_ranks([[maybe_unused]] Index ranks) {
   struct sigaction action {};
   action.sa_handler = remember_end;
   ::sigaction(SIGTERM, &action, nullptr);
-  const auto out =
-      std::make_shared<train::MpiCommunicator>(train::MpiOptions{.gives_up = [] { return end_signal != 0; }});
-  return {out, out->local_rank(), out->local_size()};
+  const auto gives_up = [] { return end_signal != 0; };
+  const auto out = std::make_shared<train::MpiCommunicator>(train::MpiOptions{.gives_up = gives_up});
+  // Of several that refuse, one is to be over before the next one speaks.
+  const std::chrono::seconds patience(3 + std::min<Index>(out->rank(), 10));
+  const auto refusals =
+      std::make_shared<train::MpiCommunicator>(train::MpiOptions{.patience = patience, .gives_up = gives_up});
+  return {out, refusals, out->local_rank(), out->local_size()};
 #else
   throw UsageError(text("mpirun started ", ranks, " processes, and this build has no MPI: they would all do the same. ",
                         "Configure it with -D MIEN_MPI=ON"));
@@ -172,14 +186,19 @@ void Program::take_place() {
   const detail::JoinedRanks joined = detail::join_ranks(ranks);
   // Whatever is thrown from here on is told while the ranks are joined.
   ranks_ = joined.ranks;
+  refusals_ = joined.refusals;
   if (common_.device == "cuda") ranks_ = detail::join_gpus(joined);
   if (common_.threads == 0)
     common_.threads =
         std::max(1, static_cast<int>(std::thread::hardware_concurrency()) / static_cast<int>(joined.local_size));
 }
 
+bool Program::speaks() {
+  return std::max(detail::number_from_mpirun("OMPI_COMM_WORLD_RANK"), detail::number_from_mpirun("PMI_RANK")) == 0;
+}
+
 void Program::leave_words_to_first() {
-  if (std::max(detail::number_from_mpirun("OMPI_COMM_WORLD_RANK"), detail::number_from_mpirun("PMI_RANK")) == 0) return;
+  if (speaks()) return;
   std::cout.setstate(std::ios::failbit);
   std::cerr.setstate(std::ios::failbit);
 }
@@ -190,11 +209,59 @@ void Program::tell_failure(const std::exception& error) {
   const bool others_lost = dynamic_cast<const train::RankLost*>(&error) != nullptr;
   // That one says by itself who waited.
   if (ranks_ && !others_lost) std::cerr << "rank " << ranks_->rank() << " of " << ranks_->size() << ": ";
-  std::cerr << error.what();
+  tell(error);
   if (others_lost && !common_.work_dir.empty())
     std::cerr << "; --resume goes on from the newest checkpoint in " << common_.work_dir.string()
               << ", with any number of ranks";
   std::cerr << std::endl;
+}
+
+void Program::tell(const std::exception& error) const {
+  if (dynamic_cast<const std::bad_alloc*>(&error) != nullptr) {
+    std::cerr << "not enough memory; smaller files and pictures need less";
+    const auto suggest = [&](const char* option, const char* what) {
+      if (app_.get_option_no_throw(option) != nullptr) std::cerr << ", " << what << " (" << option << ")";
+    };
+    suggest("--batch", "fewer samples at a time");
+    suggest("--threads", "fewer threads");
+    suggest("--workers", "fewer batches ahead");
+  } else if (const auto* const file = dynamic_cast<const std::filesystem::filesystem_error*>(&error)) {
+    std::cerr << file->path1().string() << ": found " << file->code().message();
+    if (!file->path2().empty()) std::cerr << ", with " << file->path2().string();
+  } else {
+    std::cerr << error.what();
+  }
+}
+
+namespace {
+
+/// Whether all ranks have come here before long.
+bool all_refuse(train::Communicator& ranks) {
+  try {
+    ranks.barrier();
+    return true;
+  } catch (const train::RankLost&) {
+    return false;
+  }
+}
+
+}  // namespace
+
+void Program::refuse(const UsageError& error) {
+  const auto say = [&] { std::cerr << error.what() << "\nRun with --help for more information.\n"; };
+  if (is_first()) say();
+  if (!ranks_ || all_refuse(*refusals_)) return;
+  // Whoever was told to end is not the one that ended the job.
+  if (!is_first() && !detail::told_to_end()) {
+    std::cerr.clear();
+    std::cerr << "rank " << ranks_->rank() << " of " << ranks_->size() << ": ";
+    say();
+  }
+  ranks_->abandon(wrong_usage);
+}
+
+void require_output() {
+  if (!std::cout) throw Error(detail::lost_output);
 }
 
 bool stop_requested() { return detail::stop_signal != 0; }

@@ -62,6 +62,8 @@ namespace detail {
 
 using mien::detail::text;
 
+inline constexpr const char* lost_output = "standard output: cannot be written";
+
 inline volatile std::sig_atomic_t stop_signal = 0;
 
 inline void remember_signal(int) { stop_signal = 1; }
@@ -72,6 +74,7 @@ Index number_from_mpirun(const char* variable);
 
 struct JoinedRanks {
   std::shared_ptr<train::Communicator> ranks;
+  std::shared_ptr<train::Communicator> refusals;  ///< the same ranks, which wait some seconds for each other
   Index local_rank = 0;  ///< this one's number among those of its machine
   Index local_size = 1;  ///< how many that machine has
 };
@@ -91,6 +94,9 @@ bool stop_requested();
 
 /// Throws Interrupted if so.
 void check_stop();
+
+/// Throws Error if standard output takes nothing more: for programs that print as long as a camera runs.
+void require_output();
 
 struct CommonOptions {
   std::uint64_t seed = 1;
@@ -216,14 +222,14 @@ class Program {
     } catch (const CLI::ParseError& error) {
       const bool is_wrong = app_.exit(error, std::cout, std::cerr) != 0;
       if (is_wrong) std::cerr << suggestions(app_);
-      return is_wrong ? wrong_usage : success;
+      return is_wrong ? wrong_usage : finish();
     }
     try {
       take_over();
       body();
       return finish();
     } catch (const UsageError& error) {
-      std::cerr << error.what() << "\nRun with --help for more information.\n";
+      refuse(error);
       return wrong_usage;
     } catch (const Done&) {
       return finish();
@@ -259,16 +265,24 @@ class Program {
   /// The results are out, or they are not: a full disk behind standard output is an error too.
   int finish() const {
     std::cout << std::flush;
-    if (!is_first() || std::cout) return success;
-    std::cerr << "error: standard output: cannot be written" << std::endl;
+    if (!speaks() || std::cout) return success;
+    std::cerr << "error: " << detail::lost_output << std::endl;
     return failure;
   }
+
+  /// Tells what is wrong with the command line: the first rank for all of them, or the one that alone refuses it. Then
+  /// the job is over, since the others would wait.
+  void refuse(const UsageError& error);
 
   /// Of several ranks, the one that failed says so, whichever it is.
   void tell_failure(const std::exception& error);
 
+  /// In words, where the standard library has none.
+  void tell(const std::exception& error) const;
+
   /// All processes that `mpirun` started would say the same, from a wrong option on.
   static void leave_words_to_first();
+  static bool speaks();
 
   /// Becomes one of the ranks that `mpirun` started, if it did.
   void take_place();
@@ -280,10 +294,11 @@ class Program {
   void stop_at_signals() const;
 
   void take_over() {
+    // First, since ranks that refuse an option have to agree about who says so.
+    take_place();
     require_finite_numbers(app_);
     read_seed();
     if (app_.count("--work-dir") > 0 && common_.work_dir.empty()) throw UsageError("--work-dir is empty");
-    take_place();
     common_.resume = app_.count("--resume") > 0;
     if (!resume_path_.empty()) common_.work_dir = resume_path_;
     if (common_.resume && common_.work_dir.empty()) throw UsageError("--resume needs a folder, its own or --work-dir");
@@ -300,6 +315,7 @@ class Program {
   bool allows_ranks_ = false;
   bool ends_at_signals_ = false;
   std::shared_ptr<train::Communicator> ranks_;
+  std::shared_ptr<train::Communicator> refusals_;
 };
 
 /// The name of a value, or nothing.

@@ -9,6 +9,7 @@
 #include <limits>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <set>
 #include <stdexcept>
 #include <string>
@@ -53,6 +54,7 @@ struct Numbered {
   Drawn make(Index index, Generator& generator) const {
     if (classes[static_cast<std::size_t>(index)] == 9) throw FileError("film.mp4", "frame 3", "nothing", "a picture");
     if (classes[static_cast<std::size_t>(index)] == 8) throw std::runtime_error("odd");
+    if (classes[static_cast<std::size_t>(index)] == 7) throw std::bad_alloc();
     return make_drawn(index, generator);
   }
   Batch collate(Batch samples) const { return samples; }
@@ -357,4 +359,5 @@ TEST_CASE("a sample for which memory runs out says so") {
       3, LoaderOptions{.batch = 2}, [](Index, Generator&) -> Index { throw OutOfMemory("no room"); },
       [](std::vector<Index> samples) { return samples; });
   CHECK_THROWS_WITH_AS(loader.epoch(0).begin(), doctest::Contains("no room"), OutOfMemory);
+  CHECK_THROWS_WITH_AS(Loader(Numbered{{7}}, {}).epoch(0).begin(), "sample film 0: not enough memory", OutOfMemory);
 }

@@ -36,24 +36,30 @@ Words arguments(const fs::path& folder, const Words& more) {
   return out;
 }
 
-/// No file can become larger than this while one lives, as on a disk that is nearly full.
-class SmallFiles {
+/// A resource of which this program, and those that it starts, have no more than so much while one lives.
+class Limit {
  public:
-  explicit SmallFiles(rlim_t bytes) : handler_(std::signal(SIGXFSZ, SIG_IGN)) {
-    ::getrlimit(RLIMIT_FSIZE, &before_);
-    const struct rlimit small { bytes, before_.rlim_max };
-    ::setrlimit(RLIMIT_FSIZE, &small);
+  Limit(int resource, rlim_t most) : resource_(resource), handler_(std::signal(SIGXFSZ, SIG_IGN)) {
+    ::getrlimit(resource_, &before_);
+    const struct rlimit small { most, before_.rlim_max };
+    ::setrlimit(resource_, &small);
   }
-  SmallFiles(const SmallFiles&) = delete;
-  SmallFiles& operator=(const SmallFiles&) = delete;
-  ~SmallFiles() {
-    ::setrlimit(RLIMIT_FSIZE, &before_);
+  Limit(const Limit&) = delete;
+  Limit& operator=(const Limit&) = delete;
+  ~Limit() {
+    ::setrlimit(resource_, &before_);
     std::signal(SIGXFSZ, handler_);
   }
 
  private:
+  int resource_;
   struct rlimit before_ {};
   void (*handler_)(int);
+};
+
+/// No file can become larger than this while one lives, as on a disk that is nearly full.
+struct SmallFiles : Limit {
+  explicit SmallFiles(rlim_t bytes) : Limit(RLIMIT_FSIZE, bytes) {}
 };
 
 }  // namespace
@@ -263,4 +269,68 @@ TEST_CASE("a work folder is one program's at a time, and a request to end is hee
   CHECK(first.wait() == 130);
   CHECK(contains(first.err(), "--resume"));
   CHECK(run(folder.path(), "train_gesture", arguments(folder.path(), {})).code == 0);
+}
+
+TEST_CASE("what a full device does not take is an error, whatever was to be printed") {
+  const TemporaryFolder folder;
+  write_table(folder / "joints.csv", 6);
+  const auto fails = [&](const std::string& program, const Words& words) {
+    const auto outcome = run_on_full_device(folder.path(), program, words);
+    CHECK_MESSAGE(outcome.code == 1, program << " " << words.front());
+    CHECK_MESSAGE(contains(outcome.err, "error: standard output: cannot be written\n"), outcome.err);
+  };
+  for (const char* const program :
+       {"train_gesture", "train_fusion", "recognise", "search", "mien-data", "mien-weights"})
+    for (const char* const option : {"--help", "--version"}) fails(program, {option});
+  fails("mien-data", {"list"});
+  fails("mien-data", {"list", "--help"});
+  for (const Words& more : {Words{"--dry-run"}, Words{"--dry-run", "--json"}, Words{"--json"}, Words{}})
+    fails("train_gesture", arguments(folder.path(), more));
+  // What it wrote besides is there.
+  CHECK(fs::exists(folder / "work/result.json"));
+  CHECK(fs::exists(folder / "work/model.safetensors"));
+}
+
+TEST_CASE("a pipe whose reader is gone ends a program, with words where the signal is ignored") {
+  const TemporaryFolder folder;
+  write_table(folder / "joints.csv", 6);
+  const auto described = arguments(folder.path(), {"--dry-run"});
+  CHECK(run_into_closed_pipe(folder.path(), "mien-data", {"list"}).code == -1);
+  CHECK(run_into_closed_pipe(folder.path(), "train_gesture", described).code == -1);
+  const IgnoredPipeSignal ignored;
+  for (const auto& outcome : {run_into_closed_pipe(folder.path(), "mien-data", {"list"}),
+                              run_into_closed_pipe(folder.path(), "train_gesture", {"--help"}),
+                              run_into_closed_pipe(folder.path(), "train_gesture", described)}) {
+    CHECK(outcome.code == 1);
+    CHECK_MESSAGE(contains(outcome.err, "error: standard output: cannot be written\n"), outcome.err);
+  }
+}
+
+TEST_CASE("a program that memory ends for says so in words, and what would need less") {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  MESSAGE("skipped: sanitizers end a program that memory ends for");
+#else
+  const TemporaryFolder folder;
+  // Three gigabytes that take no place on the disk.
+  io::write_file(folder / "joints.csv", "sequence,frame,label,x0,y0\n");
+  fs::resize_file(folder / "joints.csv", std::uintmax_t{3} << 30);
+  Outcome outcome{};
+  {
+    const Limit limit(RLIMIT_AS, rlim_t{2} << 30);
+    outcome = run(folder.path(), "train_gesture", arguments(folder.path(), {}));
+  }
+  CHECK(outcome.code == 1);
+  CHECK_MESSAGE(
+      outcome.err.ends_with("error: not enough memory; smaller files and pictures need less, fewer samples at "
+                            "a time (--batch), fewer threads (--threads), fewer batches ahead (--workers)\n"),
+      outcome.err);
+#endif
+}
+
+TEST_CASE("a name that the system does not take is in the message") {
+  const TemporaryFolder folder;
+  const std::string name(300, 'a');
+  const auto outcome = run(folder.path(), "recognise", {name, "--model", "model.safetensors"});
+  CHECK(outcome.code == 1);
+  CHECK_MESSAGE(outcome.err.ends_with("error: " + name + ": found File name too long\n"), outcome.err);
 }

@@ -222,6 +222,23 @@ TEST_CASE("clips that overlap have a page too") {
   CHECK(run(folder.path(), "recognise", film(frames, {"--work-dir", (folder.path() / "w").string()})).code == 2);
 }
 
+TEST_CASE("rows that nobody takes end a film, which may have no end of its own") {
+  const TemporaryFolder folder;
+  const fs::path frames = write_frames(folder.path() / "frames", {{"no_face", 3}});
+  // Whoever reads on to the end meets this one.
+  io::write_file(frames / "9.png", std::string_view("no picture"));
+  const IgnoredPipeSignal ignored;
+  for (const Words& more : {Words{}, Words{"--rows", "clips", "--frames", "1"}}) {
+    for (const auto& outcome : {run_on_full_device(folder.path(), "recognise", film(frames, more)),
+                                run_into_closed_pipe(folder.path(), "recognise", film(frames, more))}) {
+      CHECK(outcome.code == 1);
+      CHECK_MESSAGE(contains(outcome.err, "error: standard output: cannot be written\n"), outcome.err);
+      CHECK_FALSE(contains(outcome.err, "9.png"));
+    }
+  }
+  CHECK(contains(run(folder.path(), "recognise", film(frames)).err, "9.png"));
+}
+
 TEST_CASE("what does not go together is refused") {
   const TemporaryFolder folder;
   const fs::path frames = write_frames(folder.path() / "frames", {{"happy", 1}});

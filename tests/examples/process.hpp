@@ -24,10 +24,12 @@ using Words = std::vector<std::string>;
 /// Whose process it is. Nobody's is bound by permissions even where the test is root's.
 enum class Whose { ours, nobodys };
 
-/// A program that was started, with its words in two files of a folder.
+/// A program that was started, with its words in two files of a folder; or with those for standard output in an open
+/// file of the caller's.
 class Process {
  public:
-  Process(const fs::path& folder, const std::string& program, const Words& arguments, Whose whose = Whose::ours)
+  Process(const fs::path& folder, const std::string& program, const Words& arguments, Whose whose = Whose::ours,
+          int output = -1)
       : folder_(folder) {
     const std::string path = program.starts_with('/') ? program : std::string(MIEN_EXAMPLES_DIR) + "/" + program;
     REQUIRE_MESSAGE(fs::exists(path), path << " is not built");
@@ -36,6 +38,7 @@ class Process {
     if (id_ > 0) return;
     redirect(folder / "out", STDOUT_FILENO);
     redirect(folder / "err", STDERR_FILENO);
+    if (output >= 0 && ::dup2(output, STDOUT_FILENO) < 0) ::_exit(126);
     std::vector<char*> words{const_cast<char*>(path.c_str())};
     for (const std::string& argument : arguments) words.push_back(const_cast<char*>(argument.c_str()));
     words.push_back(nullptr);
@@ -79,6 +82,39 @@ inline Outcome run(const fs::path& folder, const std::string& program, const Wor
   const int code = process.wait();
   return {code, process.out(), process.err()};
 }
+
+/// As `run`, with standard output where nothing can be written: on a device that is full.
+inline Outcome run_on_full_device(const fs::path& folder, const std::string& program, const Words& arguments) {
+  const int device = ::open("/dev/full", O_WRONLY | O_CLOEXEC);
+  REQUIRE(device >= 0);
+  const Process process(folder, program, arguments, Whose::ours, device);
+  ::close(device);
+  const int code = process.wait();
+  return {code, "", process.err()};
+}
+
+/// As `run`, with a pipe as standard output whose reader is gone. Of a program that SIGPIPE ended the code is -1.
+inline Outcome run_into_closed_pipe(const fs::path& folder, const std::string& program, const Words& arguments) {
+  int ends[2];
+  REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+  ::close(ends[0]);
+  const Process process(folder, program, arguments, Whose::ours, ends[1]);
+  ::close(ends[1]);
+  const int code = process.wait();
+  return {code, "", process.err()};
+}
+
+/// Programs that are started while it lives go on where a pipe's reader is gone, as those do whose parent wants it so.
+class IgnoredPipeSignal {
+ public:
+  IgnoredPipeSignal() : before_(::signal(SIGPIPE, SIG_IGN)) {}
+  IgnoredPipeSignal(const IgnoredPipeSignal&) = delete;
+  IgnoredPipeSignal& operator=(const IgnoredPipeSignal&) = delete;
+  ~IgnoredPipeSignal() { ::signal(SIGPIPE, before_); }
+
+ private:
+  void (*before_)(int);
+};
 
 inline bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 

@@ -209,6 +209,33 @@ TEST_CASE("a rank that is killed ends the job with words, and another number of 
   require_equal_tables(folder.path() / "alone" / "history.csv", work / "history.csv");
 }
 
+TEST_CASE("a rank that alone refuses its options or its data says so, once, and ends the job") {
+  const TemporaryFolder folder;
+  write_table(folder.path() / "joints.csv", 21);
+  const Words good = training_words(folder.path(), folder / "work", {"--epochs", "100000"});
+  Words bad = good;
+  bad.insert(bad.end(), {"--split-column", "label", "--folds", "2"});
+  const std::string why = "--split-column and --folds exclude each other\nRun with --help for more information.\n";
+  const auto later = run(folder.path(), MIEN_MPIEXEC, under_mpirun("train_gesture", good, bad));
+  CHECK(later.code == 2);
+  CHECK_MESSAGE(contains_once(later.err, "rank 1 of 2: " + why), later.err);
+  CHECK(contains_once(later.err, why));
+  const auto first = run(folder.path(), MIEN_MPIEXEC, under_mpirun("train_gesture", bad, good));
+  CHECK(first.code == 2);
+  CHECK_MESSAGE(contains_once(first.err, why), first.err);
+  CHECK_FALSE(contains(first.err, "of 2: --split-column"));
+  const auto all = run(folder.path(), MIEN_MPIEXEC, under_mpirun(3, "train_gesture", bad));
+  CHECK(all.code == 2);
+  CHECK_MESSAGE(contains_once(all.err, why), all.err);
+  CHECK_FALSE(contains(all.err, "of 3: --split-column"));
+  // Before the ranks could be joined, too.
+  Words infinite = good;
+  infinite.insert(infinite.end(), {"--yaw", "nan"});
+  const auto number = run(folder.path(), MIEN_MPIEXEC, under_mpirun("train_gesture", good, infinite));
+  CHECK(number.code == 2);
+  CHECK_MESSAGE(contains_once(number.err, "rank 1 of 2: --yaw: found nan, expected a finite number"), number.err);
+}
+
 TEST_CASE("what cannot run as several processes says so") {
   const TemporaryFolder folder;
   write_table(folder.path() / "joints.csv", 6);

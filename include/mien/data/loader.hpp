@@ -13,6 +13,7 @@
 #include <iterator>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <numeric>
 #include <optional>
 #include <span>
@@ -86,6 +87,8 @@ namespace detail {
     throw ValueError(message(error));
   } catch (const OutOfMemory& error) {
     throw OutOfMemory(message(error));
+  } catch (const std::bad_alloc&) {
+    throw OutOfMemory(context + ": not enough memory");
   } catch (const std::exception& error) {
     throw Error(message(error));
   }
