@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
+#include <string_view>
 
 #include "mien/io/json.hpp"
 
@@ -15,9 +17,21 @@ Json parse(const std::string& words, const std::string& path) { return io::parse
 
 namespace {
 
+/// What a form has as real numbers. Elsewhere one would be cut to an integer, or lie beyond all of them.
+constexpr std::array<std::string_view, 5> real_numbers{"deviation", "margin", "mean", "sigma", "zoom"};
+
+void require_real(double value, const std::string& key, const std::string& path) {
+  if (std::find(real_numbers.begin(), real_numbers.end(), key) == real_numbers.end())
+    throw FileError(path, "__metadata__: options", detail::text(key, " ", value), "an integer");
+  constexpr auto most = static_cast<double>(largest_count);
+  if (!(std::abs(value) <= most))
+    throw FileError(path, "__metadata__: options", detail::text(key, " ", value), detail::text(-most, " to ", most));
+}
+
 void require_bounds(const Json& value, const std::string& key, const std::string& path) {
   if (value.is_array())
     for (const auto& part : value) require_bounds(part, key, path);
+  if (value.is_number_float()) require_real(value.get<double>(), key, path);
   if (!value.is_number_integer()) return;
   const Index most = key == "width" || key == "widths" ? largest_width : largest_count;
   const bool fits = value.is_number_unsigned() ? value.get<std::uint64_t>() <= static_cast<std::uint64_t>(most)

@@ -17,7 +17,8 @@ namespace mien::examples {
 inline constexpr Index largest_width = 2048;
 inline constexpr Index largest_count = 4096;
 
-/// Throws FileError for a form with an integer that is negative or more than the largest.
+/// Throws FileError for a form with an integer that is negative or more than the largest, or with a real number where
+/// none belongs, or one beyond the largest count.
 void require_bounds(const Json& form, const std::string& path);
 
 /// The form of a model of this kind, as its training program wrote it. Throws FileError for another kind, or none.

@@ -326,6 +326,9 @@ TEST_CASE("a model file cannot ask for a network that no memory holds") {
                  "model.safetensors: __metadata__: options: found width 100000, expected 0 to 2048"));
   CHECK(contains(refusal("accm", accm("-3", "8")), "found joints -3, expected 0 to 4096"));
   CHECK(contains(refusal("accm", accm("18446744073709551615", "8")), "found joints 18446744073709551615"));
+  CHECK(contains(refusal("accm", accm("1e300", "8")), "found joints 1e+300, expected an integer"));
+  CHECK(contains(refusal("accm", accm("3.5", "8")), "found joints 3.5, expected an integer"));
+  CHECK(contains(refusal("sistcm_resnet18", R"({"zoom":1e300})"), "found zoom 1e+300, expected -4096 to 4096"));
   CHECK(contains(refusal("accm", "[]"), "__metadata__: options: found array, expected an object"));
   CHECK(contains(refusal("sistcm_resnet18", R"({"widths":[64,128,256,200000]})"), "found widths 200000"));
   CHECK(contains(refusal("sistcm_resnet18", R"({"side":1000000})"), "found side 1000000, expected 0 to 4096"));
