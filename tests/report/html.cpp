@@ -3,11 +3,13 @@
 #include <doctest/doctest.h>
 
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
 #include "io/temporary_folder.hpp"
 #include "report/browser.hpp"
+#include "report/drawing.hpp"
 #include "report/sample_page.hpp"
 
 using namespace mien;
@@ -118,6 +120,35 @@ TEST_CASE("bars are as long as their values, and what is not a number has none")
   CHECK_THROWS_AS(report::Section("", "").bars(three, std::vector<double>{1}), ShapeError);
 }
 
+TEST_CASE("of several bars the greatest fills its track, and the numbers beside them are those given") {
+  const std::vector<double> values{0.125, 0.5, 0.25};
+  const auto numbers_between = [](const std::string& html, const std::string& before, const std::string& after) {
+    std::vector<std::string> out;
+    for (std::size_t at = html.find(before); at != std::string::npos; at = html.find(before, at)) {
+      at += before.size();
+      out.push_back(html.substr(at, html.find(after, at) - at));
+    }
+    return out;
+  };
+  const auto widths = [&](const std::string& html) { return numbers_between(html, "width:", "%"); };
+  const auto words = [&](const std::string& html) { return numbers_between(html, "<dd class=\"value\">", "<"); };
+  const std::string whole = report::Section("", "").bars(three, values, {.full = 1}).to_html(0);
+  CHECK(widths(whole) == std::vector<std::string>{"12.5", "50.0", "25.0"});
+  const std::string greatest = report::Section("", "").bars(three, values, {.percent = false, .full = 0}).to_html(0);
+  CHECK(widths(greatest) == std::vector<std::string>{"25.0", "100.0", "50.0"});
+  CHECK(words(greatest) == std::vector<std::string>{"0.125", "0.500", "0.250"});
+  CHECK(words(report::Section("", "").bars(three, values, {.percent = true}).to_html(0)) ==
+        std::vector<std::string>{"12.5 %", "50.0 %", "25.0 %"});
+
+  const std::vector<std::string> layers{"first", "second"};
+  const std::vector<std::string> views{"height", "width"};
+  const std::string shares =
+      report::Section("", "").shares(layers, views, {{0.75, 0.25}, {0.5, std::nan("")}}).to_html(0);
+  CHECK(widths(shares) == std::vector<std::string>{"75.0", "25.0", "50.0", "0.0"});
+  CHECK(words(shares) == std::vector<std::string>{"75 / 25", "50 / -"});
+  CHECK(contains(shares, "<i class=\"c0\" style=\"width:75.0%\"></i><i class=\"c1\" style=\"width:25.0%\"></i>"));
+}
+
 TEST_CASE("attention is listed by weight under the joints' spoken names") {
   std::vector<double> weights(25, 0.1);
   weights[4] = 0.9;
@@ -136,6 +167,21 @@ TEST_CASE("attention is listed by weight under the joints' spoken names") {
   const std::string partly = report::Section("", "").skeleton_attention(unknown, {.listed = 2}).to_html(0);
   CHECK(partly.find("<dt>left wrist</dt>") < partly.find("<dt>nose</dt>"));
   CHECK(contains(partly, "width:100.0%"));
+
+  // A weight belongs to the joint that was named, and that joint is where people have it.
+  std::vector<double> ear(gesture::upper_body().size(), 0);
+  ear.back() = 1;
+  const std::string page =
+      report::Section("", "").skeleton_attention(ear, {.joints = gesture::upper_body()}).to_html(0);
+  CHECK(contains(page, "<dt>left ear</dt><dd class=\"track c0\"><i style=\"width:100.0%\">"));
+  const std::size_t begin = page.find("<svg ");
+  const testing::Drawing drawing(page.substr(begin, page.find("</svg>") + 6 - begin));
+  std::map<std::string, testing::Element> joints;
+  for (const auto& joint : drawing.all("circle", "joint")) joints[joint.words] = joint;
+  REQUIRE(joints.count("left ear: 1.000") == 1);
+  CHECK(joints["left ear: 1.000"].attributes.at("style") == "--share:1");
+  CHECK(joints["left ear: 1.000"]["cy"] < joints.at("neck: 0.000")["cy"]);
+  CHECK(joints.at("neck: 0.000")["cy"] < joints.at("mid hip: 0.000")["cy"]);
 
   const std::vector<double> upper(gesture::upper_body().size(), 0.5);
   CHECK(occurrences(report::Section("", "").skeleton_attention(upper, {.joints = gesture::upper_body()}).to_html(0),

@@ -103,6 +103,12 @@ TEST_CASE("ticks are round and cover the range") {
     const double leading = step / std::pow(10.0, std::floor(std::log10(step) + 1e-9));
     CHECK(std::min({std::abs(leading - 1), std::abs(leading - 2), std::abs(leading - 5)}) < 1e-6);
   }
+  // As many steps as were asked for, as nearly as round numbers allow.
+  for (const double high : {5.0, 6.0, 30.0}) CHECK(report::nice_ticks(0, high).values.back() == high);
+  CHECK(report::nice_ticks(0, 6).values.size() == 7);
+  CHECK(report::nice_ticks(0, 15).values.size() == 9);
+  CHECK(report::nice_ticks(0, 30).values.size() == 7);
+  CHECK(report::nice_ticks(0, 40).values.size() == 5);
   CHECK(report::nice_ticks(0, 2).decimals == 1);
   CHECK(report::nice_ticks(0, 100).decimals == 0);
   CHECK(report::nice_ticks(not_a_number, 1).values.empty());
