@@ -341,6 +341,12 @@ TEST_CASE("joints that are not finite are an error, or skipped, or unseen, in tr
         "sample `half`: 1 of 4 joints: frame 0, joint 1 at (inf, 4) with confidence 1");
   CHECK(data::without_bad_samples(set, data::BadSamples::skip, report).size() == 1);
   CHECK(report.skipped.size() == 2);
+  // Frames and joints are as many as they are.
+  data::GestureSequences longer{.class_names = {"up"}};
+  longer.samples.push_back({.name = "long", .joints = {.joints = Tensor<float>({7, 2, 3}, 1.0F)}});
+  longer.samples[0].joints.joints(5, 1, 0) = std::nanf("");
+  CHECK(refusal(folder, [&] { data::require_good_samples(longer); }) ==
+        "sample `long`: 1 of 14 joints: frame 5, joint 1 at (nan, 1) with confidence 1");
 
   report = {};
   const auto masked = data::without_bad_samples(set, data::BadSamples::mask, report);

@@ -53,6 +53,19 @@ TEST_CASE("labels without a class are found, with the sample's name") {
   CHECK_THROWS_AS(data.check_labels(), ValueError);
 }
 
+TEST_CASE("a sample that was voted on or has valence and arousal needs no label, but none that is wrong") {
+  auto data = four_videos();
+  data.samples[1].label = data::no_label;
+  CHECK_THROWS_AS(data.check_labels(), ValueError);
+  data.samples[1].votes = {0.5, 0.25, 0.25};
+  CHECK_NOTHROW(data.check_labels());
+  data.samples[3].label = data::no_label;
+  data.samples[3].affect = data::Affect{0.5, 0};
+  CHECK_NOTHROW(data.check_labels());
+  data.samples[1].label = 3;
+  CHECK_THROWS_WITH_AS(data.check_labels(), "`b`: label 3 of 3 classes", ValueError);
+}
+
 TEST_CASE("recordings become a data set, their labels numbers") {
   const auto data = data::gesture_sequences({recording("1", "walk"), recording("2", "bow"), recording("3", "walk")});
   CHECK(data.class_names == std::vector<std::string>{"bow", "walk"});

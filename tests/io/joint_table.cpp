@@ -91,6 +91,11 @@ TEST_CASE("tables that contradict themselves are refused with line and column") 
   CHECK(refusal(start + "a,0,l,1,2,1\n") == "nothing thrown");
   CHECK(contains(refusal(start + "a,0,l,1,2,1\na,0,l,1,2,1\n"), "line 3, column `frame`"));
   CHECK(contains(refusal(start + "a,0,l,1,2,1\na,1,m,1,2,1\n"), "line 3, column `label`"));
+  // The other line that they contradict is named as well.
+  CHECK(contains(refusal(start + "b,0,l,1,2,1\na,0,l,1,2,1\na,1,l,1,2,1\na,0,l,1,2,1\n"),
+                 "line 5, column `frame`: found `0`, expected every frame of a recording once; line 3 has it too"));
+  CHECK(contains(refusal(start + "b,0,l,1,2,1\na,0,l,1,2,1\na,1,m,1,2,1\n"),
+                 "line 4, column `label`: found `m`, expected `l` as in line 3 of the same recording"));
   CHECK(contains(refusal(start + "a,0,l,1,x,1\n"), "line 2, column `y0`"));
   CHECK(contains(refusal(start + "a,0,l,1,nan,1\n"), "line 2, column `y0`"));
   CHECK(contains(refusal(start + "a,0,l,1e300,2,1\n"), "line 2, column `x0`"));

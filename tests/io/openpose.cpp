@@ -175,6 +175,11 @@ TEST_CASE("folders that cannot be one person's sequence are refused") {
   CHECK(contains(message_of<FileError>([&] { io::read_openpose_folder(folder.path()); }), "BODY_25"));
   CHECK(io::read_openpose_folder(folder.path(), {.layout = gesture::JointLayout::coco_18}).joint_count() == 18);
   CHECK_THROWS_AS(io::read_openpose_folder(folder.path(), {.layout = gesture::JointLayout::other}), ValueError);
+  write_frame(folder, 40, {});
+  io::write_file(folder / "clip_1_40_keypoints.json", frame({}));
+  CHECK(contains(message_of<FileError>([&] { io::read_openpose_folder(folder.path()); }),
+                 "found frame 40 twice, expected every frame once"));
+  std::filesystem::remove(folder / "clip_1_40_keypoints.json");
   write_frame(folder, 2, {}, "clip_2");
   CHECK(contains(message_of<FileError>([&] { io::read_openpose_folder(folder.path()); }), "`clip_2`"));
 }
