@@ -187,6 +187,46 @@ TEST_CASE("replacing keeps permissions and follows a symbolic link") {
   CHECK(fs::status(real).permissions() == (fs::perms::owner_read | fs::perms::owner_write));
 }
 
+TEST_CASE("a temporary file of somebody else's process is left alone while that runs") {
+  const TemporaryFolder folder;
+  fs::permissions(folder.path(), fs::perms::all);
+  // The first process runs as long as the system does, and nobody may send it anything.
+  const fs::path file = folder / ".mien-1-0.tmp";
+  io::write_file(file, "x");
+  CHECK(without_privileges([&] {
+          io::remove_abandoned_files(folder.path());
+          return std::string(fs::exists(file) ? "there" : "gone");
+        }) == "there");
+}
+
+TEST_CASE("a temporary file that is there already is another writer's, and stays as it is") {
+  const TemporaryFolder folder;
+  // More than this program has written so far.
+  for (int number = 0; number < 500; ++number) {
+    const fs::path file = folder / (".mien-" + std::to_string(::getpid()) + "-" + std::to_string(number) + ".tmp");
+    std::ofstream(file) << "of another one";
+  }
+  io::write_file(folder / "model", "mine");
+  CHECK(io::read_text(folder / "model") == "mine");
+  CHECK(entries(folder.path()) == 501);
+  for (const std::string& name : io::names_in_folder(folder.path()))
+    if (name != "model") CHECK(io::read_text(folder / name) == "of another one");
+}
+
+TEST_CASE("what is written at a place stands there, over what was there or behind it") {
+  const TemporaryFolder folder;
+  const auto bytes = [](const std::string& words) { return std::as_bytes(std::span(words)); };
+  const std::string digits = "0123456789", letters = "abc", more = "xyz";
+  io::detail::TemporaryFile file(folder / "film");
+  file.write(bytes(digits));
+  file.write_at(3, bytes(letters));
+  file.write_at(9, bytes(more));
+  file.write_at(13, bytes(letters));
+  file.write(bytes(digits));  // goes on where it was
+  file.commit();
+  CHECK(io::read_text(folder / "film") == "012abc678x" + digits);
+}
+
 TEST_CASE("what a writer that runs no longer left is removed with all that is in it, and nothing that links lead to") {
   const TemporaryFolder folder;
   const pid_t child = ::fork();
@@ -200,8 +240,17 @@ TEST_CASE("what a writer that runs no longer left is removed with all that is in
   fs::create_directory_symlink(folder / "kept", left / "link");
   const fs::path own = folder / (".mien-" + std::to_string(::getpid()) + "-0.tmp");
   io::write_file(own, "x");
+  // Names of others, though they look alike.
+  const std::string gone = std::to_string(child);
+  std::vector<fs::path> others;
+  for (const std::string& name :
+       std::vector<std::string>{".mien-" + gone + ".tmp", ".mien-" + gone + "x-0.tmp", ".mien-" + gone + "-0",
+                                "mien-" + gone + "-0.tmp", ".mien--99999999-0.tmp", ".mien--0.tmp"})
+    others.push_back(folder / name);
+  for (const fs::path& other : others) io::write_file(other, "x");
   io::remove_abandoned_files(folder.path());
   CHECK_FALSE(fs::exists(left));
   CHECK(fs::exists(own));
+  for (const fs::path& other : others) CHECK_MESSAGE(fs::exists(other), other.filename().string());
   CHECK(fs::exists(folder / "kept" / "e"));
 }
