@@ -262,6 +262,67 @@ TEST_CASE("what a killed process left half written is removed, and nothing else"
     CHECK(std::filesystem::exists(folder / name));
 }
 
+TEST_CASE("whoever resumes removes what was left half written, too") {
+  const TemporaryFolder folder;
+  const std::string abandoned = ".mien-" + std::to_string(process_that_is_gone()) + "-0.tmp";
+  io::write_file(folder / abandoned, "half of a check");
+  Training training(1);
+  Checkpoints checkpoints(folder.path());
+  training.add_to(checkpoints);
+  CHECK_FALSE(checkpoints.resume());
+  CHECK_FALSE(std::filesystem::exists(folder / abandoned));
+}
+
+TEST_CASE("a process that was killed while two names had one file leaves nothing behind") {
+  const TemporaryFolder folder;
+  Training training(1);
+  Checkpoints checkpoints(folder.path());
+  training.add_to(checkpoints);
+  checkpoints.save_last(some_state(1));
+  std::filesystem::create_hard_link(checkpoints.last_file(), checkpoints.previous_file());
+  checkpoints.save_last(some_state(2));
+  CHECK(io::names_in_folder(folder.path()).size() == 2);
+  CHECK(checkpoints.resume()->state.epoch == 2);
+  std::filesystem::remove(checkpoints.last_file());
+  CHECK(checkpoints.resume()->state.epoch == 1);
+}
+
+TEST_CASE("files whose names are only like those of checkpoints are none, and stay") {
+  const TemporaryFolder folder;
+  Training training(1);
+  Checkpoints checkpoints(folder.path(), {.keep = 1});
+  training.add_to(checkpoints);
+  const std::vector<std::string> others{"previous-1.safetensors",     "previous-0.safetensors",
+                                        "previous-3x.safetensors",    "previous-.safetensors",
+                                        "my previous-3.safetensors",  "previously3.safetensors",
+                                        "previous-3.safetensors.bak", "previous-3_safetensors.old"};
+  for (const std::string& name : others) io::write_file(folder / name, "something else");
+  CHECK_FALSE(checkpoints.resume());
+  for (const Index epoch : {1, 2}) checkpoints.save_last(some_state(epoch));
+  CHECK(checkpoints.resume()->notes.empty());
+  for (const std::string& name : others) CHECK_MESSAGE(io::read_text(folder / name) == "something else", name);
+}
+
+TEST_CASE("a checkpoint of another version of the library is taken, with a note of who wrote it") {
+  const TemporaryFolder folder;
+  Training training(1);
+  Checkpoints checkpoints(folder.path());
+  training.add_to(checkpoints);
+  checkpoints.save_last(some_state(4));
+  const io::Safetensors file = io::read_safetensors(checkpoints.last_file());
+  train::detail::CheckpointWriter other;
+  for (const std::string& name : file.names()) other.add(name, file.tensor<float>(name));
+  for (const auto& [key, value] : file.metadata())
+    if (key != "checksum") other.set(key, key == "writer" ? "mien 0.0.7" : value);
+  io::write_file(checkpoints.last_file(), other.serialize());
+  const auto resumed = checkpoints.resume();
+  REQUIRE(resumed);
+  CHECK(resumed->state.epoch == 4);
+  CHECK(resumed->notes ==
+        std::vector<std::string>{checkpoints.last_file().string() + " was written by mien 0.0.7, this is mien " +
+                                 std::string(version()) + "; results may differ in the last digits"});
+}
+
 TEST_CASE("a folder that may not be written keeps its checkpoints; one that may not be entered is no empty one") {
   const TemporaryFolder folder;
   Training training(1);
