@@ -122,6 +122,64 @@ TEST_CASE("a fit is likelier than what is beside it, foretells, and sees the axi
   }
 }
 
+TEST_CASE("a fit is as likely as none beside it, and no less so for more starts") {
+  Generator generator(3);
+  const auto places = random_places(23, 2, 12);
+  auto values = values_at(places);
+  for (double& value : values) value += 0.1 * generator.normal();
+  double before = -1e300;
+  for (const Index starts : {1, 2, 3, 5, 8, 12}) {
+    const auto process = GaussianProcess::fitted(places, values, {}, starts, 7);
+    CHECK(process.log_likelihood() >= before);
+    before = process.log_likelihood();
+    // The search ends with steps of an eighth, in logarithms.
+    for (const double factor : {std::exp(-0.125), std::exp(0.125)}) {
+      for (const std::size_t axis : {0, 1}) {
+        auto options = process.options();
+        options.lengths[axis] *= factor;
+        CHECK(GaussianProcess(places, values, options).log_likelihood() <= process.log_likelihood() + 1e-9);
+      }
+    }
+  }
+}
+
+TEST_CASE("a fit of values in other units is the same fit") {
+  const auto places = random_places(31, 2, 14);
+  auto values = values_at(places);
+  Generator generator(15);
+  for (double& value : values) value += 0.1 * generator.normal();
+  const auto process = GaussianProcess::fitted(places, values);
+  for (double& value : values) value *= 1024;
+  const auto other = GaussianProcess::fitted(places, values);
+  CHECK(other.options().signal == Approx(process.options().signal * 1024 * 1024));
+  CHECK(other.options().noise == Approx(process.options().noise * 1024 * 1024));
+  for (std::size_t axis = 0; axis < 2; ++axis)
+    CHECK(other.options().lengths[axis] == Approx(process.options().lengths[axis]));
+  const auto there = process.predict(std::vector{0.3, 0.4});
+  CHECK(other.predict(std::vector{0.3, 0.4}).mean == Approx(there.mean * 1024));
+  CHECK(other.predict(std::vector{0.3, 0.4}).deviation == Approx(there.deviation * 1024));
+}
+
+TEST_CASE("lengths and noise of a fit reach their limits, and go no further") {
+  const auto shares_of = [](const GaussianProcess& process) {
+    return process.options().noise / process.options().signal;
+  };
+  const auto places = random_places(41, 2, 16);
+  // Of the first axis alone, in quick waves, without noise.
+  std::vector<double> values;
+  for (const auto& place : places) values.push_back(std::sin(30 * place[0]));
+  const auto quick = GaussianProcess::fitted(places, values);
+  CHECK(quick.options().lengths[0] < 0.3);
+  CHECK(quick.options().lengths[1] == Approx(20));
+  CHECK(shares_of(quick) == Approx(1e-6));
+  // Nothing but noise.
+  Generator generator(17);
+  for (double& value : values) value = generator.normal();
+  const auto noise = GaussianProcess::fitted(places, values, {}, 8);
+  CHECK(shares_of(noise) == Approx(1));
+  for (const double length : noise.options().lengths) CHECK((length >= 0.05 - 1e-9 && length <= 20 + 1e-9));
+}
+
 TEST_CASE("a fit finds how much is noise") {
   const auto places = random_places(65, 2, 8);
   auto values = values_at(places);
