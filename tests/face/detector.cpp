@@ -134,6 +134,14 @@ TEST_CASE("a large picture is reduced, and found faces are in its own pixels") {
   REQUIRE(found.size() == 1);
   const face::Box& box = faces[0].box;
   CHECK(face::intersection_over_union(found[0].box, {2 * box.x, 2 * box.y, 2 * box.width, 2 * box.height}) > 0.9);
+  // A face that is too large for the network is found where the picture is halved, and halved again.
+  const io::Image huge = io::resize(image, 4 * image.width, 4 * image.height);
+  CHECK(face::FaceDetector({.longest_side = 0})(huge).empty());
+  const auto at_a_quarter = face::FaceDetector({.longest_side = 0, .scales = 3})(huge);
+  REQUIRE(at_a_quarter.size() == 1);
+  CHECK(face::intersection_over_union(at_a_quarter[0].box, {4 * box.x, 4 * box.y, 4 * box.width, 4 * box.height}) >
+        0.95);
+  CHECK(at_a_quarter[0].confidence == doctest::Approx(faces[0].confidence).epsilon(0.01));
   // At several sizes a face is found several times, and told once.
   CHECK(face::FaceDetector({.scales = 3})(image).size() == 1);
 }
