@@ -11,9 +11,11 @@
 #include <cmath>
 #include <cstdlib>
 #include <fstream>
+#include <functional>
 #include <future>
 #include <iterator>
 #include <memory>
+#include <new>
 #include <set>
 #include <string>
 #include <thread>
@@ -98,6 +100,22 @@ class CountingReader : public video::FrameReader {
   Index frames_;
   bool fails_;
   video::VideoFacts facts_{.width = 5, .height = 3};
+};
+
+/// Keeps the times of its frames, and throws as it is told.
+class FailingWriter : public video::FrameWriter {
+ public:
+  FailingWriter() : FrameWriter(video::WriterOptions{}) {}
+  std::function<void()> next = [] {};
+  std::vector<double> times;
+  bool is_finished = false;
+
+ protected:
+  void write_frame(const io::Image&, double time) override {
+    next();
+    times.push_back(time);
+  }
+  void finish_file() override { is_finished = true; }
 };
 
 }  // namespace
@@ -302,6 +320,46 @@ TEST_CASE("writing: frames that do not fit are refused") {
   CHECK(film->frames_written() == 2);
   CHECK_THROWS_AS(film->write(picture(4, 4, 0)), ValueError);
   CHECK_THROWS_AS(video::create_video(folder / "b.y4m", {.frame_rate = 0}), ValueError);
+}
+
+TEST_CASE("writing: a film of which a frame could not be written takes no more of them, and gets no name") {
+  const io::Image image = picture(4, 4, 0);
+  for (const bool memory : {false, true}) {
+    FailingWriter film;
+    film.write(image, 3);
+    film.next = [memory] {
+      if (memory) throw std::bad_alloc();
+      throw FileError("film", "", "a full disk", "room");
+    };
+    if (memory) CHECK_THROWS_AS(film.write(image, 4), std::bad_alloc);
+    if (!memory) CHECK_THROWS_AS(film.write(image, 4), FileError);
+    film.next = [] {};
+    CHECK(contains(message_of<ValueError>([&] { film.write(image, 5); }), "the frame before could not be written"));
+    CHECK(contains(message_of<ValueError>([&] { film.finish(); }), "a frame of it could not be written"));
+    CHECK_FALSE(film.is_finished);
+    CHECK(film.times == std::vector<double>{0});
+  }
+  // A frame that was refused is no harm.
+  FailingWriter film;
+  film.next = [] { throw ValueError("not this one"); };
+  CHECK_THROWS_AS(film.write(image, 3), ValueError);
+  film.next = [] {};
+  film.write(image, 7);
+  film.finish();
+  CHECK(film.is_finished);
+}
+
+TEST_CASE("writing: every frame is later than the one before, if only a little") {
+  const io::Image image = picture(4, 4, 0);
+  FailingWriter film;
+  film.write(image, -2);
+  for (const double time : {-2.0, -2.5})
+    CHECK(contains(message_of<ValueError>([&] { film.write(image, time); }), "s after one at 0 s"));
+  film.write(image, -2 + 1e-9);
+  film.write(image, 1);
+  REQUIRE(film.times.size() == 3);
+  CHECK(film.times[1] == doctest::Approx(1e-9));
+  CHECK(film.times[2] == 3);
 }
 
 TEST_CASE("raw frames of a stated format, from files and pipes") {

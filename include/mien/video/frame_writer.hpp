@@ -85,7 +85,9 @@ class FrameWriter {
     if (broken_) throw ValueError("writing a film: the frame before could not be written");
     try {
       write_frame(image, time);
-    } catch (const FileError&) {
+    } catch (const ValueError&) {  // nothing was written
+      throw;
+    } catch (...) {
       broken_ = true;
       throw;
     }
