@@ -51,7 +51,9 @@ enum class Kind {
   none,
   memory,        ///< every call for memory
   large_memory,  ///< calls for tensors, and for what files are read into and made in
-  files
+  files,
+  syncing,  ///< `fsync` alone, of files and folders
+  closing   ///< `close` alone
 };
 
 /// How the calls of a kind fail from the n-th one on.
@@ -175,11 +177,11 @@ ssize_t write(int descriptor, const void* data, size_t bytes) {
 }
 
 /// Power stays on here, and a process that is killed loses nothing that it wrote.
-int fsync(int) { return fails(Kind::files) ? refuse(EIO) : 0; }
+int fsync(int) { return fails(Kind::files) || fails(Kind::syncing) ? refuse(EIO) : 0; }
 
 int close(int descriptor) {
   const auto closed = static_cast<int>(::syscall(SYS_close, descriptor));
-  return fails(Kind::files) ? refuse(ENOSPC) : closed;
+  return fails(Kind::files) || fails(Kind::closing) ? refuse(ENOSPC) : closed;
 }
 
 int mkdir(const char* path, mode_t mode) noexcept {
@@ -654,6 +656,34 @@ TEST_CASE("every kind of file is written as a whole or not at all, whatever fail
       });
     }
   }
+}
+
+TEST_CASE("what a disk says no sooner than when it has to keep its word is told") {
+  const FaultsOfTest faults_of_test;
+  const TemporaryFolder folder;
+  const fs::path path = folder / "file";
+  struct Call {
+    Kind kind;
+    long number;
+    const char* content;  ///< of the file afterwards
+  };
+  // The file is synced and closed before it takes its name, the folder synced after.
+  for (const Call& call :
+       {Call{Kind::syncing, 1, "old"}, Call{Kind::closing, 1, "old"}, Call{Kind::syncing, 2, "new"}}) {
+    CAPTURE(call.content);
+    io::write_file(path, "old");
+    const Try outcome = try_with(call.kind, call.number, Failure::once, [&] { io::write_file(path, "new"); });
+    CHECK(outcome.reached);
+    CHECK_FALSE(outcome.succeeded);
+    CHECK(io::read_text(path) == call.content);
+    CHECK(names_in(folder.path()) == "file");
+  }
+
+  search::Journal journal(folder / "trials.jsonl", search::Space({search::real("rate", 0.1, 1)}), {}, false);
+  journal.begin(search::Point({{"rate", 0.5}}));
+  const Try outcome = try_with(Kind::syncing, 1, Failure::once, [&] { journal.finish(1, 0.25, 2); });
+  CHECK(outcome.reached);
+  CHECK_FALSE(outcome.succeeded);
 }
 
 TEST_CASE("packed pictures in shards are a whole folder or none, whatever fails") {
