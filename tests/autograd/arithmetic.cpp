@@ -47,6 +47,7 @@ TEST_CASE("gradients of quotients, and of sums and means over an axis") {
     for (double& value : divisor.span()) value += value < 0 ? -1 : 1;
     check([](auto& in) { return in[0] / in[1]; }, {leaf(shape, 1), Variable<double>(divisor, true)});
     check([](auto& in) { return in[0] / -4.0; }, {leaf(shape, 1)});
+    check([](auto& in) { return (in[0] + 2) * (3 - in[0]) - (0.5 + in[0]) * (in[0] - 1); }, {leaf(shape, 1)});
     for (Index axis = 0; axis < shape.rank(); ++axis) {
       check([&](auto& in) { return sum(in[0], axis) * sum(in[0], axis); }, {leaf(shape, 1)});
       if (shape[axis] > 0) check([&](auto& in) { return mean(in[0], axis - shape.rank()); }, {leaf(shape, 1)});
@@ -84,6 +85,10 @@ TEST_CASE("values, told apart by position") {
   CHECK(sum(Variable<double>(x), 1).value()(1, 0) == 12);
   CHECK(mien::mean(Variable<double>(x), 0).value()(1, 1) == 6.5);
   CHECK((Variable<double>(x) / 2.0).value()(1, 1, 1) == 4.5);
+  CHECK((Variable<double>(x) + 2).value()(1, 1, 1) == 11);
+  CHECK((2 + Variable<double>(x)).value()(0, 0, 0) == 3);
+  CHECK((Variable<double>(x) - 2).value()(0, 0, 1) == 0);
+  CHECK((2 - Variable<double>(x)).value()(1, 0, 0) == -3);
   CHECK((Variable<double>(x) - Variable<double>(Tensor<double>({2, 2, 2}, 1.0))).value()(1, 1, 1) == 8);
 }
 

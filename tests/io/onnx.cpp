@@ -31,7 +31,7 @@ struct Assorted : nn::Module<Assorted, float> {
     const Variable<float> rows = reshape(scale_shift(permute(z, {0, 2, 1, 3}), factor, term), {z.size(0), -1, 6});
     const Variable<float> mean = mean_of_positions(norm(gelu(slice(rows, 1, 1, 12, 2))));
     const Variable<float> picked = log_softmax(linear(select(rows, 1, 2), weight));
-    const Variable<float> entropy = mien::sum(exp(picked) / (picked * picked + exp(picked)), 1);
+    const Variable<float> entropy = mien::sum(exp(picked) / (picked * picked + 0.25F), 1);
     const Variable<float> spread = sqrt(log(mien::mean(exp(z * z), 2) + exp(mien::sum(z, 2))));
     return concatenate({mean, picked, softmax(reshape(one, {z.size(0), 6})), reshape(entropy, {z.size(0), 1}),
                         reshape(spread, {z.size(0), -1})},

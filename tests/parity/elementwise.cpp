@@ -32,7 +32,7 @@ void add_elementwise(List& list) {
     list.add("exp", {shape}, [](auto& in) { return std::vector{exp(in[0])}; }, {.scale = 1, .low = -5, .high = 5});
     list.add("log, sqrt and divide", {shape, shape},
              [](auto& in) {
-               return std::vector{log(in[0]), sqrt(in[0]), in[0] / in[1], in[1] / 3.0F};
+               return std::vector{log(in[0]), sqrt(in[0]), in[0] / in[1], 2.0F - in[1] / 3.0F};
              },
              {.scale = 1, .low = 0.25, .high = 5});
     list.add("dropout", {shape}, [](auto& in) {

@@ -53,7 +53,7 @@ Variable<T, Device> exp(const Variable<T, Device>& x) {
   });
 }
 
-/// Of what may be 0, `log(x + epsilon)` or `log_softmax` is what losses want: the slope is 1 / x.
+/// Of what may be 0, `log(x + 1e-6F)` or `log_softmax` is what losses want: the slope is 1 / x.
 template <class T, class Device>
 Variable<T, Device> log(const Variable<T, Device>& x) {
   const Tensor<T, Device> y = ops::log(x.value());

@@ -85,6 +85,24 @@ Variable<T, Device> operator-(const Variable<T, Device>& x) {
   return scale(x, Accumulated<T>{-1});
 }
 
+/// The same number added to all elements.
+template <class T, class Device>
+Variable<T, Device> operator+(const Variable<T, Device>& x, Accumulated<T> number) {
+  return x + Variable<T, Device>(Tensor<T, Device>(x.shape(), static_cast<T>(number)));
+}
+template <class T, class Device>
+Variable<T, Device> operator+(Accumulated<T> number, const Variable<T, Device>& x) {
+  return x + number;
+}
+template <class T, class Device>
+Variable<T, Device> operator-(const Variable<T, Device>& x, Accumulated<T> number) {
+  return x + -number;
+}
+template <class T, class Device>
+Variable<T, Device> operator-(Accumulated<T> number, const Variable<T, Device>& x) {
+  return -x + number;
+}
+
 /// x [..., C] + bias [C].
 template <class T, class Device>
 Variable<T, Device> add_bias(const Variable<T, Device>& x, const Variable<Accumulated<T>, Device>& bias) {
